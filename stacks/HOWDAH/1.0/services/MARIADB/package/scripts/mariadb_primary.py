@@ -1,0 +1,32 @@
+"""MARIADB_PRIMARY: the server that is written to."""
+
+import server
+from command import run
+from instance import REPLICA
+
+
+def start(command):
+    instance, connection = server.start(command)
+    with connection:
+        if command.hosts_of(REPLICA) or instance.settings.text("replication_password", ""):
+            server.ensure_account(instance, connection)
+            print(f"The account {instance.settings.replication_user} is ready for replicas and the service check.")
+        position = connection.query("SELECT @@gtid_binlog_pos AS position")[0]["position"]
+    command.report(replication={"gtid_binlog_pos": position})
+
+
+def restart(command):
+    server.stop_server(command)
+    start(command)
+
+
+if __name__ == "__main__":
+    run({
+        "INSTALL": server.install,
+        "CONFIGURE": server.configure,
+        "START": start,
+        "STOP": server.stop_server,
+        "RESTART": restart,
+        "STATUS": server.status,
+        "UNINSTALL": server.uninstall,
+    })
