@@ -1,0 +1,267 @@
+import type { Knex } from "knex";
+
+const tables = [
+  // The store itself: one row. Agents' journals are keyed by its id, so that a re-created database never meets old answers.
+  `create table store (
+    id tinyint not null primary key,
+    store_id varchar(36) not null
+  )`,
+  `insert into store (id, store_id) values (1, uuid())`,
+
+  // Where the next block of ids begins. A replica takes a block at a time, so no transaction waits for this row.
+  `create table id_block (
+    name varchar(32) not null primary key,
+    next_id bigint not null
+  )`,
+  `insert into id_block (name, next_id) values ('task', 1)`,
+
+  // One holder at a time. Whether a lease has expired is judged by who watches (token, counter), never by a clock in here.
+  `create table lease (
+    name varchar(100) not null primary key,
+    holder varchar(150) not null,
+    token bigint not null,
+    counter bigint not null,
+    duration_ms bigint not null,
+    address varchar(255) not null,
+    renewed_at bigint not null
+  )`,
+
+  `create table host (
+    host_id bigint not null auto_increment primary key,
+    host_name varchar(255) not null,
+    agent_id varchar(64) not null,
+    journal_id varchar(64) not null,
+    boot_id varchar(64) not null,
+    agent_version varchar(64) not null,
+    labels text not null,
+    facts mediumtext not null,
+    registered_at bigint not null,
+    unique key host_name (host_name)
+  )`,
+  // The current or last session of each host; \`open\` is null once it ended.
+  `create table session (
+    host_id bigint not null primary key,
+    session_epoch bigint not null,
+    dispatcher varchar(100) not null,
+    dispatcher_token bigint not null,
+    peer_address varchar(255) not null,
+    opened_at bigint not null,
+    closed_at bigint not null,
+    open tinyint null,
+    key dispatcher (dispatcher, open)
+  )`,
+
+  // Packages (tar files) and clusters' documents (JSON) by the digest of their content.
+  `create table package (
+    digest varchar(64) not null primary key,
+    size bigint not null,
+    created_at bigint not null
+  )`,
+  `create table package_chunk (
+    digest varchar(64) not null,
+    position int not null,
+    data mediumblob not null,
+    primary key (digest, position)
+  )`,
+  `create table stack (
+    name varchar(100) not null,
+    version varchar(100) not null,
+    digest varchar(64) not null,
+    services text not null,
+    definition longblob not null,
+    pushed_at bigint not null,
+    primary key (name, version)
+  )`,
+
+  `create table cluster (
+    cluster_id bigint not null auto_increment primary key,
+    name varchar(80) not null,
+    stack_name varchar(100) not null,
+    stack_version varchar(100) not null,
+    version bigint not null,
+    configurations_digest varchar(64) not null,
+    topology_digest varchar(64) not null,
+    metadata_digest varchar(64) not null,
+    unique key name (name)
+  )`,
+  `create table cluster_service (
+    cluster_id bigint not null,
+    service_name varchar(100) not null,
+    primary key (cluster_id, service_name)
+  )`,
+  `create table host_component (
+    cluster_id bigint not null,
+    component_name varchar(100) not null,
+    host_id bigint not null,
+    service_name varchar(100) not null,
+    desired_state varchar(20) not null,
+    current_state varchar(20) not null,
+    primary key (cluster_id, component_name, host_id),
+    key host (host_id)
+  )`,
+  `create table cluster_config (
+    config_id bigint not null auto_increment primary key,
+    cluster_id bigint not null,
+    type_name varchar(255) not null,
+    version int not null,
+    selected tinyint not null,
+    config_data mediumtext not null,
+    config_attributes mediumtext not null,
+    create_time bigint not null,
+    unique key version (cluster_id, type_name, version)
+  )`,
+
+  // \`open\` is 1 from the commit that makes the request visible until it is over, else null; \`ready\` is 0 while it is PREPARING.
+  `create table request (
+    request_id bigint not null auto_increment primary key,
+    idempotency_key varchar(64) not null,
+    content_digest varbinary(32) not null,
+    ready tinyint not null,
+    open tinyint null,
+    status STATUS not null,
+    display_status STATUS not null,
+    progress_percent tinyint not null,
+    version bigint not null,
+    owner_token bigint not null,
+    run int not null,
+    cluster_id bigint not null,
+    stage_count int not null,
+    cancel_requested tinyint not null,
+    aborted tinyint not null,
+    on_failure tinyint not null,
+    request_context varchar(255) not null,
+    abort_reason varchar(255) not null,
+    options blob not null,
+    skipped_hosts mediumblob not null,
+    create_time bigint not null,
+    start_time bigint not null,
+    end_time bigint not null,
+    unique key idempotency_key (idempotency_key),
+    key open (open)
+  )`,
+  // \`command_params\`: what the commands of the stage share, a serialised howdah.v1.StageHeader.
+  `create table stage (
+    request_id bigint not null,
+    stage_id int not null,
+    status STATUS not null,
+    display_status STATUS not null,
+    start_time bigint not null,
+    end_time bigint not null,
+    command_params mediumblob not null,
+    primary key (request_id, stage_id)
+  )`,
+  // A role of a stage: its success factor, and how many of its tasks are in each status.
+  `create table role_success_criteria (
+    request_id bigint not null,
+    stage_id int not null,
+    role_index smallint not null,
+    role varchar(100) not null,
+    role_command ROLE_COMMAND not null,
+    custom_command varchar(255) not null,
+    success_factor double not null,
+    pending int not null default 0,
+    queued int not null default 0,
+    in_progress int not null default 0,
+    holding int not null default 0,
+    completed int not null default 0,
+    failed int not null default 0,
+    holding_failed int not null default 0,
+    timedout int not null default 0,
+    holding_timedout int not null default 0,
+    aborted int not null default 0,
+    skipped_failed int not null default 0,
+    unknown int not null default 0,
+    primary key (request_id, stage_id, role_index)
+  )`,
+  // The tasks. Narrow on purpose: ten million finished ones must not slow a new one. \`open\` is 1 while an agent's word may still
+  // change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: the index on it holds a host's open tasks only.
+  `create table host_role_command (
+    task_id bigint not null primary key,
+    request_id bigint not null,
+    stage_id int not null,
+    role_index smallint not null,
+    host_id bigint not null,
+    role varchar(100) not null,
+    role_command ROLE_COMMAND not null,
+    status STATUS not null,
+    attempt smallint not null,
+    open tinyint null,
+    cancel_requested tinyint not null,
+    exit_code int null,
+    session_epoch bigint not null,
+    binding_id bigint not null,
+    change_version bigint not null,
+    queue_time bigint not null,
+    start_time bigint not null,
+    end_time bigint not null,
+    stdout_length bigint null,
+    stderr_length bigint null,
+    structured_length bigint null,
+    reason varchar(255) null,
+    key request (request_id),
+    key changes (request_id, change_version),
+    key host_open (host_id, open)
+  )`,
+  // What is a task's own in what it runs: a serialised howdah.v1.CommandSpec.
+  `create table execution_command (
+    task_id bigint not null primary key,
+    command mediumblob not null
+  )`,
+  // The documents that commands were bound to at delivery; few rows, many tasks each.
+  `create table command_binding (
+    binding_id bigint not null auto_increment primary key,
+    configurations_digest varchar(64) not null,
+    topology_digest varchar(64) not null,
+    metadata_digest varchar(64) not null,
+    unique key digests (configurations_digest, topology_digest, metadata_digest)
+  )`,
+  // Superseded attempts.
+  `create table task_attempt (
+    task_id bigint not null,
+    attempt smallint not null,
+    status STATUS not null,
+    exit_code int null,
+    session_epoch bigint not null,
+    binding_id bigint not null,
+    queue_time bigint not null,
+    start_time bigint not null,
+    end_time bigint not null,
+    stdout_length bigint null,
+    stderr_length bigint null,
+    structured_length bigint null,
+    reason varchar(255) null,
+    primary key (task_id, attempt)
+  )`,
+  // Output in the chunks it came in. How much is stored of a stream is where its last chunk ends, and the primary key makes two
+  // appends at one offset exclude each other: compare-and-set without a row of its own.
+  `create table task_output (
+    task_id bigint not null,
+    attempt smallint not null,
+    stream tinyint not null,
+    position bigint not null,
+    data mediumblob not null,
+    primary key (task_id, attempt, stream, position)
+  )`,
+];
+
+// As enums, so that the tables read well in SQL and take one byte a row. New values go to the end.
+const types: Readonly<Record<string, string>> = {
+  ROLE_COMMAND: `enum('INSTALL','UNINSTALL','START','RESTART','STOP','EXECUTE','UPGRADE','SERVICE_CHECK','CUSTOM_COMMAND',
+    'ACTIONEXECUTE','CONFIGURE')`,
+  STATUS: `enum('PENDING','QUEUED','IN_PROGRESS','HOLDING','COMPLETED','FAILED','HOLDING_FAILED','TIMEDOUT',
+    'HOLDING_TIMEDOUT','ABORTED','SKIPPED_FAILED','UNKNOWN')`,
+};
+
+/** The first tables. */
+export async function up(knex: Knex): Promise<void> {
+  for (const statement of tables) {
+    const sql = statement.replace(
+      /\b(ROLE_COMMAND|STATUS) /g,
+      (_, name: string) => `${types[name]} `,
+    );
+    const suffix = sql.startsWith("create table")
+      ? " engine = InnoDB default character set utf8mb4 collate utf8mb4_bin"
+      : "";
+    await knex.raw(`${sql}${suffix}`);
+  }
+}
