@@ -2,21 +2,21 @@ import type { Knex } from "knex";
 
 const tables = [
   // The store itself: one row. Agents' journals are keyed by its id, so that a re-created database never meets old answers.
-  `create table store (
+  `create table if not exists store (
     id tinyint not null primary key,
     store_id varchar(36) not null
   )`,
-  `insert into store (id, store_id) values (1, uuid())`,
+  `insert ignore into store (id, store_id) values (1, uuid())`,
 
   // Where the next block of ids begins. A replica takes a block at a time, so no transaction waits for this row.
-  `create table id_block (
+  `create table if not exists id_block (
     name varchar(32) not null primary key,
     next_id bigint not null
   )`,
-  `insert into id_block (name, next_id) values ('task', 1)`,
+  `insert ignore into id_block (name, next_id) values ('task', 1)`,
 
   // One holder at a time. Whether a lease has expired is judged by who watches (token, counter), never by a clock in here.
-  `create table lease (
+  `create table if not exists lease (
     name varchar(100) not null primary key,
     holder varchar(150) not null,
     token bigint not null,
@@ -26,7 +26,7 @@ const tables = [
     renewed_at bigint not null
   )`,
 
-  `create table host (
+  `create table if not exists host (
     host_id bigint not null auto_increment primary key,
     host_name varchar(255) not null,
     agent_id varchar(64) not null,
@@ -39,7 +39,7 @@ const tables = [
     unique key host_name (host_name)
   )`,
   // The current or last session of each host; \`open\` is null once it ended.
-  `create table session (
+  `create table if not exists session (
     host_id bigint not null primary key,
     session_epoch bigint not null,
     dispatcher varchar(100) not null,
@@ -52,18 +52,18 @@ const tables = [
   )`,
 
   // Packages (tar files) and clusters' documents (JSON) by the digest of their content.
-  `create table package (
+  `create table if not exists package (
     digest varchar(64) not null primary key,
     size bigint not null,
     created_at bigint not null
   )`,
-  `create table package_chunk (
+  `create table if not exists package_chunk (
     digest varchar(64) not null,
     position int not null,
     data mediumblob not null,
     primary key (digest, position)
   )`,
-  `create table stack (
+  `create table if not exists stack (
     name varchar(100) not null,
     version varchar(100) not null,
     digest varchar(64) not null,
@@ -73,7 +73,7 @@ const tables = [
     primary key (name, version)
   )`,
 
-  `create table cluster (
+  `create table if not exists cluster (
     cluster_id bigint not null auto_increment primary key,
     name varchar(80) not null,
     stack_name varchar(100) not null,
@@ -84,12 +84,12 @@ const tables = [
     metadata_digest varchar(64) not null,
     unique key name (name)
   )`,
-  `create table cluster_service (
+  `create table if not exists cluster_service (
     cluster_id bigint not null,
     service_name varchar(100) not null,
     primary key (cluster_id, service_name)
   )`,
-  `create table host_component (
+  `create table if not exists host_component (
     cluster_id bigint not null,
     component_name varchar(100) not null,
     host_id bigint not null,
@@ -99,7 +99,7 @@ const tables = [
     primary key (cluster_id, component_name, host_id),
     key host (host_id)
   )`,
-  `create table cluster_config (
+  `create table if not exists cluster_config (
     config_id bigint not null auto_increment primary key,
     cluster_id bigint not null,
     type_name varchar(255) not null,
@@ -112,7 +112,7 @@ const tables = [
   )`,
 
   // \`open\` is 1 from the commit that makes the request visible until it is over, else null; \`ready\` is 0 while it is PREPARING.
-  `create table request (
+  `create table if not exists request (
     request_id bigint not null auto_increment primary key,
     idempotency_key varchar(64) not null,
     content_digest varbinary(32) not null,
@@ -140,7 +140,7 @@ const tables = [
     key open (open)
   )`,
   // \`command_params\`: what the commands of the stage share, a serialised howdah.v1.StageHeader.
-  `create table stage (
+  `create table if not exists stage (
     request_id bigint not null,
     stage_id int not null,
     status STATUS not null,
@@ -151,7 +151,7 @@ const tables = [
     primary key (request_id, stage_id)
   )`,
   // A role of a stage: its success factor, and how many of its tasks are in each status.
-  `create table role_success_criteria (
+  `create table if not exists role_success_criteria (
     request_id bigint not null,
     stage_id int not null,
     role_index smallint not null,
@@ -175,7 +175,7 @@ const tables = [
   )`,
   // The tasks. Narrow on purpose: ten million finished ones must not slow a new one. \`open\` is 1 while an agent's word may still
   // change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: the index on it holds a host's open tasks only.
-  `create table host_role_command (
+  `create table if not exists host_role_command (
     task_id bigint not null primary key,
     request_id bigint not null,
     stage_id int not null,
@@ -203,12 +203,12 @@ const tables = [
     key host_open (host_id, open)
   )`,
   // What is a task's own in what it runs: a serialised howdah.v1.CommandSpec.
-  `create table execution_command (
+  `create table if not exists execution_command (
     task_id bigint not null primary key,
     command mediumblob not null
   )`,
   // The documents that commands were bound to at delivery; few rows, many tasks each.
-  `create table command_binding (
+  `create table if not exists command_binding (
     binding_id bigint not null auto_increment primary key,
     configurations_digest varchar(64) not null,
     topology_digest varchar(64) not null,
@@ -216,7 +216,7 @@ const tables = [
     unique key digests (configurations_digest, topology_digest, metadata_digest)
   )`,
   // Superseded attempts.
-  `create table task_attempt (
+  `create table if not exists task_attempt (
     task_id bigint not null,
     attempt smallint not null,
     status STATUS not null,
@@ -234,7 +234,7 @@ const tables = [
   )`,
   // Output in the chunks it came in. How much is stored of a stream is where its last chunk ends, and the primary key makes two
   // appends at one offset exclude each other: compare-and-set without a row of its own.
-  `create table task_output (
+  `create table if not exists task_output (
     task_id bigint not null,
     attempt smallint not null,
     stream tinyint not null,
@@ -252,7 +252,7 @@ const types: Readonly<Record<string, string>> = {
     'HOLDING_TIMEDOUT','ABORTED','SKIPPED_FAILED','UNKNOWN')`,
 };
 
-/** The first tables. */
+/** The first tables. May be run again after it broke off half-way: DDL commits by itself. */
 export async function up(knex: Knex): Promise<void> {
   for (const statement of tables) {
     const sql = statement.replace(
