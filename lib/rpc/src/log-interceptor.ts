@@ -1,0 +1,67 @@
+import {
+  Code,
+  ConnectError,
+  createContextKey,
+  type HandlerContext,
+  type Interceptor,
+} from "@connectrpc/connect";
+import { type Logger, pino } from "pino";
+import { callIdKey, callIdOf } from "./call-id.js";
+import { peerKey } from "./peer.js";
+import { watchEnd } from "./stream-end.js";
+
+/** The logger of a call: every line carries its id (`call`) and `method`. Silent where no interceptor set it. */
+export const logKey = createContextKey<Logger>(pino({ level: "silent" }), { description: "log" });
+
+/** The logger of the call that a handler is serving. */
+export function callLog(context: Pick<HandlerContext, "values">): Logger {
+  return context.values.get(logKey);
+}
+
+/** Codes that say that the server, not its caller, has a problem. */
+const serverFaults = new Set([Code.Unknown, Code.Internal, Code.DataLoss, Code.Unavailable]);
+
+/**
+ * Gives each call its id (the caller's `x-call-id`, else a new one) and its logger, and writes one line when it ends:
+ * method, peer, code, ms. At debug when it went well, at info when the caller was refused, at warn when the server is at
+ * fault. For servers of both runtimes; it must be the first interceptor.
+ */
+export function logInterceptor(log: Logger): Interceptor {
+  return (next) => async (request) => {
+    const startedAt = performance.now();
+    const call = callIdOf(request.header);
+    const method = `${request.service.typeName}/${request.method.name}`;
+    const child = log.child({ call, method });
+    request.contextValues.set(callIdKey, call).set(logKey, child);
+
+    const ended = (failure?: { error: unknown }) => {
+      const error =
+        failure ?? (request.signal.aborted ? { error: request.signal.reason } : undefined);
+      const code = error === undefined ? undefined : ConnectError.from(error.error).code;
+      const level = levelOf(code);
+      if (child.isLevelEnabled(level)) {
+        const { address, identity } = request.contextValues.get(peerKey);
+        const ms = Math.round((performance.now() - startedAt) * 10) / 10;
+        child[level](
+          { peer: identity ?? address, code: code === undefined ? "ok" : Code[code], ms },
+          "call",
+        );
+      }
+      return failure?.error;
+    };
+
+    try {
+      const response = await next(request);
+      if (response.stream) return { ...response, message: watchEnd(response.message, ended) };
+      ended();
+      return response;
+    } catch (error) {
+      throw ended({ error });
+    }
+  };
+}
+
+function levelOf(code: Code | undefined): "debug" | "info" | "warn" {
+  if (code === undefined) return "debug";
+  return serverFaults.has(code) ? "warn" : "info";
+}

@@ -1,0 +1,225 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  createContextValues,
+  type Interceptor,
+  type MethodImplSpec,
+} from "@connectrpc/connect";
+import {
+  invokeUnaryImplementation,
+  transformInvokeImplementation,
+} from "@connectrpc/connect/protocol";
+import type { Metadata, ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { type CallContext, createCallContext, deadlinePassed } from "./call-context.js";
+import { createMessageReader, type MessageReader } from "./message-reader.js";
+import { decode, encode } from "./message-size.js";
+import { createMessageWriter, type MessageWriter } from "./message-writer.js";
+import { toHeaders, toMetadata } from "./metadata.js";
+import { createPeer, peerKey } from "./peer.js";
+import { abortError, toStatus } from "./status.js";
+
+/** What a server lets a stream have on its way before the handler's generator has to wait. */
+const maxPendingBytes = 64 << 10;
+
+/** What all calls of a server share. */
+export interface ServeOptions {
+  readonly interceptors: Interceptor[];
+  readonly maxMessageBytes: number;
+  readonly log: Logger;
+  /** The streams being served now; each can be ended from outside. */
+  readonly openStreams: Set<OpenStream>;
+}
+
+/** A stream being served. */
+export interface OpenStream {
+  /** Ends the stream with `reason`: at once for the client, and through its context's signal for the handler. */
+  end(reason: ConnectError): void;
+}
+
+type StreamingSpec = Exclude<MethodImplSpec, { kind: "unary" }>;
+type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
+
+/**
+ * Serves one incoming call with a Connect implementation. It stands where a grpc-js server interceptor stands and never
+ * starts the call object behind it, so that a call costs no Node stream. A faster path for one method (raw messages
+ * instead of async iterables) would branch off here, on `spec.method`.
+ */
+export function serveCall(
+  spec: MethodImplSpec,
+  call: ServerInterceptingCallInterface,
+  options: ServeOptions,
+): void {
+  if (spec.kind === "unary") serveUnary(spec, call, options);
+  else serveStream(spec, call, options);
+}
+
+function serveUnary(
+  spec: UnarySpec,
+  call: ServerInterceptingCallInterface,
+  options: ServeOptions,
+): void {
+  let context: CallContext | undefined;
+  let request: Buffer | undefined;
+
+  async function run(running: CallContext): Promise<void> {
+    try {
+      const { input, output } = spec.method;
+      if (request === undefined) throw unimplemented(spec, "no request message");
+      const message = decode(input, request);
+      const answer = await invokeUnaryImplementation(spec, running, message, options.interceptors);
+      const bytes = encode(output, answer, options.maxMessageBytes);
+      call.sendMetadata(toMetadata(running.responseHeader));
+      call.sendMessage(bytes, () => {});
+      call.sendStatus({ code: 0, details: "OK", metadata: toMetadata(running.responseTrailer) });
+    } catch (error) {
+      sendError(call, running, error, options.log);
+    } finally {
+      running.abort();
+    }
+  }
+
+  call.start({
+    onReceiveMetadata(metadata) {
+      context = contextOf(spec, call, metadata);
+      call.startRead();
+    },
+    onReceiveMessage(bytes: Buffer) {
+      if (request !== undefined) {
+        call.sendStatus(toStatus(unimplemented(spec, "two request messages"), new Headers()));
+        return;
+      }
+      request = bytes;
+      call.startRead();
+    },
+    onReceiveHalfClose() {
+      if (context !== undefined) void run(context);
+    },
+    onCancel() {
+      context?.abort(cancelReason(call));
+    },
+  });
+}
+
+function serveStream(
+  spec: StreamingSpec,
+  call: ServerInterceptingCallInterface,
+  options: ServeOptions,
+): void {
+  let context: CallContext | undefined;
+  let reader: MessageReader<DescMessage> | undefined;
+
+  async function run(
+    running: CallContext,
+    requests: MessageReader<DescMessage>,
+    writer: MessageWriter,
+  ): Promise<void> {
+    const open: OpenStream = {
+      end(reason) {
+        running.abort(reason);
+        call.sendStatus(toStatus(reason, running.responseTrailer));
+      },
+    };
+    options.openStreams.add(open);
+    let headerSent = false;
+    const sendHeader = () => {
+      if (!headerSent) call.sendMetadata(toMetadata(running.responseHeader));
+      headerSent = true;
+    };
+    try {
+      const transform = transformInvokeImplementation(spec, running, options.interceptors);
+      for await (const message of transform(requests)) {
+        const bytes = encode(spec.method.output, message, options.maxMessageBytes);
+        sendHeader();
+        const caughtUp = writer.write(bytes);
+        if (caughtUp !== undefined) await caughtUp;
+      }
+      // A handler that ends quietly when its signal aborts has not succeeded.
+      if (running.signal.aborted) throw abortError(running.signal);
+      sendHeader();
+      call.sendStatus({ code: 0, details: "OK", metadata: toMetadata(running.responseTrailer) });
+    } catch (error) {
+      sendError(call, running, error, options.log);
+    } finally {
+      options.openStreams.delete(open);
+      running.abort();
+    }
+  }
+
+  call.start({
+    onReceiveMetadata(metadata) {
+      const running = contextOf(spec, call, metadata);
+      const requests = createMessageReader(spec.method.input, () => call.startRead());
+      const writer = createMessageWriter(
+        (bytes, written) => call.sendMessage(bytes, written),
+        maxPendingBytes,
+      );
+      running.signal.addEventListener("abort", () => {
+        const error = abortError(running.signal);
+        requests.fail(error);
+        writer.fail(error);
+      });
+      context = running;
+      reader = requests;
+      void run(running, requests, writer);
+    },
+    onReceiveMessage(bytes: Buffer) {
+      reader?.push(bytes);
+    },
+    onReceiveHalfClose() {
+      // A lost connection looks like the end of the requests first and is reported as cancelled a moment later.
+      setImmediate(() => reader?.end());
+    },
+    onCancel() {
+      context?.abort(cancelReason(call));
+    },
+  });
+}
+
+function contextOf(
+  spec: MethodImplSpec,
+  call: ServerInterceptingCallInterface,
+  metadata: Metadata,
+): CallContext {
+  const values = createContextValues().set(
+    peerKey,
+    createPeer(call.getPeer(), () => call.getAuthContext().sslPeerCertificate),
+  );
+  return createCallContext(spec.method, toHeaders(metadata), Number(call.getDeadline()), values);
+}
+
+/** grpc-js tells of a cancel, a passed deadline and a lost connection in one way, and after a normal end too. */
+function cancelReason(call: ServerInterceptingCallInterface): ConnectError {
+  if (Date.now() >= Number(call.getDeadline())) return deadlinePassed();
+  return new ConnectError(
+    "the client cancelled the call or its connection was lost",
+    Code.Canceled,
+  );
+}
+
+function unimplemented(spec: MethodImplSpec, what: string): ConnectError {
+  return new ConnectError(`${spec.method.toString()} was sent ${what}`, Code.Unimplemented);
+}
+
+function sendError(
+  call: ServerInterceptingCallInterface,
+  context: CallContext,
+  error: unknown,
+  log: Logger,
+): void {
+  if (error instanceof ConnectError) {
+    call.sendStatus(toStatus(error, context.responseTrailer));
+  } else if (context.signal.aborted) {
+    call.sendStatus(toStatus(abortError(context.signal), context.responseTrailer));
+  } else {
+    // The interceptors mask what a handler throws; this is what they themselves or the encoding threw.
+    log.error(
+      { err: error, method: context.method.toString() },
+      "a call failed outside its handler",
+    );
+    call.sendStatus(
+      toStatus(new ConnectError("internal error", Code.Internal), context.responseTrailer),
+    );
+  }
+}
