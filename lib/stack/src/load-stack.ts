@@ -1,0 +1,132 @@
+import { basename, dirname, join, resolve } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import {
+  type ConfigurationType,
+  ConfigurationTypeSchema,
+  type StackDefinition,
+  StackDefinition_Category,
+  type StackDefinition_Component,
+  StackDefinition_ComponentSchema,
+  type StackDefinition_StackService,
+  StackDefinition_StackServiceSchema,
+  StackDefinitionSchema,
+} from "@howdah/proto/howdah/v1/stack";
+import { openCommonServices } from "./common-services.js";
+import type { RawConfigurations } from "./configuration.js";
+import { type Package, packFolder } from "./pack-folder.js";
+import { listIfPresent } from "./read-file.js";
+import type { RawService } from "./read-service.js";
+import { readStack } from "./read-stack.js";
+import { addServiceRules, orderedSections } from "./role-command-order.js";
+import type { RawComponent } from "./service-metainfo.js";
+
+/** How a stack is loaded. */
+export interface LoadStackOptions {
+  /** Where the common services lie; the default is `common-services` beside the folder of stacks. */
+  commonServices?: string;
+  /** False leaves scripts and hooks unread: the definition has no digests then, enough for planning. Default true. */
+  packages?: boolean;
+}
+
+/** A package that the definition names. */
+export interface PackageSource extends Package {
+  /** The folder on disk that it was made from. */
+  readonly folder: string;
+}
+
+/** A stack as loaded. */
+export interface LoadedStack {
+  readonly definition: StackDefinition;
+  /** What the definition names by digest, each digest once. */
+  readonly packages: readonly PackageSource[];
+}
+
+/**
+ * Reads a stack in Ambari's format, with its parents, its services' parents and its scripts.
+ * Everything that is wrong with it is a StackError; a circle of `extends` an InheritanceCycleError.
+ * @param folder the folder STACKS/NAME/VERSION
+ */
+export async function loadStack(
+  folder: string,
+  options: LoadStackOptions = {},
+): Promise<LoadedStack> {
+  const absolute = resolve(folder);
+  const stacks = dirname(dirname(absolute));
+  const common = options.commonServices ?? join(dirname(stacks), "common-services");
+  const stack = await readStack(absolute, openCommonServices(common));
+  const services = [...stack.services.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const rules = services.reduce(
+    (order, { rules }) => (rules ? addServiceRules(order, rules) : order),
+    stack.rules,
+  );
+
+  const packages = new Map<string, PackageSource>();
+  const pack = async (source: string | undefined): Promise<string> => {
+    if (source === undefined || options.packages === false) return "";
+    const made = await packFolder(source);
+    packages.set(made.digest, { ...made, folder: source });
+    return made.digest;
+  };
+  const sharedHooks = join(dirname(stacks), "stack-hooks");
+  const hooks = stack.hooks ?? ((await listIfPresent(sharedHooks)) ? sharedHooks : undefined);
+
+  const definition = create(StackDefinitionSchema, {
+    name: basename(dirname(absolute)),
+    version: basename(absolute),
+    roleCommandOrder: orderedSections(rules),
+    configurationTypes: toConfigurationTypes(stack.configurations),
+    hooksDigest: await pack(hooks),
+  });
+  for (const service of services) {
+    definition.services.push(toService(service, await pack(service.package?.folder)));
+  }
+  return { definition, packages: [...packages.values()] };
+}
+
+function toService(service: RawService, packageDigest: string): StackDefinition_StackService {
+  return create(StackDefinition_StackServiceSchema, {
+    name: service.name,
+    displayName: service.displayName ?? service.name,
+    version: service.version ?? "",
+    comment: service.comment ?? "",
+    components: [...service.components.values()].filter((each) => !each.deleted).map(toComponent),
+    ...(service.commandScript && { serviceCheck: service.commandScript }),
+    packageDigest,
+    packageFolder: service.package?.path ?? "",
+    configurationTypes: toConfigurationTypes(service.configurations),
+    requiredServices: [...(service.requiredServices ?? [])],
+  });
+}
+
+function toComponent(component: RawComponent): StackDefinition_Component {
+  return create(StackDefinition_ComponentSchema, {
+    name: component.name,
+    displayName: component.displayName ?? component.name,
+    category: component.category ?? StackDefinition_Category.UNSPECIFIED,
+    cardinality: component.cardinality ?? "0+",
+    ...(component.commandScript && { commandScript: component.commandScript }),
+    customCommands: [...component.customCommands.values()].map((command) => ({
+      name: command.name,
+      ...(command.commandScript && { commandScript: command.commandScript }),
+      background: command.background,
+      hidden: command.hidden,
+    })),
+  });
+}
+
+function toConfigurationTypes(types: RawConfigurations): ConfigurationType[] {
+  return [...types].map(([name, properties]) =>
+    create(ConfigurationTypeSchema, {
+      name,
+      properties: [...properties.values()]
+        .filter((property) => !property.deleted)
+        .map(({ name, value, description, secret, final }) => ({
+          name,
+          value,
+          description,
+          secret,
+          final,
+        })),
+    }),
+  );
+}

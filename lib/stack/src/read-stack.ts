@@ -1,0 +1,104 @@
+import { basename, dirname, join } from "node:path";
+import type { FindParent } from "./common-services.js";
+import {
+  mergeConfigurations,
+  type RawConfigurations,
+  readConfigurations,
+} from "./configuration.js";
+import { listFolders, listIfPresent, readTextIfPresent } from "./read-file.js";
+import { inheritService, type RawService, readServiceFolder } from "./read-service.js";
+import {
+  inheritRules,
+  parseRoleCommandOrder,
+  type RoleCommandOrder,
+} from "./role-command-order.js";
+import { InheritanceCycleError, StackError } from "./stack-error.js";
+import { childText, parseXml } from "./xml.js";
+
+/** A stack with what it inherits merged in, its services' rules still apart. */
+export interface RawStack {
+  /** By name. */
+  readonly services: ReadonlyMap<string, RawService>;
+  readonly configurations: RawConfigurations;
+  /** Of the stack and its parents, not of their services. */
+  readonly rules: RoleCommandOrder;
+  /** The folder of hooks nearest to it in the chain; undefined when no stack of the chain has one. */
+  readonly hooks: string | undefined;
+}
+
+/**
+ * Reads a stack with its parents.
+ * @param folder the folder NAME/VERSION; a parent is NAME/OTHER-VERSION beside it
+ */
+export async function readStack(
+  folder: string,
+  findParent: FindParent,
+  chain: readonly string[] = [],
+): Promise<RawStack> {
+  const name = basename(dirname(folder));
+  const id = `${name}/${basename(folder)}`;
+  const file = join(folder, "metainfo.xml");
+  if (chain.includes(id)) {
+    throw new InheritanceCycleError(file, [...chain.slice(chain.indexOf(id)), id]);
+  }
+  const content = await readTextIfPresent(file);
+  if (content === undefined) {
+    const child = chain.at(-1);
+    throw new StackError(
+      file,
+      child === undefined
+        ? "is missing; a stack is a folder NAME/VERSION with a metainfo.xml"
+        : `is missing, and stack ${child} extends ${id}`,
+    );
+  }
+  const version = childText(parseXml(content, file), "extends");
+  const parent =
+    version === undefined
+      ? undefined
+      : await readStack(join(dirname(folder), version), findParent, [...chain, id]);
+
+  const rulesFile = join(folder, "role_command_order.json");
+  const rulesText = await readTextIfPresent(rulesFile);
+  const rules: RoleCommandOrder =
+    rulesText === undefined ? new Map() : parseRoleCommandOrder(rulesText, rulesFile);
+  const configurations = await readConfigurations(join(folder, "configuration"));
+  const hooks = join(folder, "hooks");
+  return {
+    services: await readServices(folder, `stacks/${id}`, parent, findParent),
+    configurations: parent
+      ? mergeConfigurations(parent.configurations, configurations)
+      : configurations,
+    rules: parent ? inheritRules(parent.rules, rules) : rules,
+    hooks: (await listIfPresent(hooks)) ? hooks : parent?.hooks,
+  };
+}
+
+async function readServices(
+  stackFolder: string,
+  stackPath: string,
+  parent: RawStack | undefined,
+  findParent: FindParent,
+): Promise<ReadonlyMap<string, RawService>> {
+  const folder = join(stackFolder, "services");
+  const services = new Map(parent?.services);
+  const ownFiles = new Map<string, string>();
+  for (const each of await listFolders(folder)) {
+    for (const own of await readServiceFolder(
+      join(folder, each),
+      `${stackPath}/services/${each}`,
+    )) {
+      const other = ownFiles.get(own.name);
+      if (other !== undefined) {
+        throw new StackError(own.file, `service ${own.name} is in ${other} already`, own.line);
+      }
+      ownFiles.set(own.name, own.file);
+      const inherited = parent?.services.get(own.name);
+      if (own.deleted) services.delete(own.name);
+      // A parent that is named wins over the parent stack's service of the same name, as in Ambari.
+      else if (own.extends !== undefined) {
+        services.set(own.name, inheritService(await findParent(own), own));
+      } else services.set(own.name, inherited ? inheritService(inherited, own) : own);
+    }
+  }
+  return services;
+}
