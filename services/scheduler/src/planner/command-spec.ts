@@ -1,0 +1,101 @@
+import { create } from "@bufbuild/protobuf";
+import { type CommandSpec, CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
+import type {
+  StackDefinition_CommandScript as CommandScript,
+  StackDefinition_Component as Component,
+  StackDefinition_StackService as StackService,
+} from "@howdah/proto/howdah/v1/stack";
+import { InvalidOperationError, type PlanInput, shorten } from "./operation.js";
+
+/** Custom commands that every component has; RESTART of them is ordered as a restart. */
+const commonCommands = [
+  "RESTART",
+  "START",
+  "STOP",
+  "INSTALL",
+  "CONFIGURE",
+  "CONFIGURE_FUNCTION",
+  "DISABLE_SECURITY",
+  "RECONFIGURE",
+];
+
+/**
+ * What a command of a component runs.
+ * @param verb such as START; CUSTOM_COMMAND with `customCommand`
+ */
+export function componentSpec(
+  input: PlanInput,
+  service: StackService,
+  component: Component,
+  verb: string,
+  customCommand: string,
+): CommandSpec {
+  const declared = component.customCommands.find((each) => each.name === customCommand);
+  if (verb === "CUSTOM_COMMAND" && !declared && !commonCommands.includes(customCommand)) {
+    const known = [...component.customCommands.map((each) => each.name), ...commonCommands];
+    throw new InvalidOperationError(
+      "customCommand",
+      `${component.name} has no custom command ${customCommand}; it has ${shorten(known)}`,
+    );
+  }
+  const script = declared?.commandScript ?? component.commandScript;
+  if (!script) {
+    throw new InvalidOperationError(
+      "components",
+      `${component.name} has no commandScript in stack ${input.stack.name}/${input.stack.version}`,
+    );
+  }
+  const seconds = script.timeoutSeconds || component.commandScript?.timeoutSeconds || 0;
+  const least = verb === "INSTALL" ? (input.timeouts?.installMs ?? 1_800_000) : 0;
+  return create(CommandSpecSchema, {
+    ...shared(input, service, script),
+    componentName: component.name,
+    customCommand,
+    timeoutMs: toTimeout(input, Math.max(scriptTimeout(input, seconds), least)),
+    background: declared?.background ?? false,
+  });
+}
+
+/** What a service's check runs. */
+export function checkSpec(
+  input: PlanInput,
+  service: StackService,
+  script: CommandScript,
+): CommandSpec {
+  const stated = input.timeouts?.serviceCheckMs || scriptTimeout(input, script.timeoutSeconds);
+  return create(CommandSpecSchema, {
+    ...shared(input, service, script),
+    timeoutMs: toTimeout(input, stated),
+  });
+}
+
+function shared(
+  { operation, cluster, stack }: PlanInput,
+  service: StackService,
+  script: CommandScript,
+) {
+  return {
+    serviceName: service.name,
+    scriptType: script.scriptType,
+    script: script.script,
+    packageDigest: service.packageDigest,
+    hooksDigest: stack.hooksDigest,
+    commandParams: { ...operation.commandParams },
+    roleParams: { ...operation.roleParams },
+    clusterName: cluster.name,
+    clusterId: cluster.id,
+  };
+}
+
+function scriptTimeout({ timeouts }: PlanInput, seconds: number): number {
+  return seconds > 0 ? seconds * 1000 : (timeouts?.defaultMs ?? 900_000);
+}
+
+function toTimeout({ operation }: PlanInput, planned: number): bigint {
+  const timeoutMs = operation.timeoutMs ?? planned;
+  if (Number.isSafeInteger(timeoutMs) && timeoutMs > 0) return BigInt(timeoutMs);
+  throw new InvalidOperationError(
+    "timeoutMs",
+    `${timeoutMs} must be a whole number of milliseconds above 0`,
+  );
+}

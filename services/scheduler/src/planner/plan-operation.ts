@@ -1,0 +1,216 @@
+import type { CommandSpec } from "@howdah/proto/howdah/v1/command";
+import type { StackDefinition_StackService as StackService } from "@howdah/proto/howdah/v1/stack";
+import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { type Availability, availabilityOf, type SkippedHost } from "./availability.js";
+import { checkSpec, componentSpec } from "./command-spec.js";
+import { buildGraph, nodeKey, type PlanNode } from "./graph.js";
+import { layersOf } from "./layers.js";
+import { InvalidOperationError, type Operation, type PlanInput } from "./operation.js";
+import { addRestartRules, effectiveRules } from "./restart-rules.js";
+import { collectRules, conditionsOf } from "./rules.js";
+import { checkHostNames, selectComponents, selectServices } from "./select-components.js";
+import { checkHostOf, checkRoleOf, type SkippedCheck, servicesToCheck } from "./service-check.js";
+import { successFactorOf } from "./success-factor.js";
+
+/** A role in a planned stage: one task for each of its hosts. */
+export interface PlannedRole {
+  /** Names it within the plan: `ROLE-VERB`, where a restart's verb is RESTART. */
+  readonly id: string;
+  readonly role: string;
+  /** As sent: a restart is CUSTOM_COMMAND with `customCommand` RESTART. */
+  readonly roleCommand: RoleCommand;
+  /** Empty unless `roleCommand` is CUSTOM_COMMAND. */
+  readonly customCommand: string;
+  /** Sorted by name, at least one. */
+  readonly hosts: readonly string[];
+  /** The share of the tasks that must succeed, 0 to 1. */
+  readonly successFactor: number;
+  /** What all its tasks run. */
+  readonly spec: CommandSpec;
+  /** The ids of the roles that must be done before it. In a plan of stages they are all in earlier ones. */
+  readonly blockers: readonly string[];
+}
+
+/** A step of a plan. */
+export interface PlannedStage {
+  /** Sorted by id. */
+  readonly roles: readonly PlannedRole[];
+}
+
+/** A plan. */
+export interface Plan {
+  /** In order; none when nothing is left to do. */
+  readonly stages: readonly PlannedStage[];
+  /** Hosts that are left out because they are lost or in maintenance, by name. */
+  readonly skippedHosts: readonly SkippedHost[];
+  /** Service checks that no available host could run, by service. */
+  readonly skippedChecks: readonly SkippedCheck[];
+}
+
+type Candidate = PlanNode & Omit<PlannedRole, "id" | "role" | "blockers">;
+
+/**
+ * Plans an operation: which roles do what on which hosts, and in which order. Pure and deterministic: the same input gives
+ * the same plan, in whatever order its parts stand.
+ * @throws InvalidOperationError, HostsOfflineError, CycleError
+ */
+export function planOperation(input: PlanInput): Plan {
+  const { operation, cluster, stack } = input;
+  checkHostNames(input);
+  const services = selectServices(input);
+  const availability = availabilityOf({ ...input, offlineHosts: operation.offlineHosts });
+  const work = operation.kind === "check" ? [] : planComponents(input, services, availability);
+  const touched = new Set(work.map((each) => each.spec.serviceName));
+  const withChecks =
+    operation.runServiceChecks && (operation.kind === "start" || operation.kind === "restart");
+  const checks =
+    operation.kind === "check" || withChecks
+      ? planChecks(
+          input,
+          withChecks ? services.filter((service) => touched.has(service.name)) : services,
+          availability,
+        )
+      : { candidates: [], skipped: [] };
+  // By their verbs checks would go before restarts, so a restart's checks are planned as work of their own, after it.
+  const phases =
+    operation.kind === "restart" ? [work, checks.candidates] : [[...work, ...checks.candidates]];
+  const skippedHosts = availability.skipped();
+
+  const rules = collectRules(stack.roleCommandOrder, conditionsOf(cluster));
+  const effective = effectiveRules(rules);
+  const asWritten = addRestartRules(rules);
+  const stages: PlannedStage[] = [];
+  const earlier: string[] = [];
+  for (const candidates of phases) {
+    const nodes = candidates.toSorted((a, b) => (nodeKey(a) < nodeKey(b) ? -1 : 1));
+    const graph = buildGraph(nodes, effective);
+    const ids = nodes.map(nodeKey);
+    for (const layer of layersOf(graph, asWritten)) {
+      const roles = layer
+        .toSorted((a, b) => a - b)
+        .flatMap((index) => {
+          const node = nodes[index];
+          if (!node) return [];
+          const before = [...(graph.predecessors[index] ?? [])].sort((a, b) => a - b);
+          const { verb: _, ...planned } = node;
+          const blockers = [...earlier, ...before.flatMap((each) => ids[each] ?? [])];
+          return [{ ...planned, id: nodeKey(node), blockers }];
+        });
+      stages.push({ roles });
+    }
+    earlier.push(...ids);
+  }
+  return {
+    stages: operation.executionType === "DEPENDENCY_ORDERED" ? joined(stages) : stages,
+    skippedHosts,
+    skippedChecks: checks.skipped,
+  };
+}
+
+function joined(stages: readonly PlannedStage[]): PlannedStage[] {
+  return stages.length === 0 ? [] : [{ roles: stages.flatMap((stage) => stage.roles) }];
+}
+
+/** The command of each kind: the verb that orders it, and what is sent. */
+function commandOf(operation: Operation): {
+  verb: string;
+  roleCommand: RoleCommand;
+  customCommand: string;
+} {
+  const plain = (roleCommand: RoleCommand) => ({
+    verb: RoleCommand[roleCommand] ?? "",
+    roleCommand,
+    customCommand: "",
+  });
+  const custom = (customCommand: string) => ({
+    verb: customCommand === "RESTART" ? "RESTART" : "CUSTOM_COMMAND",
+    roleCommand: RoleCommand.CUSTOM_COMMAND,
+    customCommand,
+  });
+  switch (operation.kind) {
+    case "install":
+      return plain(RoleCommand.INSTALL);
+    case "uninstall":
+      return plain(RoleCommand.UNINSTALL);
+    case "upgrade":
+      return plain(RoleCommand.UPGRADE);
+    case "configure":
+      return plain(RoleCommand.CONFIGURE);
+    case "start":
+      return plain(RoleCommand.START);
+    case "stop":
+      return plain(RoleCommand.STOP);
+    case "restart":
+      return custom("RESTART");
+    case "check":
+      return plain(RoleCommand.SERVICE_CHECK);
+    case "custom":
+      if (!operation.components?.length) {
+        throw new InvalidOperationError("components", "a custom command needs a component");
+      }
+      if (!operation.customCommand) {
+        throw new InvalidOperationError("customCommand", "is empty; name the custom command");
+      }
+      return custom(operation.customCommand);
+  }
+}
+
+function planComponents(
+  input: PlanInput,
+  services: readonly StackService[],
+  availability: Availability,
+): Candidate[] {
+  const { operation } = input;
+  const { verb, roleCommand, customCommand } = commandOf(operation);
+  const shown = customCommand || verb;
+  return selectComponents(input, services).flatMap(({ service, component, hosts }) => {
+    const spec = componentSpec(
+      input,
+      service,
+      component,
+      RoleCommand[roleCommand] ?? "",
+      customCommand,
+    );
+    const available = availability.take(hosts, `${component.name} ${shown}`);
+    if (available.length === 0) return [];
+    return [
+      {
+        role: component.name,
+        verb,
+        roleCommand,
+        customCommand,
+        hosts: available,
+        successFactor: successFactorOf(component.name, operation),
+        spec,
+      },
+    ];
+  });
+}
+
+function planChecks(
+  input: PlanInput,
+  services: readonly StackService[],
+  availability: Availability,
+): { candidates: Candidate[]; skipped: SkippedCheck[] } {
+  const candidates: Candidate[] = [];
+  const skipped: SkippedCheck[] = [];
+  for (const service of servicesToCheck(input, services)) {
+    if (!service.serviceCheck) continue;
+    const role = checkRoleOf(service.name);
+    const host = checkHostOf(input, service, availability);
+    if (host === undefined) {
+      skipped.push({ service: service.name, role, reason: "no host of the service is available" });
+      continue;
+    }
+    candidates.push({
+      role,
+      verb: "SERVICE_CHECK",
+      roleCommand: RoleCommand.SERVICE_CHECK,
+      customCommand: "",
+      hosts: [host],
+      successFactor: successFactorOf(role, input.operation),
+      spec: checkSpec(input, service, service.serviceCheck),
+    });
+  }
+  return { candidates, skipped };
+}
