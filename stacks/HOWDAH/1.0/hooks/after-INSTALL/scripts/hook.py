@@ -1,15 +1,13 @@
 """After every INSTALL: notes in the agent's folder what was installed, by which task and when, for people and inventories."""
 
+import fcntl
 import json
 import os
 import sys
 from datetime import datetime, timezone
 
 
-def main():
-    with open(sys.argv[2], encoding="utf-8") as file:
-        command = json.load(file)
-    path = os.path.join(os.environ["HOWDAH_PREFIX"], "installed.json")
+def add(path, command):
     try:
         with open(path, encoding="utf-8") as file:
             installed = json.load(file)
@@ -22,11 +20,19 @@ def main():
         "taskId": command.get("taskId"),
         "installedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    # Several tasks of a host may end at once: each writes a whole file of its own and renames it.
-    replacement = f"{path}.{os.getpid()}"
-    with open(replacement, "w", encoding="utf-8") as file:
+    with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(installed, file, indent=2, sort_keys=True)
-    os.replace(replacement, path)
+    os.replace(path + ".new", path)
+
+
+def main():
+    with open(sys.argv[2], encoding="utf-8") as file:
+        command = json.load(file)
+    path = os.path.join(os.environ["HOWDAH_PREFIX"], "installed.json")
+    # Several tasks of a host may end at once: one at a time reads, adds and writes.
+    with open(path + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        add(path, command)
     print(f"Noted {command['role']} in {path}.")
 
 

@@ -4,12 +4,14 @@ import hashlib
 import os
 import pwd
 import re
-import zlib
 
 from command import Failure
 
 PRIMARY = "MARIADB_PRIMARY"
 REPLICA = "MARIADB_REPLICA"
+
+# In the folder of the data.
+SERVER_ID_FILE = "howdah-server-id"
 
 # What a socket's address may hold on Linux, its closing zero included.
 _SOCKET_PATH_LIMIT = 108
@@ -17,7 +19,7 @@ _SOCKET_PATH_LIMIT = 108
 # Howdah decides these; two answers to one question would be one too many.
 _OURS = {
     "bind_address", "datadir", "log_bin", "log_error", "log_slave_updates", "pid_file", "port", "read_only", "relay_log",
-    "server_id", "skip_name_resolve", "socket", "tmpdir", "user",
+    "server_id", "skip_name_resolve", "skip_slave_start", "socket", "tmpdir", "user",
 }
 
 
@@ -50,6 +52,13 @@ class Settings:
     @property
     def check_timeout_s(self):
         return self.number("check_timeout_s", 30, 1, 3600)
+
+    @property
+    def bind_address(self):
+        address = self.text("bind_address", "") or "127.0.0.1"
+        if not re.fullmatch(r"[A-Za-z0-9.:*_-]+", address):
+            raise Failure(f"mariadb-env/bind_address is {address!r}: use an address, such as 127.0.0.1, 0.0.0.0 or ::")
+        return address
 
     @property
     def replication_user(self):
@@ -154,14 +163,15 @@ class Instance:
             "pid_file": self.pid_file,
             "tmpdir": os.path.join(self.folder, "tmp"),
             "port": self.port,
-            "bind_address": self.settings.text("bind_address", "127.0.0.1") or "127.0.0.1",
+            "bind_address": self.settings.bind_address,
             "skip_name_resolve": "ON",
-            # From the name, so that it stays when the list of hosts changes; 0 is not allowed.
-            "server_id": zlib.crc32(self.host.encode("utf-8")) or 1,
+            "server_id": self.server_id(),
             "log_bin": "binlog",
             "relay_log": "relay",
             "log_slave_updates": "ON",
             "read_only": "ON" if self.is_replica else "OFF",
+            # START has replication begin, once it has said whom to follow.
+            "skip_slave_start": "ON",
         }
         user = self.run_as_option()
         if user:
@@ -176,6 +186,14 @@ class Instance:
         body = "".join(f"{key} = {value}\n" for key, value in lines.items())
         return "# Written by Howdah from the configurations mariadb-env and mariadb-site: change them there.\n[mariadbd]\n" + body
 
+    def server_id(self):
+        """The number of this database in GTIDs, made with it: a database made anew must never pass for the old one."""
+        try:
+            with open(os.path.join(self.data, SERVER_ID_FILE), encoding="ascii") as file:
+                return int(file.read())
+        except FileNotFoundError:
+            raise Failure(f"there is no database in {self.data}: run INSTALL on {self.host} first") from None
+
     def run_as_option(self):
         """The value of mariadbd's --user, or None; mariadbd refuses to run as root unless told so."""
         owner = self.owner()
@@ -183,9 +201,8 @@ class Instance:
             return owner.pw_name
         return "root" if os.geteuid() == 0 else None
 
-    def write_configuration(self):
+    def write_configuration(self, text):
         """Writes my.cnf. True when that changed it."""
-        text = self.configuration()
         try:
             with open(self.defaults_file, encoding="utf-8") as file:
                 if file.read() == text:

@@ -43,7 +43,10 @@ def _follows(state, address, port):
 
 
 def _runs(state):
-    return state["Slave_IO_Running"] == "Yes" and state["Slave_SQL_Running"] == "Yes"
+    # The thread counts as running before the primary has said whether it can serve this replica; the name of its
+    # binary log is its first word when it can.
+    running = state["Slave_IO_Running"] == "Yes" and state["Slave_SQL_Running"] == "Yes"
+    return running and state["Master_Log_File"] != ""
 
 
 def _follow(connection, instance, address, port):

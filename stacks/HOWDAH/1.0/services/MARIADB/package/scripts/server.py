@@ -2,12 +2,13 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import time
 
 from command import Failure
-from instance import Instance
+from instance import SERVER_ID_FILE, Instance
 from mysql_client import Connection, MysqlError, quote
 from process import last_lines, running_pid, start_detached, stop
 from program import find_mariadbd, system_tables, version_of
@@ -21,21 +22,23 @@ def install(command):
     mariadbd = find_mariadbd()
     version = version_of(mariadbd)
     print(f"MariaDB {version} is {mariadbd}.")
+    port = instance.port  # before anything is made: it may be wrong
     instance.make_folders()
-    instance.write_configuration()
-    print(f"Wrote {instance.defaults_file}: port {instance.port}, data in {instance.data}.")
     if os.path.isdir(os.path.join(instance.data, "mysql")):
-        print("The database is there already and was left as it is.")
+        print(f"The database in {instance.data} was left as it is.")
     else:
         _make_database(mariadbd, instance)
-    command.report(mariadb={"version": version, "port": instance.port, "data": instance.data})
+    instance.write_configuration(instance.configuration())
+    print(f"Wrote {instance.defaults_file}: port {port}.")
+    command.report(mariadb={"version": version, "port": port, "data": instance.data})
 
 
 def configure(command):
     """Writes the configuration; a running server takes it up at its next start."""
     instance = Instance(command)
+    text = instance.configuration()
     instance.make_folders()
-    changed = instance.write_configuration()
+    changed = instance.write_configuration(text)
     print(f"{instance.defaults_file} is {'new' if changed else 'as it was'}.")
     if changed and running_pid(instance):
         print("The server runs with its former configuration until it is restarted.")
@@ -45,11 +48,10 @@ def start(command):
     """Starts the server, or finds it running, and waits until it answers. The instance, and a connection to it."""
     instance = Instance(command)
     mariadbd = find_mariadbd()
-    if not os.path.isdir(os.path.join(instance.data, "mysql")):
-        raise Failure(f"there is no database in {instance.data}: run INSTALL of {command.role} on {instance.host} first")
+    text = instance.configuration()  # before anything is made: it may be wrong
     instance.make_folders()
     pid = running_pid(instance)
-    changed = instance.write_configuration()
+    changed = instance.write_configuration(text)
     if pid:
         print(f"mariadbd runs already (pid {pid}).")
         if changed:
@@ -58,7 +60,7 @@ def start(command):
         pid = start_detached(mariadbd, instance)
         print(f"Started mariadbd (pid {pid}).")
     connection = _wait_until_it_answers(instance, pid)
-    print(f"It answers on {instance.settings.text('bind_address', '127.0.0.1')}:{instance.port}.")
+    print(f"It answers on {instance.settings.bind_address}:{instance.port}.")
     command.report(mariadb={"pid": pid, "port": instance.port})
     return instance, connection
 
@@ -143,10 +145,20 @@ def _make_database(mariadbd, instance):
     if result.returncode != 0:
         tail = "\n".join("  " + line for line in result.stdout.splitlines()[-15:])
         raise Failure(f"mariadbd could not make a database in {half} (exit code {result.returncode}):\n{tail}")
+    # Random, so that a database made anew is not taken for the one it replaces.
+    with open(os.path.join(half, SERVER_ID_FILE), "w", encoding="ascii") as file:
+        file.write(str(secrets.randbelow(2**32 - 1) + 1))
     if os.path.isdir(instance.data):
-        os.rmdir(instance.data)  # only an empty one: nobody's files are thrown away
+        _remove_empty(instance.data)
     os.rename(half, instance.data)
     print(f"Made an empty database in {time.monotonic() - began:.1f} s.")
+
+
+def _remove_empty(folder):
+    try:
+        os.rmdir(folder)
+    except OSError:
+        raise Failure(f"{folder} has files but no MariaDB database: move them away, or set mariadb-env/data_dir to another folder") from None
 
 
 def _wait_until_it_answers(instance, pid):

@@ -16,7 +16,6 @@ def check(command):
     primary = settings.primary_host
     probe = uuid.uuid4().hex
     with _connect(settings, primary) as connection:
-        connection.query(f"CREATE DATABASE IF NOT EXISTS {CHECK_DATABASE}")
         connection.query(f"CREATE TABLE IF NOT EXISTS {_TABLE} (id CHAR(32) PRIMARY KEY, host VARCHAR(255) NOT NULL)")
         connection.query(f"INSERT INTO {_TABLE} VALUES ({quote(probe)}, {quote(command.host)})")
         written = time.monotonic()

@@ -1,0 +1,98 @@
+import { execFile } from "node:child_process";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The folder of the stack under test. */
+export const stackFolder = join(
+  dirname(fileURLToPath(import.meta.url)),
+  "../../../stacks/HOWDAH/1.0",
+);
+
+export interface ScriptResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface ScriptCommand {
+  role: string;
+  /** The command's name, such as "START". */
+  name: string;
+  /** The script, below the stack's folder. */
+  script: string;
+  clusterHostInfo: Record<string, string[]>;
+  configurations: Record<string, Record<string, string>>;
+}
+
+/** Runs a command script as the agent of `host` would, `prefix` being that agent's folder. */
+export async function runScript(
+  prefix: string,
+  host: string,
+  command: ScriptCommand,
+): Promise<ScriptResult> {
+  const tmp = join(prefix, "tmp");
+  await mkdir(tmp, { recursive: true });
+  const json = join(prefix, `command-${command.role}-${command.name}.json`);
+  const { role, name, script, clusterHostInfo, configurations } = command;
+  const document = {
+    role,
+    roleCommand: name,
+    serviceName: "MARIADB",
+    taskId: 7,
+    agentLevelParams: { hostname: host },
+    clusterLevelParams: { stack_name: "HOWDAH", stack_version: "1.0" },
+    clusterHostInfo,
+    configurations,
+  };
+  await writeFile(json, JSON.stringify(document));
+  const path = join(stackFolder, script);
+  const rest = [name, json, dirname(dirname(path)), structuredOut(prefix), "INFO", tmp];
+  const args = ["-B", path, ...rest, "PROTOCOL_TLSv1_2", ""];
+  const env = { PATH: process.env.PATH, HOWDAH_PREFIX: prefix, HOWDAH_TASK: "store:7:1" };
+  return new Promise((resolve, reject) => {
+    execFile("python3", args, { env, timeout: 120_000 }, (error, stdout, stderr) => {
+      if (error && typeof error.code !== "number") reject(error);
+      else resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+  });
+}
+
+/** The structured output that the scripts of a prefix have written. */
+export async function readStructuredOut(prefix: string): Promise<Record<string, unknown>> {
+  return JSON.parse(await readFile(structuredOut(prefix), "utf8")) as Record<string, unknown>;
+}
+
+function structuredOut(prefix: string): string {
+  return join(prefix, "structured-out.json");
+}
+
+/** The processes whose command line mentions a folder, with their environment. */
+export async function processesOf(folder: string): Promise<{ pid: number; environ: string }[]> {
+  const found: { pid: number; environ: string }[] = [];
+  for (const name of await readdir("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
+    const read = (file: string) => readFile(`/proc/${name}/${file}`, "utf8").catch(() => "");
+    if (!(await read("cmdline")).includes(folder)) continue;
+    found.push({ pid: Number(name), environ: await read("environ") });
+  }
+  return found;
+}
+
+/** The first of `count` neighbouring ports of 127.0.0.1 that are all free, below those handed out for port 0. */
+export async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    const base = 15_000 + Math.floor(Math.random() * 15_000);
+    const free = await Promise.all(Array.from({ length: count }, (_, n) => isFree(base + n)));
+    if (free.every(Boolean)) return base;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
