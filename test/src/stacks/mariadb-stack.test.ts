@@ -93,12 +93,7 @@ async function serverOf(host: string): Promise<{ pid: number; environ: string }>
 
 describe("MARIADB on three hosts of one machine", () => {
   it("should say what is missing before anything is installed", async () => {
-    await fail(
-      /run INSTALL on host1 first/,
-      "host1",
-      "MARIADB_PRIMARY",
-      "START",
-    );
+    await fail(/run INSTALL on host1 first/, "host1", "MARIADB_PRIMARY", "START");
     await fail(/ComponentIsNotRunning/, "host1", "MARIADB_PRIMARY", "STATUS");
     await fail(
       /nothing answers for host1 .*Is its component started\?/,
