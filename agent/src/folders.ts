@@ -1,0 +1,117 @@
+import { accessSync, chmodSync, constants, mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+/** The folders that may be placed elsewhere than below the prefix, as the ini file allows. */
+export type FolderOverrides = Partial<
+  Pick<AgentFolders, "data" | "cache" | "keys" | "tmp" | "log" | "run" | "conf">
+>;
+
+/**
+ * Every path an agent uses. Nothing else in the agent names a path, so that any number of agents share a machine, each
+ * under its own prefix.
+ */
+export interface AgentFolders {
+  readonly prefix: string;
+  readonly bin: string;
+  readonly lib: string;
+  readonly tools: string;
+  readonly cred: string;
+  /** Command files, output and the journal; mode 0700. */
+  readonly data: string;
+  readonly journal: string;
+  /** Start and exit records, one folder for each attempt. */
+  readonly steps: string;
+  readonly cache: string;
+  readonly stacks: string;
+  readonly commonServices: string;
+  readonly extensions: string;
+  readonly customActions: string;
+  readonly hostScripts: string;
+  readonly stackHooks: string;
+  readonly clusterCache: string;
+  /** The agent's private key and certificate; mode 0700. */
+  readonly keys: string;
+  /** Scratch space of the scripts, whichever user they run as; mode 1777. */
+  readonly tmp: string;
+  readonly log: string;
+  readonly run: string;
+  readonly lock: string;
+  readonly pidFile: string;
+  readonly conf: string;
+  readonly iniFile: string;
+  readonly environmentFile: string;
+  /** Where the supervisor of steps is installed at each start of the agent. */
+  readonly supervisor: string;
+}
+
+/** Thrown when a folder of the agent can't be made or written; the message is one line and names the folder. */
+export class FolderError extends Error {
+  override readonly name = "FolderError";
+}
+
+/** The paths below `prefix` (default of the installed agent: `/var/lib/howdah-agent`). Touches no disk. */
+export function agentFolders(prefix: string, overrides: FolderOverrides = {}): AgentFolders {
+  const data = overrides.data ?? join(prefix, "data");
+  const cache = overrides.cache ?? join(prefix, "cache");
+  const run = overrides.run ?? join(prefix, "run");
+  const conf = overrides.conf ?? join(prefix, "conf");
+  const lib = join(prefix, "lib");
+  return {
+    prefix,
+    bin: join(prefix, "bin"),
+    lib,
+    tools: join(prefix, "tools"),
+    cred: join(prefix, "cred"),
+    data,
+    journal: join(data, "journal"),
+    steps: join(data, "steps"),
+    cache,
+    stacks: join(cache, "stacks"),
+    commonServices: join(cache, "common-services"),
+    extensions: join(cache, "extensions"),
+    customActions: join(cache, "custom_actions"),
+    hostScripts: join(cache, "host_scripts"),
+    stackHooks: join(cache, "stack-hooks"),
+    clusterCache: join(cache, "cluster_cache"),
+    keys: overrides.keys ?? join(prefix, "keys"),
+    tmp: overrides.tmp ?? join(prefix, "tmp"),
+    log: overrides.log ?? join(prefix, "log"),
+    run,
+    lock: join(run, "lock"),
+    pidFile: join(run, "howdah-agent.pid"),
+    conf,
+    iniFile: join(conf, "howdah-agent.ini"),
+    environmentFile: join(prefix, "howdah-env.sh"),
+    supervisor: join(lib, "supervisor.sh"),
+  };
+}
+
+const privateFolders = ["data", "journal", "steps", "keys"] as const;
+const openFolders = ["bin", "lib", "tools", "cred", "cache", "stacks", "commonServices"] as const;
+const moreOpenFolders = [
+  ...["extensions", "customActions", "hostScripts", "stackHooks", "clusterCache"],
+  ...["log", "run", "lock", "conf"],
+] as readonly (keyof AgentFolders)[];
+
+/** Makes the folders that are missing and sets the modes that matter. Throws `FolderError`. */
+export function createFolders(folders: AgentFolders): void {
+  make("prefix", folders.prefix, 0o755);
+  for (const name of openFolders) make(name, folders[name], 0o755);
+  for (const name of moreOpenFolders) make(name, folders[name], 0o755);
+  for (const name of privateFolders) make(name, folders[name], 0o700);
+  make("tmp", folders.tmp, 0o1777);
+}
+
+function make(name: string, path: string, mode: number): void {
+  try {
+    const made = mkdirSync(path, { recursive: true, mode });
+    // mkdir applies the umask; an operator's own, stricter choice for an open folder is left alone.
+    if (made !== undefined || mode !== 0o755) chmodSync(path, mode);
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new FolderError(
+      `the ${name} folder ${path} can't be made or written (${code}): give the agent's user the right to write there, or choose another folder`,
+    );
+  }
+}
