@@ -1,0 +1,106 @@
+import { closeSync, openSync, readFileSync } from "node:fs";
+import {
+  bootId,
+  commandLine,
+  isAlive,
+  listProcesses,
+  type ProcessIdentity,
+  parseUptimeMs,
+} from "../process-table.js";
+
+/** What the supervisor wrote before it ran the step's command. */
+export interface StartRecord extends ProcessIdentity {
+  readonly uptimeMs: number;
+}
+
+/** What the supervisor wrote after the step's command ended. */
+export interface ExitRecord {
+  /** 128 + n when signal n ended it. */
+  readonly exitCode: number;
+  readonly uptimeMs: number;
+}
+
+/**
+ * What a step's records say. `record` is their path without the ending, as the supervisor is given it.
+ * none: it has not started. running: its supervisor lives. exited: it has ended. lost: it started, did not end, and its
+ * supervisor is gone; what the step did nobody knows.
+ */
+export type StepState =
+  | { readonly kind: "none" }
+  | { readonly kind: "running"; readonly start: StartRecord }
+  | { readonly kind: "exited"; readonly start: StartRecord; readonly exit: ExitRecord }
+  | { readonly kind: "lost"; readonly start: StartRecord | undefined };
+
+/** Reads a step's records and looks for its supervisor. */
+export function readStepState(record: string): StepState {
+  const first = read(`${record}.start`);
+  if (first === undefined) return { kind: "none" };
+  let start = parseStart(first);
+  if (!start) {
+    // Made, but not written yet, or never: only its supervisor could tell, and it is found by its arguments.
+    const supervisor = findSupervisor(record);
+    start = parseStart(read(`${record}.start`) ?? "");
+    if (!start && supervisor) return { kind: "running", start: supervisor };
+    if (!start) return { kind: "lost", start: undefined };
+  }
+  // Liveness first, then the exit record: the other way round a step that ends in between would look lost.
+  const alive = isAlive(start);
+  const exit = parseExit(read(`${record}.exit`));
+  if (exit) return { kind: "exited", start, exit };
+  if (alive) return { kind: "running", start };
+  // Killed between writing and renaming: what it wrote is whole all the same.
+  const unnamed = parseExit(read(`${record}.exit-room`));
+  return unnamed ? { kind: "exited", start, exit: unnamed } : { kind: "lost", start };
+}
+
+/**
+ * Takes the step's only start without running it, so that no supervisor, not even one that a former agent left on its
+ * way, can start it any more. False when it has started already.
+ */
+export function forbidStart(record: string): boolean {
+  try {
+    closeSync(openSync(`${record}.start`, "wx", 0o600));
+    return true;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "EEXIST") return false;
+    // Where we can't make the record no supervisor can.
+    if (code === "ENOSPC" || code === "EDQUOT" || code === "EROFS") return true;
+    throw error;
+  }
+}
+
+function findSupervisor(record: string): StartRecord | undefined {
+  for (const { pid, startTime, zombie } of listProcesses()) {
+    // sh, supervisor.sh, RECORD, …
+    if (zombie || commandLine(pid)[2] !== record) continue;
+    return { pid, startTime, bootId: bootId(), uptimeMs: startTime * 10 };
+  }
+  return undefined;
+}
+
+function parseStart(text: string): StartRecord | undefined {
+  const match = /^([0-9]+) ([0-9]+) ([0-9a-f-]+) ([0-9.]+)\n/.exec(text);
+  if (!match) return undefined;
+  return {
+    pid: Number(match[1]),
+    startTime: Number(match[2]),
+    bootId: match[3] ?? "",
+    uptimeMs: parseUptimeMs(match[4] ?? ""),
+  };
+}
+
+function parseExit(text: string | undefined): ExitRecord | undefined {
+  const match = /^([0-9]+) ([0-9.]+) end\n/.exec(text ?? "");
+  if (!match) return undefined;
+  return { exitCode: Number(match[1]), uptimeMs: parseUptimeMs(match[2] ?? "") };
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
