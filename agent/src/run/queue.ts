@@ -1,0 +1,135 @@
+import type { CommandResult, JournalEntry } from "../journal/entry.js";
+import type { AcceptAnswer } from "../journal/journal.js";
+import type { Json } from "../json.js";
+import { keyText, type TaskKey } from "../task-key.js";
+import { findOrphans } from "./record-folders.js";
+import { type CommandContext, neverStartedResult, runCommand } from "./run-command.js";
+
+/** What a queue needs, and whom it tells. */
+export interface QueueOptions extends Omit<CommandContext, "detach"> {
+  /** Commands of one lane run one at a time, in the journal's order; lanes run beside each other. Default: one lane. */
+  readonly laneOf?: (entry: JournalEntry) => string;
+  /** A command's first step is about to start. Not told again after a restart of the agent. */
+  readonly onStarted?: (entry: JournalEntry) => void;
+  /** A result is in the journal. */
+  readonly onEnded?: (entry: JournalEntry) => void;
+  /** The journal can't be written any more: end the process. Running commands go on, the next agent takes them up. */
+  readonly onBroken: (error: Error) => void;
+}
+
+/** Runs the journal's commands. */
+export interface CommandQueue {
+  /** Journals a command and queues it when that says it may run. Rejects as `Journal.accept` does. */
+  accept(key: TaskKey, command: Json): Promise<AcceptAnswer>;
+  /**
+   * Cancels: a queued command ends ABORTED at once, a running one when its processes are gone, one that has not come
+   * when it comes. Resolves when the cancel is in the journal, not when the command has ended.
+   */
+  cancel(key: TaskKey, reason: string): Promise<void>;
+  /** Commands that wait or run. */
+  open(): number;
+  /** Resolves when none waits or runs. */
+  idle(): Promise<void>;
+  /** Starts nothing any more and leaves what runs alone. */
+  close(): Promise<void>;
+}
+
+/** Takes up what the journal holds unfinished, in its order, and then what is accepted. */
+export function openQueue(options: QueueOptions): CommandQueue {
+  const { journal, log } = options;
+  const laneOf = options.laneOf ?? (() => "commands");
+  const detach = new AbortController();
+  const waiting = new Map<string, TaskKey>();
+  const running = new Map<string, AbortController>();
+  const lanes = new Map<string, Promise<void>>();
+  const hasLiveOrphan = findOrphans(options.folders, journal);
+  let idle: (() => void)[] = [];
+
+  for (const entry of journal.entries()) if (entry.state !== "ENDED") enqueue(entry);
+
+  function enqueue(entry: JournalEntry): void {
+    const text = keyText(entry.key);
+    const lane = laneOf(entry);
+    waiting.set(text, entry.key);
+    const turn = (lanes.get(lane) ?? Promise.resolve()).then(() => takeTurn(text, entry.key));
+    lanes.set(lane, turn);
+    void turn.then(() => {
+      if (lanes.get(lane) === turn) lanes.delete(lane);
+    });
+  }
+
+  /** Never rejects: the next in the lane follows. */
+  async function takeTurn(text: string, key: TaskKey): Promise<void> {
+    const entry = journal.entry(key);
+    if (detach.signal.aborted || !waiting.delete(text) || !entry) return;
+    const cancel = new AbortController();
+    running.set(text, cancel);
+    try {
+      if (entry.cancel) cancel.abort(entry.cancel.reason);
+      await end(key, await run(entry, cancel.signal));
+    } catch (error) {
+      if (!detach.signal.aborted) broken(error as Error);
+    } finally {
+      running.delete(text);
+      tellIdle();
+    }
+  }
+
+  async function run(entry: JournalEntry, cancel: AbortSignal): Promise<CommandResult> {
+    const context = { ...options, detach: detach.signal };
+    if (entry.state !== "RECEIVED") return runCommand(entry, cancel, context);
+    if (cancel.aborted) return neverStartedResult(entry);
+    await journal.started(entry.key);
+    const started = journal.entry(entry.key) ?? entry;
+    options.onStarted?.(started);
+    return runCommand(started, cancel, context);
+  }
+
+  async function end(key: TaskKey, result: CommandResult): Promise<void> {
+    await journal.ended(key, result);
+    const entry = journal.entry(key);
+    if (entry) options.onEnded?.(entry);
+  }
+
+  function broken(error: Error): void {
+    log.error({ err: error }, "commands can't be run any more");
+    detach.abort(error);
+    options.onBroken(error);
+  }
+
+  function tellIdle(): void {
+    if (waiting.size + running.size > 0) return;
+    for (const resolve of idle) resolve();
+    idle = [];
+  }
+
+  return {
+    accept: async (key, command) => {
+      if (hasLiveOrphan(key)) return "attempt-alive";
+      const answer = await journal.accept(key, command);
+      const entry = journal.entry(key);
+      if (answer === "accepted" && entry) enqueue(entry);
+      if (answer === "cancelled" && entry) options.onEnded?.(entry);
+      return answer;
+    },
+    cancel: async (key, reason) => {
+      const text = keyText(key);
+      await journal.tombstone(key, reason);
+      const entry = journal.entry(key);
+      running.get(text)?.abort(reason);
+      // Started by a former agent, it must be looked for and stopped: that is its turn's work.
+      if (entry?.state !== "RECEIVED" || !waiting.delete(text)) return;
+      await end(key, neverStartedResult(entry));
+      tellIdle();
+    },
+    open: () => waiting.size + running.size,
+    idle: () =>
+      waiting.size + running.size === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => idle.push(resolve)),
+    close: async () => {
+      detach.abort(new Error("the agent stops"));
+      await Promise.all(lanes.values());
+    },
+  };
+}

@@ -1,0 +1,185 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { withCommandBeingRetried } from "../command-json.js";
+import type { AgentFolders } from "../folders.js";
+import type { CommandResult, JournalEntry } from "../journal/entry.js";
+import type { Journal } from "../journal/journal.js";
+import { bootId, uptimeMs } from "../process-table.js";
+import { keyText } from "../task-key.js";
+import { type CommandPlan, planCommand } from "./command-plan.js";
+import type { CommandSpec, ScriptSettings } from "./command-spec.js";
+import { type DataFiles, dataFiles, takeFileNames } from "./data-files.js";
+import { appendOnce, finalText } from "./final-text.js";
+import { recordFolderOf } from "./record-folders.js";
+import { runTries, type TriesEnd } from "./run-tries.js";
+import { readStructuredOutput } from "./structured-output.js";
+
+/** What running any command needs. */
+export interface CommandContext {
+  readonly journal: Journal;
+  readonly folders: AgentFolders;
+  readonly log: Logger;
+  /**
+   * Makes a journal entry's command ready: fetches what it lacks, assembles its JSON. What it throws is the command's
+   * failure, its message goes to the command's errors. Not called again once the command has its plan.
+   */
+  readonly resolve: (entry: JournalEntry, signal: AbortSignal) => Promise<CommandSpec>;
+  readonly settings?: ScriptSettings;
+  /** Aborted when the agent stops: running steps go on, and the next agent takes them up. */
+  readonly detach: AbortSignal;
+}
+
+/**
+ * Runs a command that the journal holds as RUNNING to its end and returns its result, which is not in the journal yet.
+ * Safe to call again after a restart of the agent, whenever the former one died. Rejects when detached.
+ */
+export async function runCommand(
+  entry: JournalEntry,
+  cancel: AbortSignal,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { folders } = context;
+  const otherBoot = entry.start?.bootId !== bootId();
+  const recordFolder = recordFolderOf(folders, entry.key);
+  const files = dataFiles(folders, entry.key.taskId);
+  const log = context.log.child({ task: keyText(entry.key) });
+  let plan: CommandPlan | undefined;
+  let end: TriesEnd;
+  try {
+    plan = readPlan(recordFolder, otherBoot);
+    if (!plan && otherBoot) end = withoutSteps("INTERRUPTED", "the host was started anew", true);
+    else {
+      plan ??= await prepare(entry, recordFolder, files, cancel, context);
+      end = await runTries({
+        plan,
+        recordFolder,
+        files,
+        cancel,
+        otherBoot,
+        detach: context.detach,
+        supervisor: folders.supervisor,
+        log,
+        onRetry: () => markRetried(files.command),
+      });
+    }
+  } catch (error) {
+    context.detach.throwIfAborted();
+    log.error({ err: error }, "the command could not run");
+    end = cancel.aborted
+      ? withoutSteps("ABORTED", String(cancel.reason), false)
+      : withoutSteps("FAILED", (error as Error).message, false);
+  }
+  closeOutput(files, end, plan, log);
+  return resultOf(end, files, entry.start);
+}
+
+/** The result of a command that a cancel kept from starting. */
+export function neverStartedResult(entry: JournalEntry): CommandResult {
+  const now = Date.now();
+  const uptime = uptimeMs();
+  return {
+    ...{ status: "ABORTED", exitCode: 1, reason: entry.cancel?.reason ?? "", started: false },
+    ...{ tries: 0, startedAtMs: now, endedAtMs: now, startedUptimeMs: uptime },
+    ...{ endedUptimeMs: uptime, bootId: bootId() },
+    ...{ stdoutBytes: 0, stderrBytes: 0, structuredOutBytes: 0 },
+  };
+}
+
+/** Settles the plan and the files. Its last act is to keep the plan: no step starts before, and none of this is repeated. */
+async function prepare(
+  entry: JournalEntry,
+  recordFolder: string,
+  files: DataFiles,
+  cancel: AbortSignal,
+  context: CommandContext,
+): Promise<CommandPlan> {
+  const { folders, journal } = context;
+  // The folder's being there says that the names are ours.
+  if (!exists(recordFolder)) {
+    await takeFileNames(journal, folders, entry.key);
+    mkdirSync(recordFolder, { recursive: true, mode: 0o700 });
+  }
+  for (const path of [files.stdout, files.stderr]) {
+    writeFileSync(path, "", { mode: 0o600, flag: "a" });
+  }
+  const spec = await context.resolve(entry, AbortSignal.any([cancel, context.detach]));
+  const plan = planCommand(spec, files, folders, context.settings);
+  rmSync(files.command, { force: true });
+  writeFileSync(files.command, JSON.stringify(spec.commandJson, null, 4), { mode: 0o600 });
+  const path = planPath(recordFolder);
+  writeFileSync(`${path}.new`, JSON.stringify(plan), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+  return plan;
+}
+
+function readPlan(recordFolder: string, otherBoot: boolean): CommandPlan | undefined {
+  try {
+    return JSON.parse(readFileSync(planPath(recordFolder), "utf8")) as CommandPlan;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (error instanceof SyntaxError && otherBoot) return undefined; // the power went before it was on disk
+    throw error;
+  }
+}
+
+function planPath(recordFolder: string): string {
+  return join(recordFolder, "plan.json");
+}
+
+/** Scripts are told that they run again, as Ambari tells them. */
+function markRetried(commandPath: string): void {
+  const json = withCommandBeingRetried(JSON.parse(readFileSync(commandPath, "utf8")));
+  writeFileSync(`${commandPath}.new`, JSON.stringify(json, null, 4), { mode: 0o600 });
+  renameSync(`${commandPath}.new`, commandPath);
+}
+
+function withoutSteps(status: TriesEnd["status"], reason: string, started: boolean): TriesEnd {
+  return { status, exitCode: 1, reason, tries: 1, started, endedUptimeMs: uptimeMs() };
+}
+
+function closeOutput(
+  files: DataFiles,
+  end: TriesEnd,
+  plan: CommandPlan | undefined,
+  log: Logger,
+): void {
+  const { noun = "Command", timeoutMs = 0 } = plan ?? {};
+  const text = finalText({ ...end, noun, timeoutMs });
+  try {
+    appendOnce(files.stdout, text.stdout);
+    appendOnce(files.stderr, text.stderr);
+  } catch (error) {
+    // A full disk cuts the output; the result itself has its room in the journal.
+    log.warn({ err: error }, "the output's closing lines could not be written");
+  }
+}
+
+function resultOf(end: TriesEnd, files: DataFiles, start: JournalEntry["start"]): CommandResult {
+  const now = Date.now();
+  const nowUptime = uptimeMs();
+  return {
+    status: end.status,
+    exitCode: end.exitCode,
+    reason: end.reason,
+    started: end.started,
+    tries: end.tries,
+    startedAtMs: start?.atMs ?? now,
+    // The wall clock of the moment the exit record names.
+    endedAtMs: now - Math.max(0, nowUptime - end.endedUptimeMs),
+    startedUptimeMs: start?.uptimeMs ?? nowUptime,
+    endedUptimeMs: end.endedUptimeMs,
+    bootId: bootId(),
+    stdoutBytes: sizeOf(files.stdout),
+    stderrBytes: sizeOf(files.stderr),
+    structuredOutBytes: Buffer.byteLength(readStructuredOutput(files.structuredOut)),
+  };
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}

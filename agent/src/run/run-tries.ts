@@ -1,0 +1,157 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ResultStatus } from "../journal/entry.js";
+import { uptimeMs } from "../process-table.js";
+import type { CommandPlan, PlannedStep } from "./command-plan.js";
+import type { DataFiles } from "./data-files.js";
+import { type LimitedEnd, runLimitedStep } from "./limited-step.js";
+import type { StepContext } from "./step.js";
+import { forbidStart, readStepState } from "./step-records.js";
+
+/** How the steps of an attempt ended, all tries together. */
+export interface TriesEnd {
+  readonly status: ResultStatus;
+  readonly exitCode: number;
+  readonly reason: string;
+  readonly tries: number;
+  /** Whether any step started. */
+  readonly started: boolean;
+  readonly endedUptimeMs: number;
+}
+
+/** What running the tries needs besides the plan. */
+export interface TriesContext extends StepContext {
+  readonly plan: CommandPlan;
+  /** The attempt's own folder for the records of its steps. */
+  readonly recordFolder: string;
+  readonly files: DataFiles;
+  /** Aborted by a cancel; its reason is a text. */
+  readonly cancel: AbortSignal;
+  /** The host was started anew since the attempt began: a step without an exit record may have run. */
+  readonly otherBoot: boolean;
+  /** Called before each further try. */
+  readonly onRetry: () => void;
+}
+
+/** Ambari's exit code for a command that its time-out ended. */
+const timeoutExitCode = 999;
+
+/**
+ * Runs the steps of a plan, one after the other, until one fails; then, as long as the plan's time for retries lasts,
+ * all of them again, after 2, 4, 8 … seconds, the last wait cut to what is left. Everything it decides follows from the
+ * steps' records, so a restarted agent that runs it again goes on where the former one was.
+ */
+export async function runTries(context: TriesContext): Promise<TriesEnd> {
+  const { plan } = context;
+  let leftMs = plan.retryMs;
+  let delayMs = 1_000;
+  for (let tries = 1; ; tries++) {
+    const beganMs = uptimeMs();
+    const end = await runChain(tries, context);
+    if (end.status !== "FAILED" && end.status !== "TIMEDOUT") return end;
+    const tookMs = end.endedUptimeMs - (end.beganUptimeMs ?? beganMs);
+    leftMs -= Math.max(0, Math.floor(tookMs / 1000) * 1000);
+    if (leftMs <= 0) return end;
+    delayMs = Math.min(delayMs * 2, leftMs);
+    leftMs -= delayMs;
+    await waitUntil(end.endedUptimeMs + delayMs, context);
+    if (context.cancel.aborted && forbidStart(recordOf(tries + 1, plan.steps[0], context))) {
+      return { ...end, status: "ABORTED", reason: String(context.cancel.reason) };
+    }
+    context.onRetry();
+  }
+}
+
+interface ChainEnd extends TriesEnd {
+  readonly beganUptimeMs: number | undefined;
+}
+
+async function runChain(tries: number, context: TriesContext): Promise<ChainEnd> {
+  const { plan, cancel } = context;
+  let beganUptimeMs: number | undefined;
+  let endedUptimeMs = uptimeMs();
+  let started = tries > 1;
+  const ended = (status: ResultStatus, exitCode: number, reason: string): ChainEnd => {
+    return { status, exitCode, reason, tries, started, beganUptimeMs, endedUptimeMs };
+  };
+  for (const planned of plan.steps) {
+    const record = recordOf(tries, planned, context);
+    if (context.otherBoot && readStepState(record).kind !== "exited") {
+      started = true;
+      return ended("INTERRUPTED", 1, "the host was started anew while it ran");
+    }
+    if (cancel.aborted && forbidStart(record)) {
+      return ended("ABORTED", 1, String(cancel.reason));
+    }
+    const limited = await runLimitedStep(
+      {
+        record,
+        argv: planned.argv,
+        cwd: plan.cwd,
+        environment: plan.environment,
+        stdoutPath: context.files.stdout,
+        stderrPath: context.files.stderr,
+      },
+      { ...plan, cancel },
+      context,
+    );
+    endedUptimeMs = uptimeMs();
+    const { end } = limited;
+    if (end.kind === "not-started") return ended("FAILED", 1, end.reason);
+    started = true;
+    if (end.kind === "exited") {
+      beganUptimeMs ??= end.start.uptimeMs;
+      endedUptimeMs = end.exit.uptimeMs;
+    }
+    const verdict = judge(limited, context);
+    if (verdict) return ended(...verdict);
+  }
+  return ended("COMPLETED", 0, "");
+}
+
+/** What the end of a step means for its command; undefined: it goes on. */
+function judge(
+  { end, stoppedBy, leftRunning }: LimitedEnd,
+  { plan, cancel }: TriesContext,
+): [ResultStatus, number, string] | undefined {
+  const remains = leftRunning.length > 0 ? `; still running: ${leftRunning.join(", ")}` : "";
+  const timedOut = `stopped after ${plan.timeoutMs / 1000} s${remains}`;
+  const aborted = () => `${String(cancel.reason)}${remains}`;
+  if (end.kind === "lost") return ["INTERRUPTED", 1, `its supervisor died while it ran${remains}`];
+  if (end.kind !== "exited") {
+    if (stoppedBy === "timeout") return ["TIMEDOUT", timeoutExitCode, timedOut];
+    return ["ABORTED", 128 + 15, aborted()];
+  }
+  const { exitCode } = end.exit;
+  if (stoppedBy === "timeout") return ["TIMEDOUT", timeoutExitCode, timedOut];
+  if (exitCode === 0) return undefined;
+  if (stoppedBy === "cancel") return ["ABORTED", exitCode, aborted()];
+  // Ended while no agent looked on: a former one may have stopped it and died before it could say so.
+  const tookMs = end.exit.uptimeMs - end.start.uptimeMs;
+  if (plan.timeoutMs > 0 && tookMs >= plan.timeoutMs)
+    return ["TIMEDOUT", timeoutExitCode, timedOut];
+  if (cancel.aborted && (exitCode === 128 + 15 || exitCode === 128 + 9)) {
+    return ["ABORTED", exitCode, aborted()];
+  }
+  return ["FAILED", exitCode, ""];
+}
+
+function recordOf(
+  tries: number,
+  step: PlannedStep | undefined,
+  { recordFolder }: TriesContext,
+): string {
+  return join(recordFolder, `${tries}.${step?.name ?? "script"}`);
+}
+
+/** Waits for a moment of the clock since boot, a cancel, or the agent's end (then rejects). */
+async function waitUntil(untilUptimeMs: number, { cancel, detach }: TriesContext): Promise<void> {
+  const leftMs = untilUptimeMs - uptimeMs();
+  if (leftMs <= 0 || cancel.aborted) return;
+  try {
+    await sleep(leftMs, undefined, { signal: AbortSignal.any([cancel, detach]) });
+  } catch (error) {
+    detach.throwIfAborted();
+    if (!cancel.aborted) throw error;
+  }
+}

@@ -1,0 +1,32 @@
+import { delimiter } from "node:path";
+import type { AgentFolders } from "../folders.js";
+import { keyText, type TaskKey } from "../task-key.js";
+
+/** The variable that marks every process of an attempt; its value is `store:task:attempt`. */
+export const taskVariable = "HOWDAH_TASK";
+
+/** Never handed on: what the agent itself was given in confidence, or inherited from a command that started it. */
+const withheld = ["AMBARI_PASSPHRASE", "HOWDAH_PASSPHRASE", "HOWDAH_JOIN_TOKEN", taskVariable];
+
+/**
+ * The environment of a command's scripts: the agent's own, Ambari's variables with our folders, what the command adds,
+ * and the task's tag. The agent's prefix leads the PATH, so that stacks find `ambari-sudo.sh` there.
+ */
+export function scriptEnvironment(
+  folders: AgentFolders,
+  key: TaskKey,
+  extra: Readonly<Record<string, string>>,
+  own: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(own)) {
+    if (value !== undefined && !withheld.includes(name)) environment[name] = value;
+  }
+  const path = own.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  environment.PATH = [folders.bin, folders.prefix, path].join(delimiter);
+  environment.PYTHONPATH = [folders.lib, own.PYTHONPATH].filter(Boolean).join(delimiter);
+  environment.AMBARI_AGENT_CONF_DIR = folders.conf;
+  environment.AMBARI_AGENT_LOG_DIR = folders.log;
+  environment.AMBARI_PID_DIR = folders.run;
+  return { ...environment, ...extra, [taskVariable]: keyText(key) };
+}
