@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { agentFolders, createFolders, FolderError } from "./folders.js";
+
+describe("createFolders()", () => {
+  let place: string;
+  before(() => {
+    place = mkdtempSync(join(tmpdir(), "howdah-folders-"));
+  });
+  after(() => rmSync(place, { recursive: true }));
+
+  it("makes every folder with its mode, again and again", () => {
+    const folders = agentFolders(join(place, "a"));
+    const mode = (path: string) => statSync(path).mode & 0o7777;
+    for (let round = 0; round < 2; round++) {
+      createFolders(folders);
+      assert.equal(mode(folders.data), 0o700);
+      assert.equal(mode(folders.keys), 0o700);
+      assert.equal(mode(folders.tmp), 0o1777);
+      assert.equal(mode(folders.cache) & 0o700, 0o700);
+    }
+    assert.ok(statSync(folders.stackHooks).isDirectory());
+  });
+
+  it("keeps two agents apart, and places folders where the settings say", () => {
+    const elsewhere = join(place, "elsewhere");
+    const [a, b] = [agentFolders(join(place, "a")), agentFolders(join(place, "b"))];
+    const moved = agentFolders(join(place, "c"), { data: elsewhere });
+    assert.equal(Object.values(a).filter((path) => Object.values(b).includes(path)).length, 0);
+    assert.equal(moved.journal, join(elsewhere, "journal"));
+  });
+
+  it("names the folder it can't write in one line", () => {
+    writeFileSync(join(place, "file"), "");
+    const folders = agentFolders(join(place, "d"), { data: join(place, "file", "data") });
+    assert.throws(
+      () => createFolders(folders),
+      (error: Error) => {
+        assert.ok(error instanceof FolderError);
+        assert.ok(error.message.includes(folders.data) && !error.message.includes("\n"));
+        return true;
+      },
+    );
+  });
+});
