@@ -1,0 +1,71 @@
+import { Status } from "@howdah/proto/howdah/v1/status";
+import type { RunTask } from "./run-task.js";
+
+/** How the deadlines of tasks are counted, and what is asked and told when one passes. */
+export interface DeadlineOptions {
+  /** Added to a command's time-out. */
+  readonly graceMs: number;
+  /** How long a released command may go without a word before the caller is asked to look. */
+  readonly resendMs: number;
+  /** Whether the task's agent is connected: then the word is still due, since it enforces the time-out itself. */
+  readonly connected: (task: RunTask) => boolean;
+  /** Called when a running task's time is up without its agent's word. */
+  readonly expired: (task: RunTask) => void;
+  /** Called when a released task has not started for so long. */
+  readonly overdue: (task: RunTask) => void;
+}
+
+// A command has up to seven steps (three hooks before, the script, three after), each with the full time-out [A 3.4]. Most have one;
+// so a host that went silent is waited for one time-out, a connected one, which is at work, for all seven.
+const stepsPerCommand = 7;
+const longestTimerMs = 2 ** 31 - 1;
+
+/**
+ * A timer for each task that an agent owes a word about. Node keeps timers of one duration in one list, so that each costs next to
+ * nothing. Counted on this process's monotonic clock, anew after a take-over.
+ */
+export class Deadlines {
+  private readonly timers = new Map<bigint, NodeJS.Timeout>();
+
+  constructor(private readonly options: DeadlineOptions) {}
+
+  /** Sets, moves or clears the task's timer by its status. */
+  follow(task: RunTask): void {
+    this.clear(task);
+    if (task.status === Status.IN_PROGRESS) this.watchRunning(task, 1);
+    else if (task.status === Status.QUEUED) {
+      this.set(task, this.options.resendMs, () => this.options.overdue(task));
+    }
+  }
+
+  private watchRunning(task: RunTask, step: number): void {
+    this.set(task, task.timeoutMs + this.options.graceMs, () => {
+      const atWork = step < stepsPerCommand && this.options.connected(task);
+      if (atWork) this.watchRunning(task, step + 1);
+      else this.options.expired(task);
+    });
+  }
+
+  private set(task: RunTask, afterMs: number, call: () => void): void {
+    const run = () => {
+      this.timers.delete(task.taskId);
+      call();
+    };
+    const timer = setTimeout(run, Math.min(afterMs, longestTimerMs));
+    timer.unref();
+    this.timers.set(task.taskId, timer);
+  }
+
+  private clear(task: RunTask): void {
+    const timer = this.timers.get(task.taskId);
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    this.timers.delete(task.taskId);
+  }
+
+  /** Clears all timers. */
+  stop(): void {
+    for (const timer of this.timers.values()) clearTimeout(timer);
+    this.timers.clear();
+  }
+}

@@ -1,0 +1,66 @@
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { OnFailure } from "@howdah/proto/howdah/v1/operation";
+import type { Task } from "@howdah/proto/howdah/v1/request";
+import type { TaskStatus } from "@howdah/state/statuses";
+import type { RunContents } from "./request-run.js";
+import type { RunTask } from "./run-task.js";
+
+const pageSize = 10_000;
+
+/** Reads a request from the store, to be driven on from where it stands. */
+export async function loadRun(
+  store: Client<typeof CommandStoreService>,
+  requestId: bigint,
+  signal: AbortSignal,
+): Promise<RunContents> {
+  const { request, stages } = await store.getRequest({ requestId }, { signal });
+  if (request === undefined) throw new ConnectError(`request ${requestId} is empty`, Code.Internal);
+  const roleIndex = new Map<string, number>();
+  for (const { stageId, roles } of stages) {
+    roles.forEach((role, at) => {
+      roleIndex.set(`${stageId}/${role.role}/${role.roleCommand}/${role.customCommand}`, at);
+    });
+  }
+  const tasks: RunTask[] = [];
+  let pageToken = "";
+  do {
+    const page = await store.listTasks({ requestId, pageSize, pageToken }, { signal });
+    for (const task of page.tasks) tasks.push(toRunTask(task, roleIndex));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return {
+    requestId,
+    // Read before the tasks, which may be newer: what is seen twice does no harm.
+    version: request.version,
+    onFailure: request.options?.onFailure ?? OnFailure.UNSPECIFIED,
+    stopping: request.cancelRequested || request.abortReason !== "",
+    cancelRequested: request.cancelRequested,
+    stages: stages.map(({ roles }) => ({
+      roles: roles.map(({ role, successFactor }) => ({ name: role, successFactor })),
+    })),
+    tasks,
+  };
+}
+
+function toRunTask(task: Task, roleIndex: ReadonlyMap<string, number>): RunTask {
+  const key = `${task.stageId}/${task.role}/${task.roleCommand}/${task.customCommand}`;
+  const at = roleIndex.get(key);
+  if (at === undefined) {
+    throw new ConnectError(`task ${task.taskId}: its stage has no role ${key}`, Code.Internal);
+  }
+  return {
+    taskId: task.taskId,
+    requestId: task.requestId,
+    stageId: task.stageId,
+    roleIndex: at,
+    hostId: task.hostId,
+    timeoutMs: Number(task.timeoutMs),
+    status: task.status as TaskStatus,
+    attempt: task.attempt,
+    version: task.changeVersion,
+    cancelRequested: task.cancelRequested,
+    sessionEpoch: task.sessionEpoch,
+    asked: false,
+  };
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import type { Logger } from "pino";
+
+const leaseName = "scheduler";
+const durationMs = 6_000;
+const renewMs = 2_000;
+const retryMs = 500;
+
+/** What leadership needs. */
+export interface LeadershipOptions {
+  readonly store: Client<typeof CommandStoreService>;
+  /** A stable name of this scheduler. */
+  readonly instance: string;
+  /** Where services reach this scheduler. */
+  readonly address: string;
+  readonly log: Logger;
+  /** Leads with this token until the signal aborts (the lease is lost, or the process stops). */
+  readonly lead: (token: bigint, signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Stands by until it holds the scheduler's lease, leads while it does, and stands by again. Expiry is judged on this process's
+ * monotonic clock: a lease has expired when its token and counter have not changed for its duration, counted anew whenever the
+ * store could not be reached.
+ */
+export async function takeTurns(options: LeadershipOptions, signal: AbortSignal): Promise<void> {
+  const holder = `${options.instance}/${randomUUID()}`;
+  while (!signal.aborted) {
+    const lease = await acquire(options, holder, signal);
+    if (lease === undefined) return;
+    options.log.info({ token: lease.token }, "leading");
+    const turn = new AbortController();
+    const stop = () => turn.abort();
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      await Promise.all([
+        keep(options, lease.token, turn),
+        options.lead(lease.token, turn.signal).finally(() => turn.abort()),
+      ]);
+    } catch (error) {
+      if (!signal.aborted) options.log.error({ err: error }, "stopped leading");
+    } finally {
+      turn.abort();
+      signal.removeEventListener("abort", stop);
+    }
+    if (signal.aborted) await release(options, lease.token);
+  }
+}
+
+/** Waits until the lease is this process's; undefined when the signal aborts first. */
+async function acquire(
+  { store, address, log }: LeadershipOptions,
+  holder: string,
+  signal: AbortSignal,
+): Promise<Lease | undefined> {
+  let watched: { lease: Lease; since: number } | undefined;
+  while (!signal.aborted) {
+    try {
+      const expired =
+        watched !== undefined &&
+        performance.now() - watched.since >= Number(watched.lease.durationMs);
+      const { lease, acquired } = await store.acquireLease(
+        {
+          name: leaseName,
+          holder,
+          address,
+          durationMs: BigInt(durationMs),
+          ...(expired &&
+            watched !== undefined && {
+              expiredToken: watched.lease.token,
+              expiredCounter: watched.lease.counter,
+            }),
+        },
+        { signal },
+      );
+      if (lease === undefined) throw new ConnectError("the answer has no lease", Code.Internal);
+      if (acquired) return lease;
+      const same = watched?.lease.token === lease.token && watched.lease.counter === lease.counter;
+      if (!same) {
+        if (watched === undefined) log.info({ holder: lease.holder }, "standing by");
+        watched = { lease, since: performance.now() };
+      }
+    } catch (error) {
+      if (signal.aborted) break;
+      watched = undefined;
+      log.warn(`cannot ask for the lease: ${ConnectError.from(error).rawMessage}`);
+    }
+    await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+  }
+  return undefined;
+}
+
+/** Renews the lease until the turn ends; ends the turn when somebody else has taken it. */
+async function keep(
+  { store, log }: LeadershipOptions,
+  token: bigint,
+  turn: AbortController,
+): Promise<void> {
+  const { signal } = turn;
+  while (!signal.aborted) {
+    await sleep(renewMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      await store.renewLease({ name: leaseName, token }, { signal, timeoutMs: durationMs });
+    } catch (error) {
+      if (signal.aborted) return;
+      const { code, rawMessage } = ConnectError.from(error);
+      if (code === Code.FailedPrecondition) {
+        log.warn(`lost the lease: ${rawMessage}`);
+        turn.abort();
+        return;
+      }
+      // The store is away: nobody can take the lease meanwhile, and every write names the token.
+      log.warn(`cannot renew the lease: ${rawMessage}`);
+    }
+  }
+}
+
+async function release({ store, log }: LeadershipOptions, token: bigint): Promise<void> {
+  try {
+    await store.releaseLease({ name: leaseName, token }, { timeoutMs: renewMs });
+  } catch (error) {
+    log.warn(`cannot give the lease back: ${ConnectError.from(error).rawMessage}`);
+  }
+}

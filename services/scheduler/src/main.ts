@@ -1,0 +1,105 @@
+import { createClient } from "@connectrpc/connect";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import { RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import { createRpcServer } from "@howdah/rpc/server";
+import { createRpcTransport } from "@howdah/rpc/transport";
+import { advertised, clientTls, serverTls, serviceAddresses } from "@howdah/service/common-config";
+import { duration } from "@howdah/service/fields";
+import { runService } from "@howdah/service/run-service";
+import { Dispatchers } from "./dispatchers.js";
+import { Engine } from "./engine/engine.js";
+import { takeTurns } from "./leadership.js";
+import { createRequestService, type Leading } from "./request-service.js";
+
+await runService({
+  name: "scheduler",
+  listen: "127.0.0.1:7410",
+  config: {
+    commandStore: serviceAddresses.commandStore,
+    /** How often the store is asked for what a lost hint left behind. */
+    reconcileMs: duration("3s"),
+    /** Added to a command's time-out before its task is called UNKNOWN. */
+    deadlineGraceMs: duration("60s"),
+    /** How long a released command may go without a word before it is sent again. */
+    resendMs: duration("30s"),
+  },
+  async start({ name, config, log, signal }) {
+    const tls = clientTls(config);
+    const transport = createRpcTransport({
+      address: config.commandStore,
+      addressOption: "HOWDAH_COMMAND_STORE",
+      tls,
+    });
+    const store = createClient(CommandStoreService, transport);
+    let leading: Leading | undefined;
+
+    const server = createRpcServer({
+      name,
+      log,
+      tls: serverTls(config),
+      listenOption: "HOWDAH_LISTEN",
+    });
+    server.add(
+      RequestService,
+      createRequestService({
+        store,
+        fleet: createClient(FleetService, transport),
+        stacks: createClient(StackService, transport),
+        leading: () => leading,
+      }),
+    );
+    const main = await server.listen(config.listen);
+
+    const stopping = new AbortController();
+    const turns = takeTurns(
+      {
+        store,
+        instance: config.instance,
+        address: advertised(config, main),
+        log,
+        async lead(token, turn) {
+          const dispatchers = new Dispatchers({
+            store,
+            token,
+            log,
+            connect: (address) => createRpcTransport({ address, tls }),
+          });
+          const engine = new Engine({
+            store,
+            token,
+            log,
+            reconcileMs: config.reconcileMs,
+            deadlineGraceMs: config.deadlineGraceMs,
+            resendMs: config.resendMs,
+            enqueue: (dispatcher, commands) => dispatchers.enqueue(dispatcher, commands),
+            cancel: (dispatcher, cancels) => dispatchers.cancel(dispatcher, cancels),
+          });
+          turn.addEventListener("abort", () => engine.stop(), { once: true });
+          leading = { engine, token };
+          try {
+            await Promise.all([
+              engine.drive().finally(() => engine.stop()),
+              dispatchers.follow(engine, turn),
+            ]);
+          } finally {
+            leading = undefined;
+          }
+        },
+      },
+      stopping.signal,
+    );
+    signal.addEventListener("abort", () => stopping.abort(), { once: true });
+
+    return {
+      addresses: { main },
+      async stop() {
+        await server.drain();
+        stopping.abort();
+        await turns;
+        transport.close();
+      },
+    };
+  },
+});

@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { type Client, Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
+import type { PlannedRoleSchema, RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { checkCancel, checkOptions, checkSubmit } from "./check-request.js";
+import { contentDigest } from "./content-digest.js";
+import { contentsOf, createRequestMessages } from "./create-request.js";
+import type { Engine } from "./engine/engine.js";
+import { type PlannedRequest, type PlanningSources, planRequest } from "./plan-request.js";
+import type { PlannedRole } from "./planner/plan-operation.js";
+
+/** The engine while this scheduler leads. */
+export interface Leading {
+  readonly engine: Engine;
+  readonly token: bigint;
+}
+
+/** What the service needs. */
+export interface RequestServiceOptions extends PlanningSources {
+  readonly store: Client<typeof CommandStoreService>;
+  /** The engine, or undefined while another scheduler leads. */
+  readonly leading: () => Leading | undefined;
+}
+
+/** Plans operations and hands them to the store and the engine. */
+export function createRequestService(
+  options: RequestServiceOptions,
+): Partial<ServiceImpl<typeof RequestService>> {
+  const { store } = options;
+
+  const requireLeading = (): Leading => {
+    const leading = options.leading();
+    if (leading !== undefined) return leading;
+    throw new ConnectError(
+      "this scheduler stands by and another one leads, or is about to; try again",
+      Code.Unavailable,
+    );
+  };
+
+  return {
+    async planRequest(request, context) {
+      checkOptions(request.options);
+      const { operation, options: how } = request;
+      const { plan } = await planRequest(options, operation, how, context.signal);
+      return {
+        stages: plan.stages.map(({ roles }) => ({ roles: roles.map(toPlannedRole) })),
+        skippedHosts: plan.skippedHosts.map(({ host, reason }) => ({ hostName: host, reason })),
+      };
+    },
+
+    async submitRequest(request, context) {
+      checkSubmit(request);
+      const { engine, token } = requireLeading();
+      const { signal } = context;
+      const digest = contentDigest(request);
+      if (request.idempotencyKey !== "") {
+        const key = { idempotencyKey: request.idempotencyKey, contentDigest: digest };
+        const { request: found } = await store.findRequest(key, { signal });
+        if (found !== undefined) return { request: found, created: false };
+      }
+      const planned = await planRequest(options, request.operation, request.options, signal);
+      refuseEmpty(planned);
+      const messages = createRequestMessages(planned, {
+        idempotencyKey: request.idempotencyKey || randomUUID(),
+        contentDigest: digest,
+        context: request.context || planned.context,
+        options: request.options ?? create(RequestOptionsSchema),
+        schedulerToken: token,
+      });
+      const { request: made, created, taskIds } = await store.createRequest(messages, { signal });
+      if (made === undefined) throw new ConnectError("the store's answer is empty", Code.Internal);
+      if (created) engine.add(contentsOf(planned, made, taskIds));
+      return { request: made, created };
+    },
+
+    async cancelRequest(request, context) {
+      checkCancel(request);
+      const { engine } = requireLeading();
+      const { requestId } = request;
+      const reason = request.reason || "cancelled";
+      const { signal } = context;
+      if (!engine.drives(requestId)) {
+        const { request: found } = await store.getRequest({ requestId }, { signal });
+        throw found !== undefined && found.progressPercent === 100
+          ? new ConnectError(`request ${requestId} is over`, Code.FailedPrecondition)
+          : new ConnectError(
+              `request ${requestId} is not taken over yet; try again`,
+              Code.Unavailable,
+            );
+      }
+      await engine.cancelRequest(requestId, reason, signal);
+      const { request: now } = await store.getRequest({ requestId }, { signal });
+      return now === undefined ? {} : { request: now };
+    },
+  };
+}
+
+function refuseEmpty({ plan }: PlannedRequest): void {
+  if (plan.stages.length > 0) return;
+  const skipped = plan.skippedHosts.map(({ host, reason }) => `${host} (${reason})`);
+  const why =
+    skipped.length > 0
+      ? `all hosts are left out: ${skipped.slice(0, 5).join(", ")}`
+      : "nothing fits it";
+  throw new ConnectError(`there is nothing to do: ${why}`, Code.FailedPrecondition);
+}
+
+function toPlannedRole(planned: PlannedRole): MessageInitShape<typeof PlannedRoleSchema> {
+  const { role, roleCommand, customCommand, successFactor, hosts } = planned;
+  return {
+    role: { role, roleCommand, customCommand, successFactor, counts: { total: hosts.length } },
+    hostNames: [...hosts],
+  };
+}
