@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
-import { identify } from "./process-identity.js";
+import type { ProcessIdentity } from "./process-identity.js";
 
 // Reads "add PID TICKS" and "drop PID"; when the input ends, ends what is left on the list, each only if it is still
 // that process. In a shell, since it must cost next to nothing and outlive this process.
@@ -53,10 +53,8 @@ function guardInput(): Writable {
  * Sees that a child does not outlive this process, even when that is killed with SIGKILL: a small shell notices, sends
  * SIGTERM, and SIGKILL after 10 s. Call `release` when the child has ended.
  */
-export async function guard(pid: number): Promise<{ release(): void }> {
-  const identity = await identify(pid);
-  if (identity === undefined) return { release() {} };
-  guardInput().write(`add ${pid} ${identity.startTicks}\n`);
+export function guard({ pid, startTicks }: ProcessIdentity): { release(): void } {
+  guardInput().write(`add ${pid} ${startTicks}\n`);
   return {
     release() {
       guardInput().write(`drop ${pid}\n`);

@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { sendSignal } from "./end-process.js";
 import { guard } from "./guard.js";
+import { recordProcess } from "./leftovers.js";
 import { lastLines } from "./log-tail.js";
+import { identify } from "./process-identity.js";
 
 /** What a check for readiness may look at. */
 export interface Starting {
@@ -30,6 +32,8 @@ export interface ProcessOptions<Ready> {
   cwd?: string;
   /** Gets stdout and stderr, appended; its folder is made. */
   logFile: string;
+  /** A file that names the process while it lives, for `stopLeftovers`; its folder must be there. Default: none. */
+  recordFile?: string;
   /** Resolves when the process is ready; what it resolves with is `ready` of the result. */
   readyWhen: (starting: Starting) => Promise<Ready>;
   /** Default 30,000. */
@@ -86,9 +90,12 @@ export async function startProcess<Ready>(
     await log.close();
   }
   const pid = child.pid as number;
-  const exited = exitOf(child);
-  const guarded = await guard(pid);
-  void exited.then(() => guarded.release());
+  const exit = exitOf(child);
+  const forget = await remember(pid, options.recordFile);
+  const exited = exit.then(async (how) => {
+    await forget();
+    return how;
+  });
 
   const kill = (signal: NodeJS.Signals = "SIGKILL") => {
     // A pid is ours until its exit was seen; after that it may be anybody's.
@@ -110,6 +117,18 @@ export async function startProcess<Ready>(
     const tail = await lastLines(logFile);
     throw new ProcessStartError(`${error.message}; its log ${logFile} ends with:\n${tail}`);
   }
+}
+
+/** Has the process ended with this one, by the guard, or by the next start, by its record; until `forget`. */
+async function remember(pid: number, recordFile?: string): Promise<() => Promise<void>> {
+  const identity = await identify(pid);
+  if (identity === undefined) return async () => {}; // it has ended already
+  const { release } = guard(identity);
+  if (recordFile) await recordProcess(recordFile, identity);
+  return async () => {
+    release();
+    if (recordFile) await rm(recordFile, { force: true });
+  };
 }
 
 function exitOf(child: ChildProcess): Promise<Exit> {
