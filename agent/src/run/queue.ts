@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { CommandResult, JournalEntry } from "../journal/entry.js";
 import type { AcceptAnswer } from "../journal/journal.js";
 import type { Json } from "../json.js";
@@ -39,6 +40,7 @@ export function openQueue(options: QueueOptions): CommandQueue {
   const { journal, log } = options;
   const laneOf = options.laneOf ?? (() => "commands");
   const detach = new AbortController();
+  setMaxListeners(0, detach.signal); // each lane listens
   const waiting = new Map<string, TaskKey>();
   const running = new Map<string, AbortController>();
   const lanes = new Map<string, Promise<void>>();

@@ -80,7 +80,7 @@ function findSupervisor(record: string): StartRecord | undefined {
 }
 
 function parseStart(text: string): StartRecord | undefined {
-  const match = /^([0-9]+) ([0-9]+) ([0-9a-f-]+) ([0-9.]+)\n/.exec(text);
+  const match = /^([0-9]+) ([0-9]+) ([^ ]+) ([0-9.]+)\n/.exec(text);
   if (!match) return undefined;
   return {
     pid: Number(match[1]),

@@ -78,8 +78,10 @@ async function superviseStep(step: Step, context: StepContext): Promise<string |
       child.once("exit", (code, signal) => resolve(code ?? signal ?? 0));
       child.once("error", resolve);
     });
-    child.unref();
-    const outcome = await untilDetached(ended, context.detach);
+    const outcome = await untilDetached(ended, context.detach).catch((error: unknown) => {
+      child.unref(); // detached: this process need not stay for it
+      throw error;
+    });
     if (outcome instanceof Error)
       return `can't run ${context.shell ?? "/bin/sh"}: ${outcome.message}`;
     if (outcome === alreadyStarted) return undefined;
