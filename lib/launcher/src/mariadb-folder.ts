@@ -25,7 +25,6 @@ export const account = "howdah";
 export interface MariadbFolder {
   data: string;
   log: string;
-  lock: string;
   socket: string;
   /** Holds the account's password; 0600. */
   passwordFile: string;
@@ -42,7 +41,6 @@ export async function openMariadbFolder(path: string): Promise<MariadbFolder> {
   return {
     data: join(folder, "data"),
     log: join(folder, "mariadbd.log"),
-    lock: join(folder, "owner.json"),
     socket: join(await socketFolder(folder), "mariadbd.sock"),
     passwordFile: join(folder, "password"),
   };

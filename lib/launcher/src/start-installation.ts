@@ -65,10 +65,12 @@ export async function startInstallation(options: InstallationOptions): Promise<I
   };
   const onExit =
     options.onExit ?? ((unit, { code }) => log(`${unit.name} ended with code ${code}`));
-  const lock = await lockFolder(join(around.runFolder, "owner.json"));
+  const lock = await lockFolder(dir);
   // What is started, layer upon layer: stopped from the top.
   const layers: { stop(): Promise<unknown> }[][] = [];
+  let stopping = false;
   const stop = async () => {
+    stopping = true;
     for (const layer of layers.toReversed()) await Promise.all(layer.map((unit) => unit.stop()));
     await lock.release();
   };
@@ -101,6 +103,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
 
   try {
     await mkdir(around.logFolder, { recursive: true });
+    await mkdir(around.runFolder, { recursive: true });
     const ended = await stopLeftovers(around.runFolder, leftoverGraceMs);
     if (ended.length > 0) log(`ended what a former run left behind: ${ended.join(", ")}`);
     let mariadb: Mariadb | undefined;
@@ -108,6 +111,9 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       const { durable = true } = options;
       mariadb = await startMariadb({ dataDir: join(dir, "mariadb"), durable, log });
       layers.push([mariadb]);
+      void mariadb.exited.then(({ code }) => {
+        if (!stopping) log(`mariadbd ended with code ${code}; see ${join(dir, "mariadb")}`);
+      });
     }
     const databaseUrl = options.databaseUrl ?? (mariadb as Mariadb).url;
     const stores = await startServices("command-store", { HOWDAH_DATABASE_URL: databaseUrl });

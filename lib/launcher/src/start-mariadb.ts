@@ -62,10 +62,10 @@ const portTries = 8;
 export async function startMariadb(options: MariadbOptions): Promise<Mariadb> {
   const { dataDir, database = "howdah", log = () => {} } = options;
   const mariadbd = await findMariadbd();
-  const folder = await openMariadbFolder(dataDir);
-  const lock = await lockFolder(folder.lock);
+  const lock = await lockFolder(dataDir);
   let started: ManagedProcess | undefined;
   try {
+    const folder = await openMariadbFolder(dataDir);
     const leftover = await findLeftover(folder);
     if (leftover) {
       log(`stopping mariadbd ${leftover.pid}, which a former run left on ${dataDir}`);
