@@ -21,7 +21,9 @@ export interface Package {
 export async function packFolder(folder: string): Promise<Package> {
   const paths = await listContents(folder, await realpath(folder));
   const chunks: Buffer[] = [];
-  if (paths.length > 0) {
+  // An archive without entries is two blocks of zeros, which tar itself refuses to write.
+  if (paths.length === 0) chunks.push(Buffer.alloc(1024));
+  else {
     const pack = create(
       {
         cwd: folder,
