@@ -7,6 +7,9 @@ export interface CallContext extends HandlerContext {
   abort(reason?: unknown): void;
 }
 
+/** What the signal of a call that ended as it should is aborted with: without a reason Node would make one each time. */
+const callEnded = new ConnectError("the call has ended", Code.Canceled);
+
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
@@ -40,7 +43,7 @@ export function createCallContext(
     values,
     abort(reason) {
       clearTimeout(timer);
-      controller.abort(reason);
+      controller.abort(reason ?? callEnded);
     },
   };
 }

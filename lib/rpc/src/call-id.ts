@@ -15,9 +15,14 @@ export function callIdOf(header: Headers): string {
   return given !== null && wellFormed.test(given) ? given : newCallId();
 }
 
-/** A new id: 16 hexadecimal digits. */
+// Random per process and counted within it: random bytes for each call would cost as much as reading its headers.
+const processPart = randomBytes(6).toString("hex");
+let counter = 0;
+
+/** A new id, such as "9f2c03d17ab4-1k". */
 export function newCallId(): string {
-  return randomBytes(8).toString("hex");
+  counter += 1;
+  return `${processPart}-${counter.toString(36)}`;
 }
 
 /**

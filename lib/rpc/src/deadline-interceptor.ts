@@ -8,10 +8,13 @@ export function deadlineInterceptor(maxUnaryMs: number): Interceptor {
   return (next) => async (request) => {
     if (request.stream) return next(request);
     const controller = new AbortController();
-    const abort = () => controller.abort(request.signal.reason);
+    let timer: NodeJS.Timeout | undefined;
+    const abort = () => {
+      clearTimeout(timer);
+      controller.abort(request.signal.reason);
+    };
     if (request.signal.aborted) abort();
     request.signal.addEventListener("abort", abort);
-    let timer: NodeJS.Timeout | undefined;
     const expired = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         const error = new ConnectError(

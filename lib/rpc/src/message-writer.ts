@@ -10,6 +10,12 @@ export interface MessageWriter {
 }
 
 /**
+ * What a message costs beyond its bytes. It bounds the number of small messages on their way: thousands of them keep an
+ * HTTP/2 connection so busy writing that it is late to read a cancel (seen: two seconds late).
+ */
+const messageOverheadBytes = 2 << 10;
+
+/**
  * Writes messages to a call without buffering more than `maxPendingBytes` (and the message that went over it).
  * @param send hands one message to the transport, which calls back when it was written
  * @param maxPendingBytes what may be on its way before `write` makes its caller wait; 0 means one message at a time
@@ -25,7 +31,7 @@ export function createMessageWriter(
   return {
     write(bytes) {
       if (failed !== undefined) return Promise.reject(failed.error);
-      const size = bytes.byteLength + 5;
+      const size = bytes.byteLength + messageOverheadBytes;
       pending += size;
       send(bytes, () => {
         pending -= size;

@@ -28,13 +28,14 @@ export interface ServeOptions {
   readonly interceptors: Interceptor[];
   readonly maxMessageBytes: number;
   readonly log: Logger;
-  /** The streams being served now; each can be ended from outside. */
-  readonly openStreams: Set<OpenStream>;
+  /** The calls being served now; each can be ended from outside. */
+  readonly openCalls: Set<OpenCall>;
 }
 
-/** A stream being served. */
-export interface OpenStream {
-  /** Ends the stream with `reason`: at once for the client, and through its context's signal for the handler. */
+/** A call being served. */
+export interface OpenCall {
+  readonly kind: MethodImplSpec["kind"];
+  /** Ends the call with `reason`: at once for the client, and through its context's signal for the handler. */
   end(reason: ConnectError): void;
 }
 
@@ -64,6 +65,8 @@ function serveUnary(
   let request: Buffer | undefined;
 
   async function run(running: CallContext): Promise<void> {
+    const open = openCall(spec, call, running);
+    options.openCalls.add(open);
     try {
       const { input, output } = spec.method;
       if (request === undefined) throw unimplemented(spec, "no request message");
@@ -76,6 +79,7 @@ function serveUnary(
     } catch (error) {
       sendError(call, running, error, options.log);
     } finally {
+      options.openCalls.delete(open);
       running.abort();
     }
   }
@@ -115,13 +119,8 @@ function serveStream(
     requests: MessageReader<DescMessage>,
     writer: MessageWriter,
   ): Promise<void> {
-    const open: OpenStream = {
-      end(reason) {
-        running.abort(reason);
-        call.sendStatus(toStatus(reason, running.responseTrailer));
-      },
-    };
-    options.openStreams.add(open);
+    const open = openCall(spec, call, running);
+    options.openCalls.add(open);
     let headerSent = false;
     const sendHeader = () => {
       if (!headerSent) call.sendMetadata(toMetadata(running.responseHeader));
@@ -142,7 +141,7 @@ function serveStream(
     } catch (error) {
       sendError(call, running, error, options.log);
     } finally {
-      options.openStreams.delete(open);
+      options.openCalls.delete(open);
       running.abort();
     }
   }
@@ -177,6 +176,20 @@ function serveStream(
   });
 }
 
+function openCall(
+  { kind }: MethodImplSpec,
+  call: ServerInterceptingCallInterface,
+  context: CallContext,
+): OpenCall {
+  return {
+    kind,
+    end(reason) {
+      context.abort(reason);
+      call.sendStatus(toStatus(reason, new Headers()));
+    },
+  };
+}
+
 function contextOf(
   spec: MethodImplSpec,
   call: ServerInterceptingCallInterface,
@@ -202,24 +215,29 @@ function unimplemented(spec: MethodImplSpec, what: string): ConnectError {
   return new ConnectError(`${spec.method.toString()} was sent ${what}`, Code.Unimplemented);
 }
 
+/** Ends a call with an error, whatever was thrown. Throws nothing itself: nobody else would end the call. */
 function sendError(
   call: ServerInterceptingCallInterface,
   context: CallContext,
-  error: unknown,
+  thrown: unknown,
   log: Logger,
 ): void {
-  if (error instanceof ConnectError) {
-    call.sendStatus(toStatus(error, context.responseTrailer));
-  } else if (context.signal.aborted) {
-    call.sendStatus(toStatus(abortError(context.signal), context.responseTrailer));
-  } else {
+  let error: ConnectError;
+  if (thrown instanceof ConnectError) error = thrown;
+  else if (context.signal.aborted) error = abortError(context.signal);
+  else {
     // The interceptors mask what a handler throws; this is what they themselves or the encoding threw.
     log.error(
-      { err: error, method: context.method.toString() },
-      "a call failed outside its handler",
+      { err: thrown, method: context.method.toString() },
+      "a call failed around its handler",
     );
-    call.sendStatus(
-      toStatus(new ConnectError("internal error", Code.Internal), context.responseTrailer),
-    );
+    error = new ConnectError("internal error", Code.Internal);
+  }
+  try {
+    call.sendStatus(toStatus(error, context.responseTrailer));
+  } catch (err) {
+    log.error({ err, method: context.method.toString() }, "an error could not be sent as it is");
+    const { code } = error;
+    call.sendStatus(toStatus(new ConnectError("internal error", code), new Headers()));
   }
 }

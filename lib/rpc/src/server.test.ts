@@ -144,6 +144,14 @@ describe("errors", () => {
     assert.equal(error.code, Code.OutOfRange);
   });
 
+  test("a header or trailer that cannot be sent fails the call, and says so in the log", async (t) => {
+    const { address, lines } = await serveEcho(t);
+    const { client } = echoClient(t, address);
+    const error = await failure(client.echo({ text: "ü" }));
+    assert.equal(error.code, Code.Internal);
+    assert.match(JSON.stringify(lines), /contains illegal characters/);
+  });
+
   test("methods and services that are not there are UNIMPLEMENTED", async (t) => {
     const { log } = createTestLog();
     const server = createRpcServer({ name: "half", log }).add(EchoService, {});

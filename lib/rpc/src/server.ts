@@ -18,7 +18,7 @@ import { defaultKeepalive, type Keepalive, keepaliveOptions } from "./keepalive.
 import { assertListenAllowed, formatAddress, parseListenAddress } from "./listen-address.js";
 import { defaultMaxMessageBytes } from "./message-size.js";
 import { createReflection } from "./reflection.js";
-import { type OpenStream, type ServeOptions, serveCall } from "./serve-call.js";
+import { type OpenCall, type ServeOptions, serveCall } from "./serve-call.js";
 import { createServerInterceptors, type ServerInterceptorOptions } from "./server-interceptors.js";
 import { serverCredentials, type TlsFiles } from "./tls.js";
 
@@ -73,12 +73,13 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const methods = new Map<string, MethodImplSpec>();
   const services: DescService[] = [];
   const health = createHealth();
-  const openStreams = new Set<OpenStream>();
+  const openCalls = new Set<OpenCall>();
+  const bound: string[] = [];
   const serving: ServeOptions = {
     interceptors: [...createServerInterceptors(options), ...(options.interceptors ?? [])],
     maxMessageBytes,
     log,
-    openStreams,
+    openCalls,
   };
 
   const server = new Server({
@@ -119,16 +120,27 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     await turn();
     await turn();
     const goodbye = new ConnectError(`${name} is shutting down`, Code.Unavailable);
-    for (const stream of openStreams) stream.end(goodbye);
+    for (const call of openCalls) if (call.kind !== "unary") call.end(goodbye);
     const graceMs = Math.min(options.drainGraceMs ?? 10_000, keepalive.timeMs);
+    // grpc-js cuts connections off after a grace in `drain` only: its forceShutdown misses those of a server without
+    // channelz, and `drain` those that tryShutdown has closed before. It tells the clients CANCELLED, so calls get their
+    // UNAVAILABLE before that.
+    for (const address of bound) server.drain(address, graceMs + 500);
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        log.warn({ graceMs }, "calls were still in flight after the drain's grace and are cut off");
-        server.forceShutdown();
-        resolve();
+      const late = setTimeout(() => {
+        if (openCalls.size > 0) {
+          log.warn(
+            { calls: openCalls.size, graceMs },
+            "calls did not end within the drain's grace",
+          );
+        }
+        for (const call of openCalls) call.end(goodbye);
       }, graceMs);
+      // A connection that never got as far as HTTP/2 keeps the listener from closing; nobody waits for it.
+      const last = setTimeout(resolve, graceMs + 1_000);
       server.tryShutdown(() => {
-        clearTimeout(timer);
+        clearTimeout(late);
+        clearTimeout(last);
         resolve();
       });
     });
@@ -145,8 +157,10 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       const address = parseListenAddress(text, listenOption);
       assertListenAllowed(address, options.tls !== undefined, listenOption);
       const port = await bind(server, formatAddress(address), credentials, listenOption);
+      const real = formatAddress({ host: address.host, port });
+      bound.push(real);
       health.state.setAll(true);
-      return formatAddress({ host: address.host, port });
+      return real;
     },
     health: health.state,
     drain() {
