@@ -1,0 +1,125 @@
+import { fromJson, type JsonValue } from "@bufbuild/protobuf";
+import {
+  type ExecutionCommand,
+  ExecutionCommandSchema,
+  ScriptType,
+} from "@howdah/proto/howdah/v1/command";
+import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { type AgentFacts, assembleCommandJson } from "./command-json.js";
+import type { AgentFolders } from "./folders.js";
+import type { JournalEntry } from "./journal/entry.js";
+import type { Json, JsonObject } from "./json.js";
+import type { PackageCache } from "./package-cache.js";
+import type { CommandSpec as RunSpec } from "./run/command-spec.js";
+
+const defaultTimeoutMs = 900_000;
+const noDocument: JsonObject = {};
+
+const scriptTypes = {
+  [ScriptType.PYTHON]: "PYTHON",
+  [ScriptType.SHELL]: "SHELL",
+  [ScriptType.EXECUTABLE]: "EXECUTABLE",
+} as const;
+
+/** What making a command ready needs. */
+export interface ResolveOptions {
+  readonly folders: AgentFolders;
+  readonly packages: PackageCache;
+  readonly facts: AgentFacts;
+}
+
+/** Makes a journal entry's command ready to run: fetches the packages and documents it names, assembles its command file. */
+export async function resolveCommand(
+  entry: JournalEntry,
+  signal: AbortSignal,
+  { folders, packages, facts }: ResolveOptions,
+): Promise<RunSpec> {
+  const command = fromJson(ExecutionCommandSchema, entry.command as JsonValue);
+  const { spec } = command;
+  if (spec === undefined) throw new Error("the command says nothing about what to run");
+  const document = (digest: string) =>
+    digest === "" ? noDocument : packages.document(digest, signal);
+  const [configurations, topology, metadata] = await Promise.all([
+    document(command.configurationsDigest),
+    document(command.topologyDigest),
+    document(command.metadataDigest),
+  ]);
+  const commandParams = commandParamsOf(command);
+  const ambari = metadata.ambariLevelParams;
+  return {
+    key: entry.key,
+    role: command.role,
+    roleCommand: RoleCommand[command.roleCommand],
+    serviceName: spec.serviceName,
+    commandParams,
+    run: await runOf(command, packages, signal),
+    timeoutMs: Number(spec.timeoutMs) || defaultTimeoutMs,
+    commandJson: assembleCommandJson(
+      headerOf(command, commandParams),
+      {
+        configurations,
+        topology,
+        metadata,
+        ambariLevelParams:
+          typeof ambari === "object" && ambari !== null ? (ambari as JsonObject) : {},
+        hostLevelParams: {},
+      },
+      facts,
+    ),
+    environment: { HOWDAH_PREFIX: folders.prefix, HOWDAH_HOSTNAME: facts.hostName },
+  };
+}
+
+async function runOf(
+  { spec }: ExecutionCommand,
+  packages: PackageCache,
+  signal: AbortSignal,
+): Promise<RunSpec["run"]> {
+  if (spec === undefined) throw new Error("the command says nothing about what to run");
+  if (spec.argv.length > 0) return { kind: "argv", argv: spec.argv };
+  const { script, scriptType } = spec;
+  if (script === "" || scriptType === ScriptType.UNSPECIFIED) {
+    throw new Error(`${spec.componentName || spec.serviceName} has no script to run`);
+  }
+  if (spec.packageDigest === "") {
+    throw new Error(
+      `the stack has no package with the scripts of ${spec.serviceName}; add its package folder and push the stack again`,
+    );
+  }
+  const [baseDir, hooksDir] = await Promise.all([
+    packages.folder(spec.packageDigest, signal),
+    spec.hooksDigest === "" ? null : packages.folder(spec.hooksDigest, signal),
+  ]);
+  return { kind: "script", scriptType: scriptTypes[scriptType], script, baseDir, hooksDir };
+}
+
+function commandParamsOf({ spec }: ExecutionCommand): Record<string, string> {
+  const params = { ...spec?.commandParams };
+  if (spec === undefined || spec.argv.length > 0) return params;
+  return {
+    script: spec.script,
+    script_type: ScriptType[spec.scriptType],
+    command_timeout: String(Math.ceil(Number(spec.timeoutMs) / 1_000)),
+    ...(spec.customCommand !== "" && { custom_command: spec.customCommand }),
+    ...params,
+  };
+}
+
+/** The command's own keys of its command file [A 3.6]. */
+function headerOf(command: ExecutionCommand, commandParams: JsonObject): JsonObject {
+  const { spec, requestId, stageId } = command;
+  const header: Record<string, Json> = {
+    commandType: spec?.background ? "BACKGROUND_EXECUTION_COMMAND" : "EXECUTION_COMMAND",
+    requestId: Number(requestId),
+    taskId: Number(command.taskId),
+    commandId: `${requestId}-${stageId}`,
+    role: command.role,
+    roleCommand: RoleCommand[command.roleCommand],
+    serviceName: spec?.serviceName || "null",
+    clusterName: spec?.clusterName || "null",
+    clusterId: spec?.clusterId ? String(spec.clusterId) : "null",
+    commandParams,
+    roleParams: { ...spec?.roleParams },
+  };
+  return header;
+}

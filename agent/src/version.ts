@@ -1,0 +1,2 @@
+/** The agent's version, as its server and operators see it. */
+export const agentVersion = "0.1.0";
