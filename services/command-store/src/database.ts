@@ -1,0 +1,88 @@
+import createKnex, { type Knex } from "knex";
+import type { Connection } from "mysql2";
+import type { Logger } from "pino";
+
+const sessionStatements = [
+  "set names utf8mb4 collate utf8mb4_bin",
+  "set time_zone = '+00:00'",
+  "set session transaction isolation level read committed",
+  "set session innodb_lock_wait_timeout = 10",
+];
+
+/** How to reach the database. */
+export interface DatabaseOptions {
+  /** `mysql://USER:PASSWORD@HOST:PORT/DATABASE`; for a socket `mysql://USER:PASSWORD@localhost/DATABASE?socket=/path`. */
+  readonly url: string;
+  /** How many connections at most. Default 10. */
+  readonly pool?: number;
+  readonly log: Logger;
+}
+
+/** What to connect to. */
+interface Target {
+  readonly host?: string;
+  readonly port?: number;
+  readonly socketPath?: string;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  readonly ssl?: { readonly rejectUnauthorized: boolean };
+}
+
+/** Reads a database URL. Throws an Error of one line that does not repeat the password. */
+export function parseDatabaseUrl(text: string): Target {
+  const shape = "write it as mysql://USER:PASSWORD@HOST:PORT/DATABASE";
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^(mysql|mariadb):$/.test(url.protocol)) {
+    throw new Error(`HOWDAH_DATABASE_URL is not a mysql:// URL; ${shape}`);
+  }
+  const database = decodeURIComponent(url.pathname.slice(1));
+  if (database === "" || database.includes("/")) {
+    throw new Error(`HOWDAH_DATABASE_URL names no database; ${shape}`);
+  }
+  const socketPath = url.searchParams.get("socket");
+  return {
+    ...(socketPath === null
+      ? { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 3306) }
+      : { socketPath }),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database,
+    ...(url.searchParams.get("tls") === "true" ? { ssl: { rejectUnauthorized: true } } : {}),
+  };
+}
+
+/**
+ * A pool of connections, made as they are needed: opening it does not connect. Sessions read what is committed
+ * (READ COMMITTED), their clock is UTC, and they wait 10 s for a row at most. `destroy()` closes it.
+ */
+export function openDatabase({ url, pool = 10, log }: DatabaseOptions): Knex {
+  return createKnex({
+    client: "mysql2",
+    connection: {
+      ...parseDatabaseUrl(url),
+      timezone: "Z",
+      charset: "utf8mb4",
+      supportBigNumbers: true,
+      connectTimeout: 5_000,
+    },
+    pool: {
+      min: 0,
+      max: pool,
+      afterCreate(connection: Connection, done: (error: unknown, connection: Connection) => void) {
+        // Sent together: the driver queues them, so a new connection costs one wait.
+        Promise.all(sessionStatements.map((sql) => connection.promise().query(sql))).then(
+          () => done(null, connection),
+          (error: unknown) => done(error, connection),
+        );
+      },
+    },
+    acquireConnectionTimeout: 10_000,
+    log: {
+      warn: (message: unknown) => log.warn({ detail: message }, "database driver"),
+      error: (message: unknown) => log.error({ detail: message }, "database driver"),
+      deprecate() {},
+      debug() {},
+    },
+  });
+}
