@@ -16,8 +16,8 @@ export async function query<Row>(
   sql: string,
   bindings: readonly Binding[] = [],
 ): Promise<Row[]> {
-  const [rows = []] = await db.raw<Row[]>(sql, bindings as Knex.RawBinding[]);
-  return rows;
+  const answer: unknown = await db.raw(sql, bindings as Knex.RawBinding[]);
+  return (answer as [Row[]])[0];
 }
 
 /** What a statement did. */
@@ -34,9 +34,8 @@ export async function execute(
   sql: string,
   bindings: readonly Binding[] = [],
 ): Promise<Executed> {
-  const [result] = await db.raw<Executed>(sql, bindings as Knex.RawBinding[]);
-  if (result === undefined) throw new Error("the database answered a statement with nothing");
-  return result;
+  const answer: unknown = await db.raw(sql, bindings as Knex.RawBinding[]);
+  return (answer as [Executed])[0];
 }
 
 /** Protobuf's bytes as the driver wants them, without a copy. */
