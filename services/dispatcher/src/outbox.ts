@@ -1,0 +1,98 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  type ConnectResponse,
+  ConnectResponseSchema,
+  type ReportAcked,
+  ReportAckSchema,
+} from "@howdah/proto/howdah/v1/agent_service";
+import { ActionQueue } from "./action-queue.js";
+
+/** What can be said to an agent. */
+export type Outgoing = Extract<ConnectResponse["message"], { value: unknown }>;
+
+/** How many messages may wait beside the action queue. */
+const maxBeside = 100;
+/** How many acknowledgements travel in one message. */
+const maxAcks = 1_000;
+
+/**
+ * What waits to be written to one agent's stream: answers first, then cancels, acknowledgements, commands. A message is made
+ * when the transport takes it, so that what waits stays small and acknowledgements join into one.
+ */
+export class Outbox {
+  readonly queue = new ActionQueue();
+  #beside: Outgoing[] = [];
+  #acks: ReportAcked[] = [];
+  #end: { readonly error?: ConnectError | undefined } | undefined;
+  #wake: (() => void) | undefined;
+
+  /** @param failed called when the stream is to end with an error, which a stream whose agent does not read does late */
+  constructor(private readonly failed: () => void = () => {}) {}
+
+  /** Says something beside the action queue. An agent that does not read what it is answered loses its stream. */
+  say(message: Outgoing): void {
+    if (this.#beside.length >= maxBeside) {
+      this.end(new ConnectError("answers are not being read", Code.ResourceExhausted));
+      return;
+    }
+    this.#beside.push(message);
+    this.wake();
+  }
+
+  /** Acknowledges a report; the session's credit bounds how many wait. */
+  acknowledge(ack: ReportAcked): void {
+    this.#acks.push(ack);
+    this.wake();
+  }
+
+  /** Ends the stream: with an error at once, without one after all that waits. Only the first end counts. */
+  end(error?: ConnectError): void {
+    if (this.#end !== undefined) return;
+    this.#end = { error };
+    this.wake();
+    if (error !== undefined) this.failed();
+  }
+
+  /** Whether the end was said. */
+  get ended(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** Says that the action queue has something new. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** The messages of the stream as they are asked for, until the end. Throws the error that it ended with. */
+  async *messages(): AsyncGenerator<ConnectResponse> {
+    for (;;) {
+      if (this.#end?.error !== undefined) throw this.#end.error;
+      const message = this.#next();
+      if (message !== undefined) {
+        yield create(ConnectResponseSchema, { message });
+        continue;
+      }
+      if (this.#end !== undefined) return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+  }
+
+  #next(): Outgoing | undefined {
+    return (
+      this.#beside.shift() ??
+      this.queue.nextCancel() ??
+      this.#takeAcks() ??
+      this.queue.nextCommand()
+    );
+  }
+
+  #takeAcks(): Outgoing | undefined {
+    if (this.#acks.length === 0) return undefined;
+    const acks = this.#acks.splice(0, maxAcks);
+    return { case: "reportAck", value: create(ReportAckSchema, { acks }) };
+  }
+}

@@ -1,0 +1,93 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ProbeSchema, type ReportAcked } from "@howdah/proto/howdah/v1/agent_service";
+import type { SessionKey } from "@howdah/proto/howdah/v1/command_store_service";
+import { SessionKeySchema } from "@howdah/proto/howdah/v1/command_store_service";
+import {
+  type Session as SessionMessage,
+  SessionSchema,
+} from "@howdah/proto/howdah/v1/dispatcher_service";
+import type { Outbox } from "./outbox.js";
+
+/** Who an agent is and where it comes from; fixed for the life of a session. */
+export interface SessionIdentity {
+  readonly hostId: bigint;
+  readonly hostName: string;
+  readonly epoch: bigint;
+  readonly agentId: string;
+  readonly journalId: string;
+  readonly agentVersion: string;
+  readonly peerAddress: string;
+}
+
+/** One registration of one agent. */
+export class Session {
+  /** False once it ended, or another session of the host took its place. */
+  current = true;
+  /** True once another session of the host took its place: nothing of it is passed on any more. */
+  replaced = false;
+  /** Reports that are passed on and not acknowledged. */
+  unacknowledged = 0;
+  #heardAt = performance.now();
+  readonly #listeners = new Set<() => void>();
+
+  constructor(
+    readonly identity: SessionIdentity,
+    readonly outbox: Outbox,
+  ) {}
+
+  /** The session as the store names it. */
+  get key(): SessionKey {
+    const { hostId, epoch } = this.identity;
+    return create(SessionKeySchema, { hostId, sessionEpoch: epoch });
+  }
+
+  /** How long nothing was heard of the agent, on our monotonic clock. */
+  get silentMs(): number {
+    return Math.max(0, Math.round(performance.now() - this.#heardAt));
+  }
+
+  /** Takes note that the agent said something. */
+  heard(): void {
+    this.#heardAt = performance.now();
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Gives a report back to its sender as done with. */
+  acknowledge(ack: ReportAcked): void {
+    this.unacknowledged -= 1;
+    if (this.current) this.outbox.acknowledge(ack);
+  }
+
+  /** Ends the session's stream with a reason; the end of the stream then ends the session. */
+  drop(reason: string, code: Code = Code.Aborted): void {
+    this.outbox.end(new ConnectError(reason, code));
+  }
+
+  /** Asks the agent whether it is there. False when it said nothing within `timeoutMs`, or its stream ended. */
+  probe(timeoutMs: number): Promise<boolean> {
+    if (!this.current || this.outbox.ended) return Promise.resolve(false);
+    this.outbox.say({ case: "probe", value: create(ProbeSchema) });
+    return new Promise((resolve) => {
+      const settle = (alive: boolean) => {
+        clearTimeout(timer);
+        this.#listeners.delete(heard);
+        resolve(alive);
+      };
+      const heard = () => settle(true);
+      const timer = setTimeout(() => settle(false), timeoutMs);
+      this.#listeners.add(heard);
+    });
+  }
+
+  /** The session as it is told to schedulers and people. */
+  toMessage(): SessionMessage {
+    const { epoch, agentId: _, ...identity } = this.identity;
+    return create(SessionSchema, {
+      ...identity,
+      sessionEpoch: epoch,
+      silentMs: BigInt(this.silentMs),
+      queuedCommands: this.outbox.queue.queuedCommands,
+    });
+  }
+}
