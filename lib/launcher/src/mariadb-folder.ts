@@ -15,8 +15,9 @@ import {
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { findProcesses } from "./find-processes.js";
 import { findSystemTables } from "./mariadb-program.js";
-import { identify, type ProcessIdentity } from "./process-identity.js";
+import type { ProcessIdentity } from "./process-identity.js";
 
 /** The one account of a private MariaDB: everything, from this machine only. */
 export const account = "howdah";
@@ -139,12 +140,6 @@ async function bootstrap(mariadbd: string, data: string, sql: string): Promise<v
 export async function findLeftover(folder: MariadbFolder): Promise<ProcessIdentity | undefined> {
   // By its command line and not by a pid file, which it may not have written yet.
   const option = `--datadir=${folder.data}`;
-  for (const name of await readdir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const commandLine = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
-    if (!commandLine.split("\0").includes(option)) continue;
-    const identity = await identify(Number(name));
-    if (identity) return identity;
-  }
-  return undefined;
+  const [leftover] = await findProcesses((args) => args.includes(option));
+  return leftover;
 }

@@ -93,7 +93,6 @@ describe("startInstallation()", () => {
     const toGateway = await given("gateway-1");
     assert.equal(toGateway.HOWDAH_SCHEDULER, scheduler.addresses.main);
     assert.equal(toGateway.HOWDAH_COMMAND_STORE, commandStore.addresses.main);
-    assert.equal(toGateway.HOWDAH_DISPATCHER, dispatcher.addresses.main);
     assert.equal(toGateway.HOWDAH_DATABASE_URL, undefined, "only the store has the database");
     for (const host of ["host1", "host2"]) {
       const file = join(notes, `${host}.ini`);

@@ -44,7 +44,7 @@ export interface Installation {
   readonly gateway: Unit;
   readonly services: Readonly<Record<ServiceName, readonly Unit[]>>;
   readonly agents: readonly Unit[];
-  /** Stops all, the callers before those they call. Services that agents have started on their hosts go on. */
+  /** Stops all, the callers before those they call. What agents' commands have started goes on: see `endProcessesBelow`. */
   stop(): Promise<void>;
 }
 
@@ -119,10 +119,9 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     const stores = await startServices("command-store", { HOWDAH_DATABASE_URL: databaseUrl });
     const store = { HOWDAH_COMMAND_STORE: mainAddresses(stores) };
     const dispatchers = await startServices("dispatcher", store);
-    const dispatcher = { HOWDAH_DISPATCHER: mainAddresses(dispatchers) };
-    const schedulers = await startServices("scheduler", { ...store, ...dispatcher });
+    const schedulers = await startServices("scheduler", store); // finds dispatchers by their leases
     const scheduler = { HOWDAH_SCHEDULER: mainAddresses(schedulers) };
-    const gateways = await startServices("gateway", { ...store, ...scheduler, ...dispatcher });
+    const gateways = await startServices("gateway", { ...store, ...scheduler });
     const agents = await startLayer(
       await agentUnits(dir, options.agents ?? 0, dispatchers, around),
     );

@@ -3,14 +3,8 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
-import {
-  freePorts,
-  processesOf,
-  readStructuredOut,
-  runScript,
-  type ScriptResult,
-} from "./script-host.js";
+import { endProcessesBelow, findProcesses } from "@howdah/launcher/find-processes";
+import { freePorts, readStructuredOut, runScript, type ScriptResult } from "./script-host.js";
 
 const scripts = "services/MARIADB/package/scripts";
 const components = {
@@ -29,8 +23,7 @@ before(async () => {
 });
 // Servers outlive their scripts on purpose; they must not outlive the test, however that ended.
 after(async () => {
-  for (const { pid } of await processesOf(folder)) process.kill(pid, "SIGKILL");
-  while ((await processesOf(folder)).length > 0) await delay(20);
+  await endProcessesBelow(folder);
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -85,10 +78,15 @@ async function fail(expected: RegExp, ...args: Parameters<typeof run>): Promise<
   assert.doesNotMatch(stderr, /Traceback/);
 }
 
-async function serverOf(host: string): Promise<{ pid: number; environ: string }> {
-  const servers = await processesOf(prefixOf(host));
-  assert.equal(servers.length, 1, `${host} has ${servers.length} servers`);
-  return servers[0] as { pid: number; environ: string };
+async function serversOf(host: string): Promise<number[]> {
+  const named = (arg: string) => arg.includes(`${prefixOf(host)}/`);
+  return (await findProcesses((args) => args.some(named))).map(({ pid }) => pid);
+}
+
+async function serverOf(host: string): Promise<number> {
+  const [pid, ...more] = await serversOf(host);
+  assert.ok(pid !== undefined && more.length === 0, `${host} has one server`);
+  return pid;
 }
 
 describe("MARIADB on three hosts of one machine", () => {
@@ -113,13 +111,13 @@ describe("MARIADB on three hosts of one machine", () => {
 
   it("should start a primary that outlives its command, and find it running the second time", async () => {
     assert.match(await pass("host1", "MARIADB_PRIMARY", "START"), /Started mariadbd/);
-    const { pid, environ } = await serverOf("host1");
-    assert.doesNotMatch(environ, /HOWDAH/);
+    const pid = await serverOf("host1");
+    assert.doesNotMatch(await readFile(`/proc/${pid}/environ`, "utf8"), /HOWDAH/);
     const stat = (await readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]?.split(" ") ?? [];
     const groups = await readFile(`/proc/${process.pid}/stat`, "utf8");
     assert.notEqual(stat[3], groups.split(") ")[1]?.split(" ")[3], "a session of its own");
     assert.match(await pass("host1", "MARIADB_PRIMARY", "START"), /runs already/);
-    assert.equal((await serverOf("host1")).pid, pid);
+    assert.equal(await serverOf("host1"), pid);
     assert.match(await pass("host1", "MARIADB_PRIMARY", "STATUS"), new RegExp(`pid ${pid}`));
   });
 
@@ -153,8 +151,7 @@ describe("MARIADB on three hosts of one machine", () => {
   });
 
   it("should come back after kill -9 of every server", async () => {
-    for (const { pid } of await processesOf(folder)) process.kill(pid, "SIGKILL");
-    while ((await processesOf(folder)).length > 0) await delay(20);
+    await endProcessesBelow(folder, 0);
     await fail(/ComponentIsNotRunning/, "host2", "MARIADB_REPLICA", "STATUS");
     await pass("host1", "MARIADB_PRIMARY", "START");
     await pass("host2", "MARIADB_REPLICA", "START");
@@ -189,7 +186,7 @@ describe("MARIADB on three hosts of one machine", () => {
     }
     assert.match(await pass("host1", "MARIADB_PRIMARY", "STOP"), /shut down in/);
     assert.match(await pass("host1", "MARIADB_PRIMARY", "STOP"), /does not run/);
-    assert.deepEqual(await processesOf(folder), []);
+    for (const host of ["host1", "host2", "host3"]) assert.deepEqual(await serversOf(host), []);
     await pass("host1", "MARIADB_PRIMARY", "START");
     await pass("host2", "MARIADB_REPLICA", "START");
     await pass("host3", "MARIADB_REPLICA", "START");

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -66,18 +66,6 @@ export async function readStructuredOut(prefix: string): Promise<Record<string, 
 
 function structuredOut(prefix: string): string {
   return join(prefix, "structured-out.json");
-}
-
-/** The processes whose command line mentions a folder, with their environment. */
-export async function processesOf(folder: string): Promise<{ pid: number; environ: string }[]> {
-  const found: { pid: number; environ: string }[] = [];
-  for (const name of await readdir("/proc")) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const read = (file: string) => readFile(`/proc/${name}/${file}`, "utf8").catch(() => "");
-    if (!(await read("cmdline")).includes(folder)) continue;
-    found.push({ pid: Number(name), environ: await read("environ") });
-  }
-  return found;
 }
 
 /** The first of `count` neighbouring ports of 127.0.0.1 that are all free, below those handed out for port 0. */
