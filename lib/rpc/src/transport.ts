@@ -79,6 +79,12 @@ export function createRpcTransport(options: RpcTransportOptions): RpcTransport {
   const channel = new Channel(target, channelCredentials(options.tls), channelOptions(options));
   const openCalls = new Set<OpenCall>();
 
+  // Kept here, since a closed channel of grpc-js comes to life again when its state is asked for.
+  let closed = false;
+
+  function assertOpen(): void {
+    if (closed) throw new ConnectError(`the transport to ${address} is closed`, Code.Unavailable);
+  }
   const callOptions = (timeoutMs: number | undefined): ClientCallOptions => ({
     channel,
     maxMessageBytes,
@@ -89,7 +95,8 @@ export function createRpcTransport(options: RpcTransportOptions): RpcTransport {
 
   return {
     address,
-    unary(method, signal, timeoutMs, header, input, contextValues) {
+    async unary(method, signal, timeoutMs, header, input, contextValues) {
+      assertOpen();
       const call = callOptions(timeoutMs ?? defaultTimeoutMs);
       return runUnaryCall({
         ...optional({ interceptors, signal, timeoutMs: call.timeoutMs }),
@@ -115,7 +122,8 @@ export function createRpcTransport(options: RpcTransportOptions): RpcTransport {
         },
       });
     },
-    stream(method, signal, timeoutMs, header, input, contextValues) {
+    async stream(method, signal, timeoutMs, header, input, contextValues) {
+      assertOpen();
       const call = callOptions(timeoutMs);
       return runStreamingCall({
         ...optional({ interceptors, signal, timeoutMs: call.timeoutMs }),
@@ -141,9 +149,26 @@ export function createRpcTransport(options: RpcTransportOptions): RpcTransport {
         },
       });
     },
-    state: () => stateNames[channel.getConnectivityState(false)],
-    waitForReady: (timeoutMs, signal) => waitForReady(channel, address, timeoutMs, signal),
+    state: () => (closed ? "shutdown" : stateNames[channel.getConnectivityState(false)]),
+    async waitForReady(timeoutMs, signal) {
+      const deadline = Date.now() + timeoutMs;
+      for (;;) {
+        signal?.throwIfAborted();
+        assertOpen();
+        const state = channel.getConnectivityState(true);
+        if (state === connectivityState.READY) return;
+        if (Date.now() >= deadline) {
+          throw new ConnectError(
+            `no connection to ${address} within ${timeoutMs} ms (${stateNames[state]})`,
+            Code.Unavailable,
+          );
+        }
+        await stateChange(channel, state, deadline, signal);
+      }
+    },
     close() {
+      if (closed) return;
+      closed = true;
       for (const call of openCalls) {
         call.cancelWithStatus(status.CANCELLED, "the transport was closed");
       }
@@ -181,30 +206,6 @@ const stateNames = {
   [connectivityState.TRANSIENT_FAILURE]: "transient_failure",
   [connectivityState.SHUTDOWN]: "shutdown",
 } as const satisfies Record<connectivityState, ConnectionState>;
-
-async function waitForReady(
-  channel: Channel,
-  address: string,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    signal?.throwIfAborted();
-    const state = channel.getConnectivityState(true);
-    if (state === connectivityState.READY) return;
-    if (state === connectivityState.SHUTDOWN) {
-      throw new ConnectError(`the transport to ${address} is closed`, Code.Unavailable);
-    }
-    if (Date.now() >= deadline) {
-      throw new ConnectError(
-        `no connection to ${address} within ${timeoutMs} ms (${stateNames[state]})`,
-        Code.Unavailable,
-      );
-    }
-    await stateChange(channel, state, deadline, signal);
-  }
-}
 
 /** Resolves when the state is another, the deadline has passed or the signal aborts. */
 function stateChange(
