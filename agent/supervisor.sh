@@ -3,13 +3,13 @@
 #
 #   sh supervisor.sh RECORD COMMAND [ARGUMENT…]
 #
-# RECORD.start is created exclusively before COMMAND runs; it holds: pid, start time of this shell (clock ticks after
-# boot), boot id, seconds since boot. Whoever creates it is the only one that ever runs this step.
-# RECORD.exit holds: exit code (128 + n for signal n), seconds since boot, "end". It is written into room taken before
-# COMMAND ran, and renamed into place, so that a full disk can't lose it.
+# RECORD is created exclusively before COMMAND runs: whoever creates it is the only one that ever runs this step.
+# Its first line is the start record: pid, start time of this shell (clock ticks after boot), boot id, seconds since
+# boot. Its second line is room for the exit record, taken before COMMAND runs so that a full disk can't lose it, and
+# filled in by one write: exit code (128 + n for signal n), seconds since boot, "end".
 #
 # Exits 0 once COMMAND has ended, however; 75 when the step has started before; 74 when RECORD can't be written. In the
-# last two cases COMMAND has not run. Needs nothing but a POSIX shell and mv.
+# last two cases COMMAND has not run. Needs nothing but a POSIX shell.
 record=$1
 shift
 
@@ -26,6 +26,7 @@ read -r stat </proc/self/stat
 # shellcheck disable=SC2086
 field_20 ${stat##*) }
 read -r uptime _ </proc/uptime
+start="$$ $start_time $boot_id $uptime"
 
 exec 3>&2
 set -C
@@ -33,15 +34,11 @@ opened=
 written=
 {
   opened=1
-  printf '%s %s %s %s\n' "$$" "$start_time" "$boot_id" "$uptime" && written=1
-} 2>/dev/null >"$record.start"
-if [ -z "$opened" ] && [ -e "$record.start" ]; then exit 75; fi
-if [ -n "$written" ]; then
-  written=
-  { printf '%127s\n' '' && written=1; } 2>/dev/null >"$record.exit-room"
-fi
+  printf '%s\n%63s\n' "$start" '' && written=1
+} 2>/dev/null >"$record"
+if [ -z "$opened" ] && [ -e "$record" ]; then exit 75; fi
 if [ -z "$written" ]; then
-  echo "cannot write the records $record.*: is the disk full?" >&2
+  echo "cannot write $record: is the disk full?" >&2
   exit 74
 fi
 
@@ -52,6 +49,5 @@ exec 2>/dev/null
 code=$?
 
 read -r uptime _ </proc/uptime
-printf '%s %s end\n' "$code" "$uptime" 1<>"$record.exit-room"
-mv -f "$record.exit-room" "$record.exit"
+printf '%s\n%s %s end\n' "$start" "$code" "$uptime" 1<>"$record"
 exit 0

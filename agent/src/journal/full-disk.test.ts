@@ -108,7 +108,7 @@ describe("a full disk", { skip: disk ? false : "only root can mount a small disk
     const go = join(disk?.place ?? "", "go");
     const line = `until [ -e ${go} ]; do sleep 0.05; done; exit 6`;
     await agent.queue.accept(key, asJsonCommand(shellCommand(key, line)));
-    const record = join(folders.steps, "store.900.1", "1.script.exit-room");
+    const record = join(folders.steps, "store.900.1", "1.script.record");
     await until(() => textOf(record), "the command to run");
     fill();
     writeFileSync(go, "");
@@ -126,10 +126,7 @@ describe("a full disk", { skip: disk ? false : "only root can mount a small disk
     const wait = shellCommand(first, `until [ -e ${go} ]; do sleep 0.05; done`);
     await agent.queue.accept(first, asJsonCommand(wait));
     await agent.queue.accept(second, asJsonCommand(shellCommand(second, "true")));
-    await until(
-      () => textOf(join(folders.steps, "store.901.1", "1.script.exit-room")),
-      "the first",
-    );
+    await until(() => textOf(join(folders.steps, "store.901.1", "1.script.record")), "the first");
     fill();
     writeFileSync(go, "");
     await agent.queue.idle();

@@ -40,6 +40,6 @@ export function findOrphans(folders: AgentFolders, journal: Journal): (key: Task
 function isRunning(folders: AgentFolders, name: string): boolean {
   const folder = join(folders.steps, name);
   return readdirSync(folder)
-    .filter((file) => file.endsWith(".start"))
-    .some((file) => readStepState(join(folder, file.slice(0, -6))).kind === "running");
+    .filter((file) => file.endsWith(".record"))
+    .some((file) => readStepState(join(folder, file)).kind === "running");
 }

@@ -166,7 +166,7 @@ describe("a killed agent", () => {
       const record = join(
         folders.steps,
         `store.${task}.1`,
-        `1.${["before-START", "script"][seed % 2]}`,
+        `1.${["before-START", "script"][seed % 2]}.record`,
       );
       const agent = start(specs);
       // Found by looking, as fast as we can: spawned, and perhaps not recorded yet.
@@ -231,7 +231,7 @@ describe("a killed agent", () => {
     const agent = start([spec]);
     await until(() => textOf(scriptLog), "the command to run");
     await kill(agent.process);
-    const state = readStepState(join(folders.steps, "store.1.1", "1.script"));
+    const state = readStepState(join(folders.steps, "store.1.1", "1.script.record"));
     assert.ok(state.kind === "running");
     process.kill(state.start.pid, "SIGKILL");
     const [result] = await finish([spec]);
@@ -266,7 +266,7 @@ describe("a killed agent", () => {
     for (const { pid } of listProcesses()) {
       if (hasEnvironment(pid, `MARK=${folders.prefix}`)) process.kill(pid, "SIGKILL");
     }
-    const state = () => readStepState(join(folders.steps, "store.1.1", "1.script")).kind;
+    const state = () => readStepState(join(folders.steps, "store.1.1", "1.script.record")).kind;
     await until(() => state() !== "running", "the end of the old attempt");
     assert.equal((await successor.run(next)).result.status, "COMPLETED");
     await successor.stop();

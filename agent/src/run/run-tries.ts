@@ -141,7 +141,7 @@ function recordOf(
   step: PlannedStep | undefined,
   { recordFolder }: TriesContext,
 ): string {
-  return join(recordFolder, `${tries}.${step?.name ?? "script"}`);
+  return join(recordFolder, `${tries}.${step?.name ?? "script"}.record`);
 }
 
 /** Waits for a moment of the clock since boot, a cancel, or the agent's end (then rejects). */

@@ -21,9 +21,8 @@ export interface ExitRecord {
 }
 
 /**
- * What a step's records say. `record` is their path without the ending, as the supervisor is given it.
- * none: it has not started. running: its supervisor lives. exited: it has ended. lost: it started, did not end, and its
- * supervisor is gone; what the step did nobody knows.
+ * What a step's record says. none: it has not started. running: its supervisor lives. exited: it has ended. lost: it
+ * started, did not end, and its supervisor is gone; what the step did nobody knows.
  */
 export type StepState =
   | { readonly kind: "none" }
@@ -31,26 +30,24 @@ export type StepState =
   | { readonly kind: "exited"; readonly start: StartRecord; readonly exit: ExitRecord }
   | { readonly kind: "lost"; readonly start: StartRecord | undefined };
 
-/** Reads a step's records and looks for its supervisor. */
+/** Reads a step's record, the file that its supervisor was told to make, and looks for the supervisor. */
 export function readStepState(record: string): StepState {
-  const first = read(`${record}.start`);
-  if (first === undefined) return { kind: "none" };
-  let start = parseStart(first);
+  let lines = read(record);
+  if (lines === undefined) return { kind: "none" };
+  let start = parseStart(lines[0]);
   if (!start) {
     // Made, but not written yet, or never: only its supervisor could tell, and it is found by its arguments.
     const supervisor = findSupervisor(record);
-    start = parseStart(read(`${record}.start`) ?? "");
+    start = parseStart(read(record)?.[0]);
     if (!start && supervisor) return { kind: "running", start: supervisor };
     if (!start) return { kind: "lost", start: undefined };
   }
   // Liveness first, then the exit record: the other way round a step that ends in between would look lost.
   const alive = isAlive(start);
-  const exit = parseExit(read(`${record}.exit`));
+  lines = read(record);
+  const exit = parseExit(lines?.[1]);
   if (exit) return { kind: "exited", start, exit };
-  if (alive) return { kind: "running", start };
-  // Killed between writing and renaming: what it wrote is whole all the same.
-  const unnamed = parseExit(read(`${record}.exit-room`));
-  return unnamed ? { kind: "exited", start, exit: unnamed } : { kind: "lost", start };
+  return alive ? { kind: "running", start } : { kind: "lost", start };
 }
 
 /**
@@ -59,7 +56,7 @@ export function readStepState(record: string): StepState {
  */
 export function forbidStart(record: string): boolean {
   try {
-    closeSync(openSync(`${record}.start`, "wx", 0o600));
+    closeSync(openSync(record, "wx", 0o600));
     return true;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
@@ -79,8 +76,8 @@ function findSupervisor(record: string): StartRecord | undefined {
   return undefined;
 }
 
-function parseStart(text: string): StartRecord | undefined {
-  const match = /^([0-9]+) ([0-9]+) ([^ ]+) ([0-9.]+)\n/.exec(text);
+function parseStart(line: string | undefined): StartRecord | undefined {
+  const match = /^([0-9]+) ([0-9]+) ([^ ]+) ([0-9.]+)$/.exec(line ?? "");
   if (!match) return undefined;
   return {
     pid: Number(match[1]),
@@ -90,15 +87,17 @@ function parseStart(text: string): StartRecord | undefined {
   };
 }
 
-function parseExit(text: string | undefined): ExitRecord | undefined {
-  const match = /^([0-9]+) ([0-9.]+) end\n/.exec(text ?? "");
+/** Half a line, read while it is written, has blanks where a number belongs and is none yet. */
+function parseExit(line: string | undefined): ExitRecord | undefined {
+  const match = /^([0-9]+) ([0-9]+[.][0-9]+) end$/.exec(line ?? "");
   if (!match) return undefined;
   return { exitCode: Number(match[1]), uptimeMs: parseUptimeMs(match[2] ?? "") };
 }
 
-function read(path: string): string | undefined {
+/** The record's whole lines. */
+function read(record: string): string[] | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(record, "utf8").split("\n").slice(0, -1);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

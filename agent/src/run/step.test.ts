@@ -55,7 +55,7 @@ function describeWith(shell: string): void {
       assert.equal(state.kind, "exited");
       assert.ok(state.kind === "exited" && state.exit.exitCode === 7);
       assert.equal(state.start.pid, child.pid);
-      assert.deepEqual(readdirSync(folders.steps).sort(), ["1.script.exit", "1.script.start"]);
+      assert.deepEqual(readdirSync(folders.steps).sort(), ["1.script"]);
     });
 
     it("is found alive by its record while the command runs", async () => {
@@ -93,6 +93,12 @@ function describeWith(shell: string): void {
       assert.equal(readdirSync(folders.data).includes("ran"), false);
     });
 
+    it("takes room for its last word before the command runs", async () => {
+      const sizes = join(folders.data, "sizes");
+      await exitOf(supervise("sh", "-c", `stat -c %s ${record} > ${sizes}; exit 200`));
+      assert.equal(textOf(record).length, Number(textOf(sizes)));
+    });
+
     it("outlives a signal to its group; the command does not, and inherits nothing ignored", async () => {
       const out = join(folders.data, "status");
       const line = `grep SigIgn /proc/self/status > ${out}; exec sleep 60`;
@@ -105,13 +111,6 @@ function describeWith(shell: string): void {
       const state = readStepState(record);
       assert.ok(state.kind === "exited" && state.exit.exitCode === 143);
       assert.equal(textOf(join(folders.data, "errors")), "");
-    });
-
-    it("has its word read even when it is killed before it renames it", async () => {
-      writeFileSync(`${record}.start`, "999999 1 other-boot 12.00\n");
-      writeFileSync(`${record}.exit-room`, `${"3 12.50 end\n".padEnd(127)}\n`);
-      const state = readStepState(record);
-      assert.ok(state.kind === "exited" && state.exit.exitCode === 3);
     });
   });
 }
@@ -180,10 +179,7 @@ describe("runStep()", () => {
 
   it("waits for a supervisor that has made its record, but not written it yet", async () => {
     const late = join(folders.lib, "late.sh");
-    writeFileSync(
-      late,
-      `: > "$1.start"; sleep 0.4; rm "$1.start"; exec sh ${folders.supervisor} "$@"`,
-    );
+    writeFileSync(late, `: > "$1"; sleep 0.4; rm "$1"; exec sh ${folders.supervisor} "$@"`);
     spawn("sh", [late, ...[step.record, "sh", "-c", "exit 9"]], {
       stdio: "ignore",
       detached: true,
@@ -194,7 +190,7 @@ describe("runStep()", () => {
   });
 
   it("takes a start record of another boot for lost, whoever has its pid now", async () => {
-    writeFileSync(`${step.record}.start`, `${process.pid} 1 former-boot 1.00\n`);
+    writeFileSync(step.record, `${process.pid} 1 former-boot 1.00\n`);
     assert.equal((await runStep(step, context)).kind, "lost");
   });
 

@@ -6,7 +6,7 @@ import { type ExitRecord, readStepState, type StartRecord } from "./step-records
 
 /** One process tree that a command runs: a hook, or the script. */
 export interface Step {
-  /** Path of its records without the ending; a step is started at most once as long as they exist. */
+  /** The file that tells of its start and its end; as long as it exists the step is not started again. */
   readonly record: string;
   readonly argv: readonly string[];
   readonly cwd: string;
@@ -57,7 +57,7 @@ export async function runStep(step: Step, context: StepContext): Promise<StepEnd
   }
 }
 
-/** Runs a supervisor until it ends. Returns why it did not run the command, undefined if its records tell more. */
+/** Runs a supervisor until it ends. Returns why it did not run the command, undefined if its record tells more. */
 async function superviseStep(step: Step, context: StepContext): Promise<string | undefined> {
   let stdout: number | undefined;
   let stderr: number | undefined;
@@ -85,8 +85,8 @@ async function superviseStep(step: Step, context: StepContext): Promise<string |
     if (outcome instanceof Error)
       return `can't run ${context.shell ?? "/bin/sh"}: ${outcome.message}`;
     if (outcome === alreadyStarted) return undefined;
-    if (outcome === 74) return `can't write the step's records ${step.record}.*: is the disk full?`;
-    // Ended before it could make its record: it never ran the command and never will.
+    if (outcome === 74) return `can't write the step's record ${step.record}: is the disk full?`;
+    // Ended before it made its record: it never ran the command and never will.
     return readStepState(step.record).kind === "none"
       ? `the step's supervisor ended with ${outcome} before it started anything`
       : undefined;
@@ -99,7 +99,7 @@ async function superviseStep(step: Step, context: StepContext): Promise<string |
   }
 }
 
-/** Waits until the records or the supervisor change from running to anything else. */
+/** Waits until the record or the supervisor changes from running to anything else. */
 async function waitWhileRunning(record: string, detach: AbortSignal): Promise<void> {
   let tell: () => void = () => {};
   const changed = new Promise<void>((resolve) => {
@@ -111,7 +111,7 @@ async function waitWhileRunning(record: string, detach: AbortSignal): Promise<vo
   const timer = setInterval(look, livenessMs);
   // Where inotify's limits are used up, the timer alone finds the end, later.
   const watcher = watchOrNothing(dirname(record), (name) => {
-    if (name?.startsWith(basename(record)) ?? true) look();
+    if (name === null || name === basename(record)) look();
   });
   try {
     look(); // what changed before we watched
