@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { recordFileOf } from "./leftovers.js";
+import { logLine } from "./log-line.js";
 import { baseEnvironment, type Surroundings } from "./service-unit.js";
 import type { UnitOptions } from "./unit.js";
 
@@ -14,7 +15,8 @@ export interface AgentHost {
   dispatchers: string[];
 }
 
-/** Writes the agent's ini file, and says how to start the agent. It is ready as soon as it runs: whether it has registered, the fleet tells. */
+/** Writes the agent's ini file, and says how to start the agent. It is ready when it has read its
+ * journal; whether it has registered, the fleet tells. */
 export async function agentUnit(agent: AgentHost, around: Surroundings): Promise<UnitOptions> {
   const { host, prefix } = agent;
   const conf = join(prefix, "conf");
@@ -34,7 +36,10 @@ export async function agentUnit(agent: AgentHost, around: Surroundings): Promise
     cwd: prefix,
     logFile: join(around.logFolder, `agent-${host}.log`),
     recordFile: recordFileOf(around.runFolder, `agent-${host}`),
-    readyWhen: async () => ({}),
+    readyWhen: async (starting) => {
+      await logLine("started", starting);
+      return {}; // it listens nowhere
+    },
   });
 }
 

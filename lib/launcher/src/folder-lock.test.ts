@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { FolderInUseError, lockFolder } from "./folder-lock.js";
-import { listening } from "./listening.js";
+import { listening } from "./log-line.js";
 import { startProcess } from "./start-process.js";
 
 describe("lockFolder()", () => {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { recordFileOf } from "./leftovers.js";
-import { type Addresses, listening } from "./listening.js";
+import { type Addresses, listening } from "./log-line.js";
 import type { ProcessOptions } from "./start-process.js";
 import type { UnitOptions } from "./unit.js";
 

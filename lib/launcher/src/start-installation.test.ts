@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { sendSignal } from "./end-process.js";
 import { FolderInUseError } from "./folder-lock.js";
-import { listening } from "./listening.js";
+import { listening } from "./log-line.js";
 import { identify, isAlive, type ProcessIdentity } from "./process-identity.js";
 import { type Installation, startInstallation } from "./start-installation.js";
 import { startProcess } from "./start-process.js";
@@ -35,6 +35,7 @@ import { copyFileSync } from "node:fs";
 copyFileSync(process.argv[3], process.env.HOWDAH_NOTES + "/" + process.cwd().split("/").pop() + ".ini");
 process.on("SIGTERM", () => process.exit(0));
 setInterval(() => {}, 1000);
+console.log(JSON.stringify({ msg: "started" }));
 `;
 
 let root: string;
@@ -95,9 +96,7 @@ describe("startInstallation()", () => {
     assert.equal(toGateway.HOWDAH_COMMAND_STORE, commandStore.addresses.main);
     assert.equal(toGateway.HOWDAH_DATABASE_URL, undefined, "only the store has the database");
     for (const host of ["host1", "host2"]) {
-      const file = join(notes, `${host}.ini`);
-      let ini = "";
-      while (!ini.includes("prefix")) ini = await readFile(file, "utf8").catch(() => "");
+      const ini = await readFile(join(notes, `${host}.ini`), "utf8");
       assert.match(ini, new RegExp(`\nhostname = ${host}\n`));
       assert.ok(ini.includes(`address = ${dispatcher.addresses.agents}`));
     }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { listening } from "./listening.js";
+import { listening } from "./log-line.js";
 import { identify, isAlive } from "./process-identity.js";
 import { ProcessStartError, startProcess } from "./start-process.js";
 
@@ -82,7 +82,7 @@ describe("startProcess()", () => {
   it("should not let children outlive a launcher that is killed with SIGKILL", async () => {
     const launcher = `
       import { startProcess } from ${JSON.stringify(new URL("./start-process.js", import.meta.url))};
-      import { listening } from ${JSON.stringify(new URL("./listening.js", import.meta.url))};
+      import { listening } from ${JSON.stringify(new URL("./log-line.js", import.meta.url))};
       const child = await startProcess({ name: "child", file: process.execPath, args: ["-e", ${JSON.stringify(service)}],
         logFile: ${JSON.stringify(join(folder, "child.log"))}, readyWhen: listening });
       const addresses = { main: "child:" + child.pid };

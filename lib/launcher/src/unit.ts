@@ -1,4 +1,4 @@
-import type { Addresses } from "./listening.js";
+import type { Addresses } from "./log-line.js";
 import {
   type Exit,
   type ManagedProcess,
