@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type Client, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { type Installation, startInstallation } from "@howdah/launcher/start-installation";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { HostState } from "@howdah/proto/howdah/v1/fleet";
+import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import type { Request, Task } from "@howdah/proto/howdah/v1/request";
+import { RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { loadStack } from "@howdah/stack/load-stack";
+
+/** The repository. */
+export const root = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** A whole installation for a test: real processes, clients as an operator has them. */
+export interface Fleet {
+  readonly dir: string;
+  readonly installation: Installation;
+  readonly requests: Client<typeof RequestService>;
+  readonly store: Client<typeof CommandStoreService>;
+  readonly fleet: Client<typeof FleetService>;
+  readonly stacks: Client<typeof StackService>;
+  /** The gateway, `http://…`. */
+  readonly url: string;
+  /** The folder of a host's agent. */
+  prefix(host: string): string;
+  stop(): Promise<void>;
+}
+
+/** Waits until a condition holds, asking again and again; fails with what was waited for. */
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    assert.ok(performance.now() < deadline, `waited ${timeoutMs} ms for ${what}`);
+    await sleep(20);
+  }
+}
+
+/** Starts an installation with agents on host1, host2 … and waits until all have registered. */
+export async function startFleet(options: {
+  agents: number;
+  env?: Record<string, string>;
+}): Promise<Fleet> {
+  const dir = mkdtempSync(join(tmpdir(), "howdah-test-"));
+  const installation = await startInstallation({
+    dir,
+    ports: "free",
+    durable: true,
+    agents: options.agents,
+    env: { HOWDAH_LOG_LEVEL: "info", ...options.env },
+  }).catch((error: unknown) => {
+    rmSync(dir, { recursive: true, force: true });
+    throw error;
+  });
+  const url = `http://${installation.gateway.addresses.main}`;
+  const transport = createConnectTransport({ baseUrl: url, httpVersion: "2" });
+  const fleet: Fleet = {
+    dir,
+    installation,
+    requests: createClient(RequestService, transport),
+    store: createClient(CommandStoreService, transport),
+    fleet: createClient(FleetService, transport),
+    stacks: createClient(StackService, transport),
+    url,
+    prefix: (host) => join(dir, "agents", host),
+    async stop() {
+      await installation.stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+  try {
+    await healthyHosts(fleet, options.agents);
+  } catch (error) {
+    await fleet.stop();
+    throw error;
+  }
+  return fleet;
+}
+
+/** Waits until so many hosts are connected. */
+export async function healthyHosts({ fleet }: Fleet, count: number): Promise<void> {
+  await until(`${count} hosts to be connected`, async () => {
+    const { hosts } = await fleet.listHosts({});
+    return hosts.filter((host) => host.state === HostState.HEALTHY).length >= count;
+  });
+}
+
+/** Pushes a stack from its folder, its packages with it. */
+export async function pushStack({ stacks }: Fleet, folder: string): Promise<void> {
+  const { definition, packages } = await loadStack(folder);
+  for (const { digest, bytes } of packages) {
+    await stacks.putPackage(
+      (async function* () {
+        yield { digest, data: bytes.subarray(0, 1 << 20) };
+        for (let from = 1 << 20; from < bytes.length; from += 1 << 20) {
+          yield { data: bytes.subarray(from, from + (1 << 20)) };
+        }
+      })(),
+    );
+  }
+  await stacks.pushStack({ stack: definition });
+}
+
+/** Pushes the TEST stack and makes the cluster `test`: LEADER on host1, WORKER on all, STORE_CLIENT on the last. */
+export async function applyTestCluster(fleet: Fleet, hosts: readonly string[]): Promise<void> {
+  await pushStack(fleet, join(root, "test", "stacks", "TEST", "1.0"));
+  await fleet.fleet.applyCluster({
+    name: "test",
+    stack: "TEST/1.0",
+    services: [
+      {
+        name: "STORE",
+        components: [
+          { name: "LEADER", hostNames: hosts.slice(0, 1) },
+          { name: "WORKER", hostNames: [...hosts] },
+          { name: "STORE_CLIENT", hostNames: hosts.slice(-1) },
+        ],
+      },
+    ],
+  });
+}
+
+/** Tells the stub scripts of a host what to do. */
+export function tell(
+  fleet: Fleet,
+  host: string,
+  roleAndCommand: string,
+  behaviour: { wait_for?: string; exit?: number; run?: string[] },
+): void {
+  const path = join(fleet.prefix(host), "behaviour", `${roleAndCommand}.json`);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, JSON.stringify(behaviour));
+}
+
+/** What the stub scripts of a host wrote down: a line `COMMAND ROLE TASK` for each run. */
+export function ran(fleet: Fleet, host: string): string[] {
+  const path = join(fleet.prefix(host), "ran.log");
+  return existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : [];
+}
+
+/** Submits an operation on the cluster's services. */
+export async function submit(
+  { requests }: Fleet,
+  roleCommand: RoleCommand,
+  more: { services?: string[]; skipServiceChecks?: boolean } = {},
+): Promise<bigint> {
+  const { request } = await requests.submitRequest({
+    operation: { kind: { case: "service", value: { cluster: "", roleCommand, ...more } } },
+  });
+  assert.ok(request);
+  return request.requestId;
+}
+
+/** Follows a request until it is over, however often the stream breaks off meanwhile. */
+export async function over(
+  { store }: Fleet,
+  requestId: bigint,
+  timeoutMs = 60_000,
+): Promise<Request> {
+  return until(
+    `request ${requestId} to be over`,
+    async () => {
+      const { request } = await store
+        .getRequest({ requestId })
+        .catch(() => ({ request: undefined }));
+      return request?.progressPercent === 100 ? request : undefined;
+    },
+    timeoutMs,
+  );
+}
+
+/** All tasks of a request. */
+export async function tasksOf({ store }: Fleet, requestId: bigint): Promise<Task[]> {
+  return (await store.listTasks({ requestId, pageSize: 10_000 })).tasks;
+}
+
+/** A task's output as text. */
+export async function outputOf(
+  { store }: Fleet,
+  taskId: bigint,
+  stream: 1 | 2 | 3 = 1,
+): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const { data } of store.readTaskOutput({ taskId, stream, follow: true })) {
+    chunks.push(data);
+  }
+  return Buffer.concat(chunks).toString();
+}
