@@ -78,7 +78,8 @@ function ensureMariadb() {
 export function setup(options = {}) {
   try {
     const [major = 0] = process.versions.node.split(".").map(Number);
-    if (major < 20) throw new SetupError(`Node.js 20 or newer is needed, this is ${process.version}`);
+    if (major < 20)
+      throw new SetupError(`Node.js 20 or newer is needed, this is ${process.version}`);
     mkdirSync(join(root, "node_modules"), { recursive: true });
     installPackages();
     build();
