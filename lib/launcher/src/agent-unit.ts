@@ -15,8 +15,10 @@ export interface AgentHost {
   dispatchers: string[];
 }
 
-/** Writes the agent's ini file, and says how to start the agent. It is ready when it has read its
- * journal; whether it has registered, the fleet tells. */
+/**
+ * Writes the agent's ini file, and says how to start the agent. It counts as ready when it logs that it has started;
+ * whether it has registered, the fleet tells.
+ */
 export async function agentUnit(agent: AgentHost, around: Surroundings): Promise<UnitOptions> {
   const { host, prefix } = agent;
   const conf = join(prefix, "conf");
