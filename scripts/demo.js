@@ -3,7 +3,15 @@
 //   --exit   stop everything at the end (default without a terminal); exit status 0, or not 0 with the failed task's output
 //   --clean  remove what the demo left in .howdah/, and end what still runs from there
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -17,13 +25,17 @@ const { values: options } = parseArgs({
   options: { exit: { type: "boolean" }, clean: { type: "boolean" }, help: { type: "boolean" } },
 });
 
-const clusterFile = `name: demo
+/** The cluster, with a password of its own. */
+const clusterFile = () => `name: demo
 stack: HOWDAH/1.0
 services:
   MARIADB:
     MARIADB_PRIMARY: [host1]
     MARIADB_REPLICA: [host2, host3]
     MARIADB_CLIENT: [host1]
+configurations:
+  mariadb-env:
+    replication_password: ${randomBytes(12).toString("hex")}
 `;
 
 /** @param {string} [line] */
@@ -98,7 +110,7 @@ async function agentsThere() {
 
 async function deploy() {
   const cluster = join(dir, "cluster.yaml");
-  writeFileSync(cluster, clusterFile);
+  if (!existsSync(cluster)) writeFileSync(cluster, clusterFile(), { mode: 0o600 });
   const steps = [
     ["stack", "push", "stacks/HOWDAH/1.0"],
     ["cluster", "apply", relative(root, cluster)],
