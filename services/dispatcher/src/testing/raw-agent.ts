@@ -22,6 +22,8 @@ export class RawAgent {
   ended: "ok" | ConnectError | undefined;
   /** Answers probes when true. */
   answersProbes = true;
+  /** While set, the agent takes no further message from its stream. */
+  stalled: Promise<void> | undefined;
   readonly #queue: ConnectRequest[] = [];
   #wake = () => {};
   #halfClosed = false;
@@ -42,6 +44,7 @@ export class RawAgent {
         if (message.case === undefined) continue;
         this.heard.push(message);
         if (message.case === "probe" && this.answersProbes) this.heartbeat();
+        await this.stalled;
       }
       this.ended = "ok";
     } catch (error) {

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import {
+  type UploadOutputRequest,
+  UploadOutputRequestSchema,
+  type UploadOutputResponse,
+} from "@howdah/proto/howdah/v1/agent_service";
+import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { Fixture } from "./testing/fixture.js";
+import type { RawAgent } from "./testing/raw-agent.js";
+
+interface SessionOf {
+  hostId: bigint;
+  sessionEpoch: bigint;
+}
+
+function piece({ hostId, sessionEpoch }: SessionOf, taskId: bigint, offset: number, text: string) {
+  return create(UploadOutputRequestSchema, {
+    session: { hostId, sessionEpoch },
+    taskId,
+    attempt: 1,
+    chunk: { stream: OutputStream.STDOUT, offset: BigInt(offset), data: Buffer.from(text) },
+  });
+}
+
+async function upload({ client }: RawAgent, pieces: UploadOutputRequest[]) {
+  const answers: UploadOutputResponse[] = [];
+  async function* requests() {
+    yield* pieces;
+  }
+  for await (const answer of client.uploadOutput(requests())) answers.push(answer);
+  return answers;
+}
+
+test("output is stored where it continues what is there; each append is told how much is", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { agent } = await fixture.dispatcher();
+  const one = agent();
+  const session = await one.register("web-1");
+  const answers = await upload(one, [
+    piece(session, 1n, 0, "hello "),
+    piece(session, 1n, 3, "lo w"), // overlaps: refused by the offset, nothing changes
+    piece(session, 1n, 6, "world"),
+    piece(session, 2n, 0, "x"),
+  ]);
+  assert.deepEqual(
+    answers.map(({ taskId, length, refused }) => [taskId, length, refused]),
+    [
+      [1n, 6n, ""],
+      [1n, 6n, ""],
+      [1n, 11n, ""],
+      [2n, 1n, ""],
+    ],
+  );
+  const stored = fixture.store.outputs.get(`1/1/${OutputStream.STDOUT}`) ?? new Uint8Array();
+  assert.equal(Buffer.from(stored).toString(), "hello world");
+});
+
+test("output of a session that is not here is refused", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { agent } = await fixture.dispatcher();
+  const one = agent();
+  const { hostId, sessionEpoch } = await one.register("web-1");
+  const foreign = piece({ hostId, sessionEpoch: sessionEpoch + 1n }, 1n, 0, "x");
+  await assert.rejects(upload(one, [foreign]), { code: Code.FailedPrecondition });
+  const huge = piece({ hostId, sessionEpoch }, 1n, 0, "x".repeat(300_000));
+  await assert.rejects(upload(one, [huge]), { code: Code.InvalidArgument });
+  assert.equal(fixture.store.appendBatches.length, 0);
+});
+
+test("while the store is away uploads wait, and beyond the bound they are told to come later", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { store } = fixture;
+  const { agent } = await fixture.dispatcher({ maxAppendBytes: 1_000 });
+  const one = agent();
+  const session = await one.register("web-1");
+  store.down = true;
+  const waiting = upload(one, [piece(session, 1n, 0, "y".repeat(2_000))]);
+  let code: Code | undefined;
+  // Until the first append is counted, a second one is let in too and waits.
+  while (code === undefined) {
+    const second = upload(one, [piece(session, 2n, 0, "z")]).then(
+      () => undefined,
+      (error: { code: Code }) => error.code,
+    );
+    code = await Promise.race([second, new Promise<undefined>((done) => setTimeout(done, 200))]);
+  }
+  assert.equal(code, Code.ResourceExhausted);
+  store.down = false;
+  assert.deepEqual(
+    (await waiting).map(({ length }) => length),
+    [2_000n],
+  );
+});
