@@ -51,17 +51,20 @@ const tables = [
     key dispatcher (dispatcher, open)
   )`,
 
-  // Packages (tar files) and clusters' documents (JSON) by the digest of their content.
+  // Packages (tar files) and clusters' documents (JSON) by the digest of their content. Chunks are kept by the upload that brought
+  // them: a package exists once its row does, and an upload that broke off or lied about its digest spoils no other.
   `create table if not exists package (
     digest varchar(64) not null primary key,
     size bigint not null,
-    created_at bigint not null
+    upload_id varchar(64) not null,
+    created_at bigint not null,
+    key upload (upload_id)
   )`,
   `create table if not exists package_chunk (
-    digest varchar(64) not null,
+    upload_id varchar(64) not null,
     position int not null,
     data mediumblob not null,
-    primary key (digest, position)
+    primary key (upload_id, position)
   )`,
   `create table if not exists stack (
     name varchar(100) not null,
