@@ -1,0 +1,99 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type {
+  ApplyClusterRequest,
+  GetHostRequest,
+  ListConfigurationVersionsRequest,
+  ListHostsRequest,
+} from "@howdah/proto/howdah/v1/fleet_service";
+import { compileHostSelector, type HostFilter, HostPatternError } from "./host-selector.js";
+
+const defaultPageSize = 1_000;
+const maxPageSize = 10_000;
+const maxSelectorNames = 10_000;
+
+function invalid(message: string): ConnectError {
+  return new ConnectError(message, Code.InvalidArgument);
+}
+
+/** A checked ListHosts. */
+export interface HostPage {
+  readonly filter: HostFilter;
+  readonly size: number;
+  /** The name of the last host of the page before; empty for the first page. */
+  readonly after: string;
+  readonly brief: boolean;
+}
+
+/** Throws INVALID_ARGUMENT for a selector that cannot be read, a page size out of range, a token that is none. */
+export function checkListHosts(request: ListHostsRequest): HostPage {
+  const { selector, pageSize, pageToken, brief } = request;
+  if (pageSize < 0 || pageSize > maxPageSize) {
+    throw invalid(
+      `page_size: ${pageSize} is not from 0 to ${maxPageSize}; 0 means ${defaultPageSize}`,
+    );
+  }
+  const after = Buffer.from(pageToken, "base64url").toString();
+  if (pageTokenAfter(after) !== pageToken) {
+    throw invalid(
+      `page_token: ${pageToken} is not a token of this method; leave it empty for the first page`,
+    );
+  }
+  return { filter: readSelector(selector), size: pageSize || defaultPageSize, after, brief };
+}
+
+/** The token of the page that begins behind this host. */
+export function pageTokenAfter(hostName: string): string {
+  return Buffer.from(hostName).toString("base64url");
+}
+
+function readSelector(selector: ListHostsRequest["selector"]): HostFilter {
+  const count = selector?.names.length ?? 0;
+  if (count > maxSelectorNames) {
+    throw invalid(
+      `selector.names: ${count} names, at most ${maxSelectorNames}; use patterns or labels`,
+    );
+  }
+  try {
+    return compileHostSelector(selector);
+  } catch (error) {
+    if (error instanceof HostPatternError) throw invalid(`selector.names: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The name in lower case. Throws INVALID_ARGUMENT when there is none. */
+export function checkGetHost(request: GetHostRequest): string {
+  if (request.hostName === "") throw invalid("host_name: is empty; give the name of a host");
+  return request.hostName.toLowerCase();
+}
+
+/** The form of a cluster; whether it fits its stack is seen with the stack at hand. Throws INVALID_ARGUMENT. */
+export function checkApplyCluster(request: ApplyClusterRequest): void {
+  const { name, stack, configurations } = request;
+  if (!/^[A-Za-z0-9_-]{1,80}$/.test(name)) {
+    throw invalid(`name: ${JSON.stringify(name)} must be 1 to 80 letters, digits, - and _`);
+  }
+  if (!/^[^/\s]+(\/[^/\s]+)?$/.test(stack)) {
+    throw invalid(
+      `stack: ${JSON.stringify(stack)} must be NAME/VERSION, or NAME for the version pushed last`,
+    );
+  }
+  for (const [type, { properties }] of Object.entries(configurations)) {
+    if (!/^[A-Za-z0-9_.-]{1,255}$/.test(type)) {
+      throw invalid(
+        `configurations: the type ${JSON.stringify(type)} must be 1 to 255 letters, digits, -, _ and .`,
+      );
+    }
+    if (Object.hasOwn(properties, "")) {
+      throw invalid(`configurations[${type}].properties: a property has no name`);
+    }
+  }
+}
+
+/** Throws INVALID_ARGUMENT when a field is missing. */
+export function checkListConfigurationVersions(request: ListConfigurationVersionsRequest): void {
+  if (request.cluster === "") throw invalid("cluster: is empty; give the name of a cluster");
+  if (request.type === "") {
+    throw invalid("type: is empty; give a configuration type such as hdfs-site");
+  }
+}

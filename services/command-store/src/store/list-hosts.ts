@@ -1,0 +1,35 @@
+import type { Knex } from "knex";
+import { query } from "../query.js";
+
+/** What decides whether a host is selected. */
+export interface HostKey {
+  readonly hostId: number;
+  readonly hostName: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The next hosts by name behind `after`, `limit` at most; with `names` only those of these names. */
+export async function listHostKeys(
+  db: Knex,
+  after: string,
+  names: readonly string[] | undefined,
+  limit: number,
+): Promise<HostKey[]> {
+  const rows = await query<{ host_id: number; host_name: string; labels: string }>(
+    db,
+    `select host_id, host_name, labels from host
+    where host_name > ? ${names === undefined ? "" : "and host_name in (?)"}
+    order by host_name limit ?`,
+    names === undefined ? [after, limit] : [after, names, limit],
+  );
+  return rows.map((row) => ({
+    hostId: row.host_id,
+    hostName: row.host_name,
+    labels: parseLabels(row.labels),
+  }));
+}
+
+/** Labels as the host table keeps them: a JSON object, or nothing. */
+export function parseLabels(text: string): Record<string, string> {
+  return text === "" ? {} : (JSON.parse(text) as Record<string, string>);
+}

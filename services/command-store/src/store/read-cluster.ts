@@ -1,0 +1,149 @@
+import type { Knex } from "knex";
+import type {
+  ClusterContent,
+  Placement,
+  StoredCluster,
+  TypeContent,
+  TypeVersion,
+} from "../cluster.js";
+import { compareHostNames } from "../cluster.js";
+import { query } from "../query.js";
+
+interface ClusterRow {
+  readonly cluster_id: number;
+  readonly name: string;
+  readonly stack_name: string;
+  readonly stack_version: string;
+  readonly version: number;
+  readonly configurations_digest: string;
+  readonly topology_digest: string;
+  readonly metadata_digest: string;
+}
+
+/** A cluster without its configurations. */
+export type ClusterSummary = Omit<ClusterContent, "configurations"> &
+  Pick<StoredCluster, "clusterId" | "version" | "digests">;
+
+/** Runs reads that all see the same moment. (`readOnly` of knex is no SQL to MariaDB.) */
+export async function readSnapshot<T>(db: Knex, read: (trx: Knex) => Promise<T>): Promise<T> {
+  return db.transaction(read, { isolationLevel: "repeatable read" });
+}
+
+/** The names of all clusters, sorted. */
+export async function listClusterNames(db: Knex): Promise<string[]> {
+  const rows = await query<{ name: string }>(db, "select name from cluster order by name");
+  return rows.map((row) => row.name);
+}
+
+/** All clusters by name, or those of one stack. */
+export async function listClusters(
+  db: Knex,
+  stack?: { readonly name: string; readonly version: string },
+): Promise<ClusterSummary[]> {
+  const rows = await query<ClusterRow>(
+    db,
+    `select * from cluster ${stack === undefined ? "" : "where stack_name = ? and stack_version = ?"}
+    order by name`,
+    stack === undefined ? [] : [stack.name, stack.version],
+  );
+  return readParts(db, rows);
+}
+
+/** The cluster of this name with its configurations. Several statements: read it in a snapshot, or guard by `version`. */
+export async function readCluster(db: Knex, name: string): Promise<StoredCluster | undefined> {
+  const rows = await query<ClusterRow>(db, "select * from cluster where name = ?", [name]);
+  const [summary] = await readParts(db, rows);
+  if (summary === undefined) return undefined;
+  const types = await readNewestTypes(db, summary.clusterId);
+  const configurations = new Map<string, TypeContent>();
+  for (const [type, { selected, content }] of types) {
+    if (selected) configurations.set(type, content);
+  }
+  return { ...summary, configurations, types };
+}
+
+async function readParts(db: Knex, clusters: readonly ClusterRow[]): Promise<ClusterSummary[]> {
+  if (clusters.length === 0) return [];
+  const ids = clusters.map((cluster) => cluster.cluster_id);
+  const services = await query<{ cluster_id: number; service_name: string }>(
+    db,
+    "select cluster_id, service_name from cluster_service where cluster_id in (?) order by service_name",
+    [ids],
+  );
+  const components = await query<{
+    cluster_id: number;
+    service_name: string;
+    component_name: string;
+    host_name: string;
+  }>(
+    db,
+    `select c.cluster_id, c.service_name, c.component_name, h.host_name
+    from host_component c join host h on h.host_id = c.host_id where c.cluster_id in (?)
+    order by c.service_name, c.component_name`,
+    [ids],
+  );
+  return clusters.map((row) => ({
+    clusterId: row.cluster_id,
+    name: row.name,
+    stackName: row.stack_name,
+    stackVersion: row.stack_version,
+    version: row.version,
+    digests: {
+      configurations: row.configurations_digest,
+      topology: row.topology_digest,
+      metadata: row.metadata_digest,
+    },
+    services: services
+      .filter((each) => each.cluster_id === row.cluster_id)
+      .map((each) => each.service_name),
+    placements: placements(components.filter((each) => each.cluster_id === row.cluster_id)),
+  }));
+}
+
+function placements(
+  rows: readonly { service_name: string; component_name: string; host_name: string }[],
+): Placement[] {
+  const found = new Map<string, { service: string; component: string; hostNames: string[] }>();
+  for (const { service_name: service, component_name: component, host_name } of rows) {
+    const key = `${service}/${component}`;
+    const placement = found.get(key) ?? { service, component, hostNames: [] };
+    placement.hostNames.push(host_name);
+    found.set(key, placement);
+  }
+  for (const { hostNames } of found.values()) hostNames.sort(compareHostNames);
+  return [...found.values()];
+}
+
+async function readNewestTypes(db: Knex, clusterId: number): Promise<Map<string, TypeVersion>> {
+  const rows = await query<{
+    type_name: string;
+    version: number;
+    selected: number;
+    config_data: string;
+    config_attributes: string;
+  }>(
+    db,
+    `select c.type_name, c.version, c.selected, c.config_data, c.config_attributes
+    from cluster_config c join (
+      select type_name, max(version) as version from cluster_config where cluster_id = ? group by type_name
+    ) newest on newest.type_name = c.type_name and newest.version = c.version
+    where c.cluster_id = ? order by c.type_name`,
+    [clusterId, clusterId],
+  );
+  return new Map(
+    rows.map((row) => [
+      row.type_name,
+      {
+        version: row.version,
+        selected: row.selected === 1,
+        content: parseTypeContent(row.config_data, row.config_attributes),
+      },
+    ]),
+  );
+}
+
+/** A type's content as `cluster_config` keeps it. */
+export function parseTypeContent(data: string, attributes: string): TypeContent {
+  const { final, secret } = JSON.parse(attributes) as { final: string[]; secret: string[] };
+  return { properties: JSON.parse(data) as Record<string, string>, final, secret };
+}

@@ -1,0 +1,44 @@
+import type { Knex } from "knex";
+import { query } from "../query.js";
+
+/** A host and its last session; the session's fields are null when it never had one. */
+export interface HostRow {
+  readonly host_id: number;
+  readonly host_name: string;
+  readonly agent_version: string;
+  /** A JSON object. */
+  readonly labels: string;
+  /** A JSON object. */
+  readonly facts: string;
+  readonly registered_at: number;
+  readonly session_epoch: number | null;
+  readonly dispatcher: string | null;
+  readonly peer_address: string | null;
+  readonly closed_at: number | null;
+  readonly open: number | null;
+}
+
+/** The hosts of these ids, by name; `brief` leaves labels and facts empty. */
+export async function readHosts(
+  db: Knex,
+  hostIds: readonly number[],
+  brief: boolean,
+): Promise<HostRow[]> {
+  if (hostIds.length === 0) return [];
+  return query<HostRow>(db, `${select(brief)} where h.host_id in (?) order by h.host_name`, [
+    hostIds,
+  ]);
+}
+
+/** The host of this name, in lower case. */
+export async function readHost(db: Knex, hostName: string): Promise<HostRow | undefined> {
+  const [row] = await query<HostRow>(db, `${select(false)} where h.host_name = ?`, [hostName]);
+  return row;
+}
+
+function select(brief: boolean): string {
+  return `select h.host_id, h.host_name, h.agent_version, h.registered_at,
+      ${brief ? "'' as labels, '' as facts" : "h.labels, h.facts"},
+      s.session_epoch, s.dispatcher, s.peer_address, s.closed_at, s.open
+    from host h left join session s on s.host_id = h.host_id`;
+}

@@ -1,0 +1,158 @@
+import type { Knex } from "knex";
+import { canonicalJson } from "../canonical-json.js";
+import type { ClusterContent, ClusterHost, DocumentDigests, Placement } from "../cluster.js";
+import type { ClusterPlan } from "../cluster-plan.js";
+import { isDuplicate, StaleReadError } from "../database-errors.js";
+import { execute } from "../query.js";
+
+const rowsAtOnce = 1_000;
+
+/**
+ * Makes the row of a new cluster, at version 0 and without documents, and returns its id.
+ * `StaleReadError` when somebody else has just made a cluster of this name.
+ */
+export async function insertCluster(
+  trx: Knex.Transaction,
+  { name, stackName, stackVersion }: ClusterContent,
+): Promise<number> {
+  try {
+    const { insertId } = await execute(
+      trx,
+      `insert into cluster (name, stack_name, stack_version, version,
+        configurations_digest, topology_digest, metadata_digest) values (?, ?, ?, 0, '', '', '')`,
+      [name, stackName, stackVersion],
+    );
+    return insertId;
+  } catch (error) {
+    if (isDuplicate(error)) throw new StaleReadError(`cluster ${name} is there already`);
+    throw error;
+  }
+}
+
+/** Gives a cluster its next version, stack and documents. `StaleReadError` when it is not at `version` any more. */
+export async function advanceCluster(
+  trx: Knex.Transaction,
+  clusterId: number,
+  version: number,
+  stack: { readonly name: string; readonly version: string },
+  digests: DocumentDigests,
+): Promise<void> {
+  const { affectedRows } = await execute(
+    trx,
+    `update cluster set version = version + 1, stack_name = ?, stack_version = ?,
+      configurations_digest = ?, topology_digest = ?, metadata_digest = ?
+    where cluster_id = ? and version = ?`,
+    [
+      stack.name,
+      stack.version,
+      digests.configurations,
+      digests.topology,
+      digests.metadata,
+      clusterId,
+      version,
+    ],
+  );
+  if (affectedRows !== 1) throw new StaleReadError(`cluster ${clusterId} has changed`);
+}
+
+/** Writes what a plan changes in services, components and configurations. `hosts` must have every host of the plan's `put`. */
+export async function writeClusterParts(
+  trx: Knex.Transaction,
+  clusterId: number,
+  plan: ClusterPlan,
+  hosts: readonly ClusterHost[],
+): Promise<void> {
+  if (plan.removedServices.length > 0) {
+    await execute(trx, "delete from cluster_service where cluster_id = ? and service_name in (?)", [
+      clusterId,
+      plan.removedServices,
+    ]);
+  }
+  if (plan.addedServices.length > 0) {
+    await execute(trx, "insert into cluster_service (cluster_id, service_name) values ?", [
+      plan.addedServices.map((service) => [clusterId, service]),
+    ]);
+  }
+  await removeComponents(trx, clusterId, plan.taken);
+  await addComponents(trx, clusterId, plan.put, hosts);
+  await writeTypes(trx, clusterId, plan);
+}
+
+async function removeComponents(
+  trx: Knex.Transaction,
+  clusterId: number,
+  taken: readonly Placement[],
+): Promise<void> {
+  for (const { service, component, hostNames } of taken) {
+    await execute(
+      trx,
+      `delete from host_component where cluster_id = ? and component_name = ? and service_name = ?
+        and host_id in (select host_id from host where host_name in (?))`,
+      [clusterId, component, service, hostNames],
+    );
+  }
+}
+
+async function addComponents(
+  trx: Knex.Transaction,
+  clusterId: number,
+  put: readonly Placement[],
+  hosts: readonly ClusterHost[],
+): Promise<void> {
+  const ids = new Map(hosts.map((host) => [host.hostName, host.hostId]));
+  const rows = put.flatMap(({ service, component, hostNames }) =>
+    hostNames.map((name) => {
+      const hostId = ids.get(name);
+      if (hostId === undefined) throw new Error(`host ${name} is not among the hosts given`);
+      return [clusterId, component, hostId, service, "INIT", "INIT"];
+    }),
+  );
+  for (let start = 0; start < rows.length; start += rowsAtOnce) {
+    await execute(
+      trx,
+      `insert into host_component (cluster_id, component_name, host_id, service_name, desired_state, current_state)
+      values ?`,
+      [rows.slice(start, start + rowsAtOnce)],
+    );
+  }
+}
+
+async function writeTypes(
+  trx: Knex.Transaction,
+  clusterId: number,
+  { types }: ClusterPlan,
+): Promise<void> {
+  if (types.length === 0) return;
+  await execute(
+    trx,
+    "update cluster_config set selected = 0 where cluster_id = ? and selected = 1 and type_name in (?)",
+    [clusterId, types.map((step) => step.type)],
+  );
+  const again = types.filter((step) => step.kind === "select");
+  if (again.length > 0) {
+    await execute(
+      trx,
+      "update cluster_config set selected = 1 where cluster_id = ? and (type_name, version) in (?)",
+      [clusterId, again.map((step) => [step.type, step.version])],
+    );
+  }
+  const now = Date.now();
+  // A type may have megabytes: one row a statement keeps each below the server's limit.
+  for (const step of types) {
+    if (step.kind !== "make") continue;
+    const { properties, final, secret } = step.content;
+    await execute(
+      trx,
+      `insert into cluster_config (cluster_id, type_name, version, selected, config_data, config_attributes, create_time)
+      values (?, ?, ?, 1, ?, ?, ?)`,
+      [
+        clusterId,
+        step.type,
+        step.version,
+        canonicalJson(properties),
+        canonicalJson({ final, secret }),
+        now,
+      ],
+    );
+  }
+}
