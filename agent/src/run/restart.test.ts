@@ -24,10 +24,11 @@ import {
 } from "../testing/test-agent.js";
 import type { CommandSpec } from "./command-spec.js";
 import { dataFiles } from "./data-files.js";
+import { openQueue } from "./queue.js";
 import { readStepState } from "./step-records.js";
 
 /** Each costs a second or two; `HOWDAH_TEST_SEEDS=200` looks harder. */
-const seeds = Number(process.env.HOWDAH_TEST_SEEDS ?? 8);
+const seeds = Number(process.env.HOWDAH_TEST_SEEDS ?? 6);
 const program = fileURLToPath(new URL("../testing/agent-process.js", import.meta.url));
 
 describe("a killed agent", () => {
@@ -223,6 +224,48 @@ describe("a killed agent", () => {
     assert.equal(agent.journal.entry(spec.key)?.result?.status, "ABORTED");
     await agent.stop();
     assert.ok(!listProcesses().some(({ pid }) => hasEnvironment(pid, `MARK=${folders.prefix}`)));
+  });
+
+  it("is succeeded by one that finishes a cancel, and a time-out, half done", async () => {
+    const environment = { MARK: folders.prefix };
+    const line = `trap '' TERM; echo once >> ${scriptLog}; while :; do sleep 1; done`;
+    const cancelled = shellCommand(testKey(1), line, { environment, graceMs: 600 });
+    const late = shellCommand(testKey(2), line, { environment, graceMs: 600, timeoutMs: 300 });
+    for (const spec of [cancelled, late]) {
+      rmSync(scriptLog, { force: true });
+      const first = await startTestAgent(folders);
+      await first.queue.accept(spec.key, asJsonCommand(spec));
+      await until(() => textOf(scriptLog), "the command to run");
+      if (spec === cancelled) await first.queue.cancel(spec.key, "enough");
+      else await sleep(400); // its SIGTERM is sent, its SIGKILL not yet
+      await first.stop();
+      assert.equal(first.journal.entry(spec.key)?.state, "RUNNING");
+      const [result] = await finish([spec]);
+      assert.equal(result?.status, spec === cancelled ? "ABORTED" : "TIMEDOUT");
+      assert.equal(textOf(scriptLog), "once\n");
+      assert.ok(!listProcesses().some(({ pid }) => hasEnvironment(pid, `MARK=${folders.prefix}`)));
+    }
+  });
+
+  it("has its result found, and its closing lines written once, when it died before it kept them", async () => {
+    const spec = shellCommand(testKey(1), "echo out; exit 2");
+    const journal = await openJournal(folders, silent);
+    const broken = new Promise<Error>((resolve) => {
+      const queue = openQueue({
+        journal: { ...journal, ended: () => Promise.reject(new Error("died here")) },
+        folders,
+        log: silent,
+        resolve: async ({ command }) => command as unknown as CommandSpec,
+        onBroken: resolve,
+      });
+      void queue.accept(spec.key, asJsonCommand(spec));
+    });
+    assert.equal((await broken).message, "died here");
+    await journal.close();
+    const [result] = await finish([spec]);
+    assert.deepEqual([result?.status, result?.exitCode], ["FAILED", 2]);
+    const { stdout } = dataFiles(folders, "1");
+    assert.equal(textOf(stdout), "out\n\n\nCommand failed after 1 tries\n");
   });
 
   it("reports INTERRUPTED, and stops the rest, when the supervisor died with it", async () => {

@@ -55,7 +55,7 @@ export async function runTries(context: TriesContext): Promise<TriesEnd> {
     delayMs = Math.min(delayMs * 2, leftMs);
     leftMs -= delayMs;
     await waitUntil(end.endedUptimeMs + delayMs, context);
-    if (context.cancel.aborted && forbidStart(recordOf(tries + 1, plan.steps[0], context))) {
+    if (context.cancel.aborted && neverRuns(recordOf(tries + 1, plan.steps[0], context))) {
       return { ...end, status: "ABORTED", reason: String(context.cancel.reason) };
     }
     context.onRetry();
@@ -80,7 +80,7 @@ async function runChain(tries: number, context: TriesContext): Promise<ChainEnd>
       started = true;
       return ended("INTERRUPTED", 1, "the host was started anew while it ran");
     }
-    if (cancel.aborted && forbidStart(record)) {
+    if (cancel.aborted && neverRuns(record)) {
       return ended("ABORTED", 1, String(cancel.reason));
     }
     const limited = await runLimitedStep(
@@ -134,6 +134,16 @@ function judge(
     return ["ABORTED", exitCode, aborted()];
   }
   return ["FAILED", exitCode, ""];
+}
+
+/**
+ * Makes sure that a step which a cancel overtook never runs; false when it has run. A record that stays empty was made
+ * for the same purpose by a former agent, or by a supervisor that died before it ran anything.
+ */
+function neverRuns(record: string): boolean {
+  if (forbidStart(record)) return true;
+  const state = readStepState(record);
+  return state.kind === "lost" && state.start === undefined;
 }
 
 function recordOf(

@@ -69,8 +69,8 @@ export function forbidStart(record: string): boolean {
 
 function findSupervisor(record: string): StartRecord | undefined {
   for (const { pid, startTime, zombie } of listProcesses()) {
-    // sh, supervisor.sh, RECORD, …
-    if (zombie || commandLine(pid)[2] !== record) continue;
+    // sh, supervisor.sh, RECORD, …; or busybox, sh, …
+    if (zombie || !commandLine(pid).slice(0, 4).includes(record)) continue;
     return { pid, startTime, bootId: bootId(), uptimeMs: startTime * 10 };
   }
   return undefined;
