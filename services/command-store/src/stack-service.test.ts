@@ -5,11 +5,18 @@ import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, createClient } from "@connectrpc/connect";
 import { StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
 import { type PutPackageRequestSchema, StackService } from "@howdah/proto/howdah/v1/stack_service";
+import { createRpcServer } from "@howdah/rpc/server";
+import { createRpcTransport } from "@howdah/rpc/transport";
 import { sha256Hex } from "./canonical-json.js";
 import { execute, query } from "./query.js";
 import { createStackService } from "./stack-service.js";
-import { insertPackageChunk, makeUploadId, purgeUploads } from "./store/put-package.js";
-import { openTestDatabase, type TestDatabase } from "./testing/database.js";
+import {
+  deleteUpload,
+  insertPackageChunk,
+  makeUploadId,
+  purgeUploads,
+} from "./store/put-package.js";
+import { openTestDatabase, silent, type TestDatabase } from "./testing/database.js";
 import { inMemory } from "./testing/in-memory.js";
 import { rejects } from "./testing/rejects.js";
 import { sampleStack } from "./testing/sample-fleet.js";
@@ -186,7 +193,38 @@ describe("packages", () => {
     assert.equal(await countUploads(), uploads + 1);
     assert.equal(await purgeUploads(database.db, -60_000), 1);
     assert.equal(await countUploads(), uploads);
+    const [row] = await query<{ upload_id: string }>(
+      database.db,
+      "select upload_id from package where digest = ?",
+      [sha256Hex(data)],
+    );
+    await deleteUpload(database.db, row?.upload_id ?? "");
     assert.ok((await read(sha256Hex(data))).data.equals(data));
+  });
+
+  it("travel over gRPC, and so do refusals in the middle of a stream", async () => {
+    const server = createRpcServer({ name: "command-store", log: silent });
+    server.add(StackService, createStackService(database.db, maxBytes));
+    const address = await server.listen("127.0.0.1:0");
+    const transport = createRpcTransport({ address });
+    try {
+      const client = createClient(StackService, transport);
+      const data = randomBytes(2_500_000);
+      const digest = sha256Hex(data);
+      const tooMuch = client.putPackage(pieces(Buffer.alloc(8 << 20), digest, 1 << 20));
+      await rejects(tooMuch, Code.ResourceExhausted, /more than 3145728 bytes/);
+      const wrong = client.putPackage(pieces(Buffer.alloc(8 << 20), "x", 1 << 20));
+      await rejects(wrong, Code.InvalidArgument, /^digest: "x" must be/);
+      assert.equal((await client.putPackage(pieces(data, digest, 1 << 20))).size, 2_500_000n);
+      // What is there already is taken to its end, too.
+      assert.equal((await client.putPackage(pieces(data, digest, 1 << 20))).size, 2_500_000n);
+      const parts: Uint8Array[] = [];
+      for await (const part of client.readPackage({ digest })) parts.push(part.data);
+      assert.ok(Buffer.concat(parts).equals(data));
+    } finally {
+      transport.close();
+      await server.drain();
+    }
   });
 });
 
