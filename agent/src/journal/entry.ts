@@ -48,7 +48,7 @@ export interface EntryCancel {
 /** What the journal knows of one attempt. */
 export interface JournalEntry {
   readonly key: TaskKey;
-  /** As it was given; null once the result is acknowledged and the file was rewritten. */
+  /** As it was given; null once the result is acknowledged, for it is kept for days and nobody needs it. */
   readonly command: Json;
   readonly receivedAtMs: number;
   readonly state: "RECEIVED" | "RUNNING" | "ENDED";
@@ -144,20 +144,20 @@ function changed(
     case "end":
       return entry.state === "ENDED" ? entry : { ...entry, state: "ENDED", result: record.result };
     case "acknowledged":
-      return entry.acknowledgedAtMs === null ? { ...entry, acknowledgedAtMs: record.atMs } : entry;
+      if (entry.acknowledgedAtMs !== null) return entry;
+      return { ...entry, command: null, acknowledgedAtMs: record.atMs };
     case "files":
       return { ...entry, fileSuffix: record.suffix };
   }
 }
 
-/** The records that stand for a state, without the commands that nobody needs any more. */
+/** The records that stand for a state. */
 export function snapshotRecords(state: JournalState): JournalRecord[] {
   const records: JournalRecord[] = [
     { type: "journal", journalId: state.journalId, agentId: state.agentId },
   ];
   for (const entry of state.entries.values()) {
-    const command = entry.acknowledgedAtMs === null ? entry.command : null;
-    records.push({ type: "entry", entry: { ...entry, command } });
+    records.push({ type: "entry", entry });
   }
   for (const { key, cancel } of state.tombstones.values()) {
     records.push({ type: "cancel", key, cancel });
