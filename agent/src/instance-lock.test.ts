@@ -40,6 +40,33 @@ describe("takeInstanceLock()", () => {
     unlock();
   });
 
+  it("has at most one owner, however many processes take over a dead one's lock at once", async () => {
+    writeFileSync(join(folders.lock, `1.999999999.${bootId()}`), "");
+    const line = [
+      `import { takeInstanceLock } from ${JSON.stringify(new URL("./instance-lock.js", import.meta.url))};`,
+      `try { takeInstanceLock(${JSON.stringify(folders)}); process.stdout.write("owner\\n"); }`,
+      `catch { process.stdout.write("refused\\n"); }`,
+      "process.stdin.resume();", // lives until its stdin ends
+    ].join("\n");
+    const starters = Array.from({ length: 6 }, () =>
+      spawn(process.execPath, ["--input-type=module", "-e", line], {
+        stdio: ["pipe", "pipe", "inherit"],
+      }),
+    );
+    const answers = await Promise.all(
+      starters.map(async ({ stdout }) => String((await once(stdout, "data"))[0])),
+    );
+    assert.ok(answers.filter((answer) => answer === "owner\n").length <= 1, String(answers));
+    await Promise.all(
+      starters.map((child) => {
+        const gone = once(child, "exit");
+        child.stdin.end();
+        return gone;
+      }),
+    );
+    takeInstanceLock(folders)();
+  });
+
   it("takes a live process with the owner's pid, but not its start time or boot, for another", () => {
     writeFileSync(join(folders.lock, `1.999999999.${bootId()}`), "");
     writeFileSync(join(folders.lock, `${process.ppid}.1.former-boot`), "");

@@ -14,6 +14,7 @@ import { openPackageCache } from "./package-cache.js";
 import { resolveCommand } from "./resolve-command.js";
 import { installSupervisor } from "./run/install-supervisor.js";
 import { openQueue } from "./run/queue.js";
+import { removeRecordFolders } from "./run/record-folders.js";
 import { readSettings, SettingsError } from "./settings.js";
 import { agentVersion } from "./version.js";
 
@@ -39,7 +40,9 @@ async function main(): Promise<void> {
     log.info({ reason }, "stopping");
     stopping.abort();
   };
-  const journal = await openJournal(folders, log);
+  const journal = await openJournal(folders, log, {
+    onForgotten: (keys) => removeRecordFolders(folders, keys),
+  });
   installSupervisor(folders);
   const uploads = new OutputUploads(journal, folders, log);
   const reporter = new Reporter(journal, uploads, log);
