@@ -60,10 +60,15 @@ def start_detached(mariadbd, instance):
             os.dup2(nothing, 0)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            os.closerange(3, 4096)
+            # All but the pipe, which the exec itself closes: so the parent goes on when this is mariadbd, by whose
+            # command line it is known, and not a moment before.
+            os.closerange(3, writer)
+            os.closerange(writer + 1, 4096)
             os.chdir("/")
             os.umask(0o027)
             os.execve(mariadbd, [mariadbd, f"--defaults-file={instance.defaults_file}"], environment)
+        except OSError as error:
+            os.write(2, f"cannot run {mariadbd}: {error}\n".encode())
         finally:
             os._exit(127)
     os.close(writer)
@@ -101,5 +106,7 @@ def last_lines(path, count=15):
             file.seek(max(0, file.tell() - 16384))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except FileNotFoundError:
-        return "(it wrote no log)"
+        lines = []
+    if not lines:
+        return "  (nothing)"
     return "\n".join("  " + line for line in lines[-count:])
