@@ -39,6 +39,7 @@ export function callUnary<I extends DescMessage, O extends DescMessage>(
   return new Promise((resolve, reject) => {
     if (signal.aborted) throw abortError(signal);
     const bytes = encode(method.input, message, options.maxMessageBytes);
+    const metadata = toMetadata(header);
     const call = startable(method, options);
     const cancel = () => {
       reject(abortError(signal));
@@ -46,9 +47,9 @@ export function callUnary<I extends DescMessage, O extends DescMessage>(
     };
     let responseHeader = new Metadata();
     const answers: Buffer[] = [];
-    call.start(toMetadata(header), {
-      onReceiveMetadata(metadata) {
-        responseHeader = metadata;
+    call.start(metadata, {
+      onReceiveMetadata(received) {
+        responseHeader = received;
       },
       onReceiveMessage(answer: Buffer) {
         answers.push(answer);
@@ -99,6 +100,7 @@ export function callStream<I extends DescMessage, O extends DescMessage>(
 ): Promise<Answer<AsyncIterable<MessageShape<O>>>> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) throw abortError(signal);
+    const metadata = toMetadata(header);
     const call = startable(method, options);
     const reader = createMessageReader(method.output, () => call.startRead());
     // grpc-js can hold one message of a call that waits for its connection, so one is written at a time.
@@ -130,9 +132,9 @@ export function callStream<I extends DescMessage, O extends DescMessage>(
       }
     }
 
-    call.start(toMetadata(header), {
-      onReceiveMetadata(metadata) {
-        resolve({ header: toHeaders(metadata), trailer, message: reader });
+    call.start(metadata, {
+      onReceiveMetadata(received) {
+        resolve({ header: toHeaders(received), trailer, message: reader });
       },
       onReceiveMessage(bytes: Buffer) {
         reader.push(bytes);

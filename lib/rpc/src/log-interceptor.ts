@@ -23,8 +23,8 @@ const serverFaults = new Set([Code.Unknown, Code.Internal, Code.DataLoss, Code.U
 
 /**
  * Gives each call its id (the caller's `x-call-id`, else a new one) and its logger, and writes one line when it ends:
- * method, peer, code, ms. At debug when it went well, at info when the caller was refused, at warn when the server is at
- * fault. For servers of both runtimes; it must be the first interceptor.
+ * method, peer, code, ms. At debug when it went well or its caller left, at info when the caller was refused, at warn when
+ * the server is at fault. For servers of both runtimes; it must be the first interceptor.
  */
 export function logInterceptor(log: Logger): Interceptor {
   return (next) => async (request) => {
@@ -62,6 +62,7 @@ export function logInterceptor(log: Logger): Interceptor {
 }
 
 function levelOf(code: Code | undefined): "debug" | "info" | "warn" {
-  if (code === undefined) return "debug";
+  // One lost switch cancels the streams of a thousand hosts, which is no thousand news.
+  if (code === undefined || code === Code.Canceled) return "debug";
   return serverFaults.has(code) ? "warn" : "info";
 }

@@ -6,13 +6,11 @@ import {
   type Interceptor,
   type MethodImplSpec,
 } from "@connectrpc/connect";
-import {
-  invokeUnaryImplementation,
-  transformInvokeImplementation,
-} from "@connectrpc/connect/protocol";
+import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
 import type { Metadata, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { type CallContext, createCallContext, deadlinePassed } from "./call-context.js";
+import { invokeStream, type StreamingSpec } from "./invoke-stream.js";
 import { createMessageReader, type MessageReader } from "./message-reader.js";
 import { decode, encode } from "./message-size.js";
 import { createMessageWriter, type MessageWriter } from "./message-writer.js";
@@ -39,7 +37,6 @@ export interface OpenCall {
   end(reason: ConnectError): void;
 }
 
-type StreamingSpec = Exclude<MethodImplSpec, { kind: "unary" }>;
 type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
 
 /**
@@ -122,13 +119,13 @@ function serveStream(
     const open = openCall(spec, call, running);
     options.openCalls.add(open);
     let headerSent = false;
-    const sendHeader = () => {
-      if (!headerSent) call.sendMetadata(toMetadata(running.responseHeader));
-      headerSent = true;
-    };
     try {
-      const transform = transformInvokeImplementation(spec, running, options.interceptors);
-      for await (const message of transform(requests)) {
+      const response = await invokeStream(spec, running, requests, options.interceptors);
+      const sendHeader = () => {
+        if (!headerSent) call.sendMetadata(toMetadata(response.header));
+        headerSent = true;
+      };
+      for await (const message of response.message) {
         const bytes = encode(spec.method.output, message, options.maxMessageBytes);
         sendHeader();
         const caughtUp = writer.write(bytes);
@@ -137,7 +134,7 @@ function serveStream(
       // A handler that ends quietly when its signal aborts has not succeeded.
       if (running.signal.aborted) throw abortError(running.signal);
       sendHeader();
-      call.sendStatus({ code: 0, details: "OK", metadata: toMetadata(running.responseTrailer) });
+      call.sendStatus({ code: 0, details: "OK", metadata: toMetadata(response.trailer) });
     } catch (error) {
       sendError(call, running, error, options.log);
     } finally {

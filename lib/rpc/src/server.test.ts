@@ -249,6 +249,63 @@ describe("cancel, deadline, lost connection", () => {
     await until(() => echo.running() === 0, "the handler has ended");
   });
 
+  test("a handler that does not read is told of a cancel too", async (t) => {
+    const { log } = createTestLog();
+    let signal: AbortSignal | undefined;
+    let ended = false;
+    const server = createRpcServer({ name: "deaf", log }).add(EchoService, {
+      async collect(_requests, context) {
+        signal = context.signal;
+        await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+        ended = true;
+        return {};
+      },
+    });
+    const { client } = echoClient(t, await server.listen("127.0.0.1:0"));
+    t.after(() => server.drain());
+    const stop = new AbortController();
+    async function* flood() {
+      for (;;) yield { text: "x".repeat(16 << 10) };
+    }
+    const call = failure(client.collect(flood(), { signal: stop.signal }));
+    await until(() => signal !== undefined, "the call has come");
+    stop.abort();
+    assert.equal((await call).code, Code.Canceled);
+    await until(() => ended, "the handler has ended");
+  });
+
+  test("how a call ended is in the log, each at its level", async (t) => {
+    const { address, lines } = await serveEcho(t);
+    const { client } = echoClient(t, address);
+    await client.echo({});
+    await failure(client.echo({ behaviour: Behaviour.FAIL }));
+    await failure(client.echo({ behaviour: Behaviour.THROW }));
+    await all(client.repeat({ count: 2 }));
+    const stop = new AbortController();
+    const answers = client.repeat({ paddingBytes: 100 }, { signal: stop.signal });
+    await answers[Symbol.asyncIterator]().next();
+    stop.abort();
+    const ends = () => lines.filter(({ msg }) => msg === "call");
+    await until(() => ends().length === 5, "five calls are logged");
+    const debug = 20;
+    const info = 30;
+    const warn = 40;
+    assert.deepEqual(
+      ends().map(({ level, code }) => [level, code]),
+      [
+        [debug, "ok"],
+        [info, "FailedPrecondition"],
+        [warn, "Internal"],
+        [debug, "ok"],
+        [debug, "Canceled"],
+      ],
+    );
+    const [first] = ends();
+    assert.match(String(first?.peer), /^127\.0\.0\.1:\d+$/);
+    assert.equal(typeof first?.ms, "number");
+    assert.match(String(first?.call), /-/);
+  });
+
   test("a slow reader slows the handler down instead of filling memory", async (t) => {
     const { address, echo } = await serveEcho(t);
     const { client } = echoClient(t, address);
