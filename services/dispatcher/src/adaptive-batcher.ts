@@ -33,6 +33,8 @@ export interface AdaptiveBatcher<T> {
   readonly pendingBytes: number;
   /** Resolves when nothing is pending, or the signal aborts. */
   flushed(signal: AbortSignal): Promise<void>;
+  /** Resolves when at most `bytes` are pending, or the signal aborts. */
+  room(bytes: number, signal: AbortSignal): Promise<void>;
 }
 
 /** A fault that is neither an outage nor a refusal is blamed on an item after so many tries of the batch. */
@@ -52,7 +54,8 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
   let pending = 0;
   let pendingBytes = 0;
   let pumping = false;
-  const idleWaiters = new Set<() => void>();
+  /** Looks again whether what somebody waits for has come. */
+  const waiters = new Set<() => void>();
 
   function over(item: T): void {
     pending -= 1;
@@ -92,6 +95,7 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
           over(item);
           options.settled(item, results[index] as R);
         }
+        for (const look of waiters) look();
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -108,6 +112,7 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
     const [item] = batch as [T];
     over(item);
     options.refused(item, ConnectError.from(error));
+    for (const look of waiters) look();
   }
 
   async function blame(batch: T[], error: unknown): Promise<void> {
@@ -130,13 +135,27 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
       while (queue.length > 0 && !signal.aborted) await commit(take());
     } finally {
       pumping = false;
-      if (pending === 0) for (const wake of idleWaiters) wake();
+      for (const look of waiters) look();
     }
   }
 
   function enqueue(items: T[]): void {
     queue.push(...items);
     if (!pumping) void pump();
+  }
+
+  function when(come: () => boolean, until: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!come() && !until.aborted) return;
+        waiters.delete(look);
+        until.removeEventListener("abort", look);
+        resolve();
+      };
+      waiters.add(look);
+      until.addEventListener("abort", look);
+      look();
+    });
   }
 
   return {
@@ -151,18 +170,7 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
     get pendingBytes() {
       return pendingBytes;
     },
-    async flushed(until) {
-      while (pending > 0 && !until.aborted) {
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            idleWaiters.delete(wake);
-            until.removeEventListener("abort", wake);
-            resolve();
-          };
-          idleWaiters.add(wake);
-          until.addEventListener("abort", wake);
-        });
-      }
-    },
+    flushed: (until) => when(() => pending === 0, until),
+    room: (bytes, until) => when(() => pendingBytes <= bytes, until),
   };
 }

@@ -114,6 +114,8 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
       return;
     }
     reports.add({ session: from, report: toTaskReport(said, from.identity) });
+    // Who reports on a command has answered it.
+    outbox.queue.answered(attemptKey(said));
     if (event !== TaskEvent.STARTED && outbox.queue.ended(taskId, attempt)) outbox.wake();
   }
 
@@ -126,7 +128,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
       outbox.queue.park(command);
       return;
     }
-    // It has no entry in the journal, so the agent will never report it: its refusal is its result.
+    // It has no entry in the journal and no report, so nothing else will come: the refusal is its result.
     log.warn(fields, "an agent refused a command");
     from.unacknowledged += 1;
     const refused = create(CommandReportSchema, {

@@ -136,3 +136,28 @@ test("what another store's journal lists is not taken for this store's", async (
   assert.deepEqual(result.verdicts, []);
   assert.equal((await one.next("executionCommand")).taskId, 1n);
 });
+
+test("an agent that comes back at once need not wait for its own old stream", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { agent } = await fixture.dispatcher();
+  for (let epoch = 1n; epoch <= 5n; epoch += 1n) {
+    const since = performance.now();
+    const one = agent();
+    assert.equal((await one.register("web-1")).sessionEpoch, epoch);
+    assert.ok(performance.now() - since < 1_500, "no probe ran into its time limit");
+    one.cut();
+  }
+});
+
+test("an agent that stays silent on a live connection is probed and then dropped", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { agent } = await fixture.dispatcher({ heartbeatMs: 100 });
+  const [silent, talking] = [agent(), agent()] as const;
+  silent.answersProbes = false;
+  await Promise.all([silent.register("web-1"), talking.register("web-2")]);
+  const end = await silent.end();
+  assert.ok(end instanceof ConnectError && end.code === Code.DeadlineExceeded);
+  assert.match(end.rawMessage, /nothing was heard for \d+ ms/);
+  assert.ok(silent.all("probe").length > 0);
+  assert.equal(talking.ended, undefined);
+});

@@ -77,6 +77,7 @@ export function createReportBatcher(options: ReportBatcherOptions): AdaptiveBatc
       batcher.add(item);
     },
     flushed: (until) => batcher.flushed(until),
+    room: (bytes, until) => batcher.room(bytes, until),
     get pending() {
       return batcher.pending;
     },

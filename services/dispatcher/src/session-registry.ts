@@ -85,8 +85,7 @@ export class SessionRegistry {
 
   #end(session: Session, end: SessionEnd): void {
     const { hostId, hostName, epoch } = session.identity;
-    session.current = false;
-    session.replaced = end === "replaced";
+    session.end(end === "replaced");
     if (this.#byHost.get(hostId) === session) this.#byHost.delete(hostId);
     const keys = session.outbox.queue.written;
     this.#written.delete(hostId);

@@ -29,7 +29,7 @@ export class Session {
   /** Reports that are passed on and not acknowledged. */
   unacknowledged = 0;
   #heardAt = performance.now();
-  readonly #listeners = new Set<() => void>();
+  readonly #probes = new Set<(alive: boolean) => void>();
 
   constructor(
     readonly identity: SessionIdentity,
@@ -50,7 +50,14 @@ export class Session {
   /** Takes note that the agent said something. */
   heard(): void {
     this.#heardAt = performance.now();
-    for (const listener of this.#listeners) listener();
+    for (const settle of this.#probes) settle(true);
+  }
+
+  /** Takes note that the session is over. */
+  end(replaced: boolean): void {
+    this.current = false;
+    this.replaced = replaced;
+    for (const settle of this.#probes) settle(false);
   }
 
   /** Gives a report back to its sender as done with. */
@@ -64,19 +71,18 @@ export class Session {
     this.outbox.end(new ConnectError(reason, code));
   }
 
-  /** Asks the agent whether it is there. False when it said nothing within `timeoutMs`, or its stream ended. */
+  /** Asks the agent whether it is there. False when it said nothing within `timeoutMs`, or the session ended. */
   probe(timeoutMs: number): Promise<boolean> {
     if (!this.current || this.outbox.ended) return Promise.resolve(false);
     this.outbox.say({ case: "probe", value: create(ProbeSchema) });
     return new Promise((resolve) => {
       const settle = (alive: boolean) => {
         clearTimeout(timer);
-        this.#listeners.delete(heard);
+        this.#probes.delete(settle);
         resolve(alive);
       };
-      const heard = () => settle(true);
       const timer = setTimeout(() => settle(false), timeoutMs);
-      this.#listeners.add(heard);
+      this.#probes.add(settle);
     });
   }
 

@@ -4,13 +4,14 @@ import {
   type UploadOutputRequest,
   UploadOutputResponseSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
-import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { type OutputChunk, OutputStream } from "@howdah/proto/howdah/v1/command";
 import {
   type AppendResult,
   AppendResultSchema,
   type CommandStoreService,
   type OutputAppend,
   OutputAppendSchema,
+  type SessionKey,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Logger } from "pino";
 import { type AdaptiveBatcher, createAdaptiveBatcher } from "./adaptive-batcher.js";
@@ -20,7 +21,7 @@ import type { SessionRegistry } from "./session-registry.js";
 export interface UploadOutputParts {
   readonly registry: SessionRegistry;
   readonly appends: AdaptiveBatcher<PendingAppend>;
-  /** Above so many bytes that the store has not taken, uploads are told to come back later. */
+  /** Above so many bytes that the store has not taken no upload is read; each stream may hold one piece beyond it. */
   readonly maxAppendBytes: number;
 }
 
@@ -59,31 +60,25 @@ export function createAppendBatcher(
 }
 
 /**
- * Makes UploadOutput. Each stream has one append under way and is not read meanwhile: what an agent has to say waits on its
- * host. While the store takes nothing, streams beyond a bound end with RESOURCE_EXHAUSTED, to be tried again later.
+ * Makes UploadOutput. Each stream has one append under way and is not read meanwhile, nor while the store takes nothing:
+ * what an agent has to say waits on its host. A piece that cannot be taken is refused in its answer; the stream ends only
+ * when its session is not here.
  */
 export function createUploadOutput(parts: UploadOutputParts) {
-  const { appends, registry } = parts;
+  const { appends, registry, maxAppendBytes } = parts;
 
-  function toAppend({ session, taskId, attempt, chunk }: UploadOutputRequest): OutputAppend {
+  function checkSession({ session }: UploadOutputRequest): SessionKey {
     const hostId = session?.hostId ?? 0n;
-    const sessionEpoch = session?.sessionEpoch ?? 0n;
-    if (registry.find(hostId, sessionEpoch) === undefined) {
-      throw new ConnectError(
-        `session: (host ${hostId}, epoch ${sessionEpoch}) is not here; connect and register first`,
-        Code.FailedPrecondition,
-      );
-    }
-    if (chunk === undefined) throw invalid("chunk: is missing");
-    if (chunk.stream === OutputStream.UNSPECIFIED) throw invalid("chunk.stream: is not stated");
-    if (chunk.offset < 0n) throw invalid(`chunk.offset: ${chunk.offset} is negative`);
-    if (chunk.data.byteLength > maxChunkBytes) {
-      throw invalid(`chunk.data: has ${chunk.data.byteLength} bytes, at most ${maxChunkBytes}`);
-    }
-    return create(OutputAppendSchema, { taskId, attempt, hostId, sessionEpoch, chunk });
+    const epoch = session?.sessionEpoch ?? 0n;
+    const found = registry.find(hostId, epoch);
+    if (found !== undefined) return found.key;
+    throw new ConnectError(
+      `session: (host ${hostId}, epoch ${epoch}) is not here; connect and register first`,
+      Code.FailedPrecondition,
+    );
   }
 
-  function store(append: OutputAppend, signal: AbortSignal): Promise<AppendResult> {
+  function append(append: OutputAppend, signal: AbortSignal): Promise<AppendResult> {
     return new Promise((resolve, reject) => {
       const gone = () => reject(signal.reason);
       signal.addEventListener("abort", gone);
@@ -101,22 +96,42 @@ export function createUploadOutput(parts: UploadOutputParts) {
     requests: AsyncIterable<UploadOutputRequest>,
     { signal }: Pick<HandlerContext, "signal">,
   ) {
+    await appends.room(maxAppendBytes, signal);
     for await (const request of requests) {
-      const append = toAppend(request);
-      if (appends.pendingBytes > parts.maxAppendBytes) {
-        throw new ConnectError(
-          "the store takes no output just now; upload again later",
-          Code.ResourceExhausted,
-        );
-      }
-      const { taskId, attempt } = append;
-      const stream = append.chunk?.stream ?? OutputStream.UNSPECIFIED;
-      const { length, refused } = await store(append, signal);
-      yield create(UploadOutputResponseSchema, { taskId, attempt, stream, length, refused });
+      const { taskId, attempt, chunk } = request;
+      const { hostId, sessionEpoch } = checkSession(request);
+      const stream = chunk?.stream ?? OutputStream.UNSPECIFIED;
+      const refused = chunkProblem(chunk);
+      const answer =
+        refused === undefined
+          ? await append(
+              create(OutputAppendSchema, {
+                ...{ taskId, attempt, hostId, sessionEpoch },
+                ...(chunk && { chunk }),
+              }),
+              signal,
+            )
+          : { length: 0n, refused };
+      yield create(UploadOutputResponseSchema, {
+        ...{ taskId, attempt, stream },
+        length: answer.length,
+        refused: answer.refused,
+      });
+      await appends.room(maxAppendBytes, signal);
     }
   };
 }
 
-function invalid(what: string): ConnectError {
-  return new ConnectError(what, Code.InvalidArgument);
+/** What is wrong with a piece; undefined when nothing is. */
+function chunkProblem(chunk: OutputChunk | undefined): string | undefined {
+  if (chunk === undefined) return "chunk: is missing";
+  const { stream, offset, data } = chunk;
+  if (stream === OutputStream.UNSPECIFIED || !(stream in OutputStream)) {
+    return `chunk.stream: ${stream} is no stream`;
+  }
+  if (offset < 0n) return `chunk.offset: ${offset} is negative`;
+  if (data.byteLength > maxChunkBytes) {
+    return `chunk.data: has ${data.byteLength} bytes, at most ${maxChunkBytes}`;
+  }
+  return undefined;
 }

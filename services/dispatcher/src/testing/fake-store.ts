@@ -40,6 +40,7 @@ export class FakeStore {
   readonly reportBatches: TaskReport[][] = [];
   readonly opens: OpenSessionRequest[] = [];
   readonly closed: { hostId: bigint; sessionEpoch: bigint }[] = [];
+  appendCalls = 0;
   readonly appendBatches: AppendOutputRequest["appends"][] = [];
   readonly outputs = new Map<string, Uint8Array>();
   readonly packages = new Map<string, Uint8Array>();
@@ -183,6 +184,7 @@ export class FakeStore {
       return { results: reports.map((report) => this.#record(report, changes)), changes };
     },
     appendOutput: ({ appends }) => {
+      this.appendCalls += 1;
       this.#check();
       this.appendBatches.push(appends);
       return {
