@@ -8,6 +8,9 @@ import { connectNodeAdapter, createGrpcTransport } from "@connectrpc/connect-nod
 import { credentials, Client as RawClient, type ServiceError, status } from "@grpc/grpc-js";
 import {
   Behaviour,
+  CollectResponseSchema,
+  ConverseRequestSchema,
+  ConverseResponseSchema,
   EchoRequestSchema,
   EchoResponseSchema,
   EchoService,
@@ -153,6 +156,29 @@ describe("who talks to whom", () => {
       5,
     );
     assert.deepEqual(await all<number>(stream), [0, 1, 2, 3, 4]);
+    const say = (text: string) =>
+      Buffer.from(toBinary(ConverseRequestSchema, create(ConverseRequestSchema, { text })));
+    const collected = await new Promise<string>((resolve, reject) => {
+      const call = raw.makeClientStreamRequest(
+        `${path}Collect`,
+        say, // CollectRequest looks the same on the wire
+        (bytes) => fromBinary(CollectResponseSchema, bytes).text,
+        (error, answer) => (error ? reject(error) : resolve(answer ?? "")),
+      );
+      call.write("a");
+      call.write("b");
+      call.end();
+    });
+    assert.equal(collected, "a b");
+    const conversation = raw.makeBidiStreamRequest(
+      `${path}Converse`,
+      say,
+      (bytes) => fromBinary(ConverseResponseSchema, bytes).text,
+    );
+    conversation.write("1");
+    conversation.write("2");
+    conversation.end();
+    assert.deepEqual(await all<string>(conversation), ["1", "2"]);
   });
 
   test("a connect-node client that goes away ends our handler", async (t) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { serveEcho } from "./echo-fixture.js";
+import { serveEcho, until } from "./echo-fixture.js";
 
 const python = "/usr/bin/python3";
 const probe = spawnSync(python, ["-c", "import grpc"], { encoding: "utf8" });
@@ -59,7 +59,7 @@ print("all well")
 test("Python's grpc, our server: four kinds, errors, deadline, cancel, health", {
   skip,
 }, async (t) => {
-  const { address } = await serveEcho(t);
+  const { address, echo } = await serveEcho(t);
   const child = spawn(python, ["-c", program, address], { stdio: ["ignore", "pipe", "pipe"] });
   t.after(() => child.kill("SIGKILL"));
   let output = "";
