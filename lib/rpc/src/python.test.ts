@@ -71,4 +71,5 @@ test("Python's grpc, our server: four kinds, errors, deadline, cancel, health", 
   const [code] = await once(child, "close");
   assert.equal(output.trim(), "all well");
   assert.equal(code, 0);
+  await until(() => echo.running() === 0, "the handler of the cancelled stream has ended");
 });
