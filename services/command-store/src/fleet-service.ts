@@ -3,6 +3,7 @@ import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Knex } from "knex";
 import { applyCluster, ClusterProblemsError } from "./apply-cluster.js";
 import type { StoredCluster } from "./cluster.js";
+import { isConflict } from "./database-errors.js";
 import { toCluster, toClusterSummary, toConfigurationVersion, toHost } from "./fleet-messages.js";
 import {
   checkApplyCluster,
@@ -56,6 +57,12 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
       } catch (error) {
         if (error instanceof ClusterProblemsError) {
           throw new ConnectError(error.message, Code.InvalidArgument);
+        }
+        if (isConflict(error)) {
+          throw new ConnectError(
+            `cluster ${request.name} is being changed by others at the same time; nothing was changed, try again`,
+            Code.Aborted,
+          );
         }
         throw error;
       }
