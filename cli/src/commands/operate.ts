@@ -1,0 +1,190 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import {
+  OnFailure,
+  type OperationSchema,
+  type RequestOptionsSchema,
+} from "@howdah/proto/howdah/v1/operation";
+import {
+  type PlannedStage,
+  PlanRequestResponseSchema,
+  SubmitRequestResponseSchema,
+} from "@howdah/proto/howdah/v1/request_service";
+import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { followRequest } from "../follow/follow-request.js";
+import {
+  durationOption,
+  labelOption,
+  leafCommand,
+  listOption,
+  type Run,
+  sessionOf,
+} from "../leaf-command.js";
+import type { Session } from "../session.js";
+import { skippedLine, submit } from "../submit.js";
+import { jsonDocument } from "../text/json.js";
+import { renderTable } from "../text/table.js";
+import { plural, roleCommandWord, someNames } from "../text/words.js";
+
+const verbs = {
+  install: [RoleCommand.INSTALL, "install services"],
+  start: [RoleCommand.START, "start services, in the order of their dependencies, and check them"],
+  stop: [RoleCommand.STOP, "stop services, in the reverse order"],
+  restart: [RoleCommand.RESTART, "restart services, and check them"],
+  check: [RoleCommand.SERVICE_CHECK, "run the checks of services"],
+} as const;
+
+type Verb = keyof typeof verbs;
+const verbNames = Object.keys(verbs) as Verb[];
+
+/** `howdah install|start|stop|restart|check [SERVICE…]` and `howdah plan VERB [SERVICE…]` */
+export function addOperate(program: CommandUnknownOpts, run: Run): void {
+  for (const verb of verbNames) {
+    operationCommand(program, verb, verbs[verb][1])
+      .option("--key <key>", "a key of your own: the same key never runs twice")
+      .option("--context <text>", "what it is about, for people")
+      .option("-d, --detach", "do not follow it")
+      .action(async (services, options, command) => {
+        const session = sessionOf(run, command);
+        const operation = await operationOf(session, verb, services, options);
+        const { key, context } = options;
+        const request = await submit(session, {
+          operation,
+          options: requestOptions(options),
+          key,
+          context,
+        });
+        if (!options.detach) {
+          run.exitCode = await followRequest(session, request.requestId);
+        } else if (session.json) {
+          const answer = create(SubmitRequestResponseSchema, { request });
+          session.io.out(jsonDocument(SubmitRequestResponseSchema, answer));
+        } else {
+          const id = request.requestId;
+          session.io.out(`request ${id}; howdah request ${id} --watch follows it\n`);
+        }
+      });
+  }
+
+  const plan = program
+    .command("plan")
+    .summary("show what an operation would do, and run nothing")
+    .description("Show what an operation would do: its stages, and the hosts it would leave out.");
+  for (const verb of verbNames) {
+    operationCommand(plan, verb, `what \`howdah ${verb}\` would do`)
+      .option("--all", "every host's name, however many")
+      .action(async (services, options, command) => {
+        const session = sessionOf(run, command);
+        const operation = await operationOf(session, verb, services, options);
+        const answer = await session.requests.planRequest({
+          operation,
+          options: requestOptions(options),
+        });
+        if (session.json) {
+          session.io.out(jsonDocument(PlanRequestResponseSchema, answer));
+          return;
+        }
+        session.io.out(planTable(answer.stages, options.all === true));
+        session.io.out(skippedLine(answer.skippedHosts));
+      });
+  }
+}
+
+function operationCommand(parent: CommandUnknownOpts, verb: Verb, summary: string) {
+  return leafCommand(parent, verb, summary)
+    .argument("[services...]", "the services; default all of the cluster")
+    .option("--cluster <name>", "the cluster; not needed where there is one")
+    .option("--components <names>", "only these components of the services", listOption)
+    .option("--hosts <selector>", "only on these hosts: web-*, db-[01-20], several with commas")
+    .option("--label <key=value>", "only on hosts with this label", labelOption)
+    .option("--no-check", "without the services' checks at the end")
+    .option("--timeout <duration>", "how long each command may run, such as 5m", durationOption)
+    .addOption(onFailureOption());
+}
+
+/** What happens to the rest when something fails. */
+export function onFailureOption() {
+  return new Option("--on-failure <policy>", "when a role has failed, the rest is").choices([
+    "abort",
+    "hold",
+    "skip",
+    "continue",
+  ] as const);
+}
+
+interface OperationFlags {
+  cluster?: string | undefined;
+  components?: string[] | undefined;
+  hosts?: string | undefined;
+  label?: Record<string, string> | undefined;
+  check: boolean;
+}
+
+async function operationOf(
+  session: Session,
+  verb: Verb,
+  services: string[],
+  flags: OperationFlags,
+): Promise<MessageInitShape<typeof OperationSchema>> {
+  const { components = [], hosts, label: labels = {}, check } = flags;
+  return {
+    kind: {
+      case: "service",
+      value: {
+        cluster: flags.cluster ?? (await onlyCluster(session)),
+        roleCommand: verbs[verb][0],
+        services,
+        components,
+        hosts: { names: hosts === undefined ? [] : [hosts], labels },
+        skipServiceChecks: !check,
+      },
+    },
+  };
+}
+
+/** The one cluster there is. The server refuses, and names them, where there are several. */
+async function onlyCluster({ fleet }: Session): Promise<string> {
+  const { cluster } = await fleet.getCluster({ name: "" });
+  return cluster?.name ?? "";
+}
+
+/** How a request runs, from the options of the command line. */
+export function requestOptions(flags: {
+  onFailure?: "abort" | "hold" | "skip" | "continue" | undefined;
+  timeout?: Duration | undefined;
+}): MessageInitShape<typeof RequestOptionsSchema> {
+  const policies = {
+    abort: OnFailure.ABORT,
+    hold: OnFailure.HOLD,
+    skip: OnFailure.SKIP,
+    continue: OnFailure.CONTINUE,
+  };
+  return {
+    onFailure: flags.onFailure === undefined ? OnFailure.UNSPECIFIED : policies[flags.onFailure],
+    ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
+  };
+}
+
+/** A plan's stages, their roles and hosts. */
+export function planTable(stages: readonly PlannedStage[], all: boolean): string {
+  if (stages.length === 0) return "nothing to do\n";
+  const limit = all ? Number.POSITIVE_INFINITY : 4;
+  let tasks = 0;
+  const rows = stages.flatMap(({ roles }, index) =>
+    roles.map(({ role, hostNames }, place) => {
+      const count = role?.counts?.total ?? hostNames.length;
+      tasks += count;
+      return [
+        place === 0 ? String(index + 1) : "",
+        roleCommandWord(role?.roleCommand ?? RoleCommand.UNSPECIFIED, role?.customCommand),
+        role?.role ?? "",
+        String(count),
+        someNames(hostNames, limit),
+      ];
+    }),
+  );
+  const summary = `${plural(stages.length, "stage")}, ${plural(tasks, "task")}; nothing was run\n`;
+  return renderTable(["STAGE", "COMMAND", "ROLE", "TASKS", "HOSTS"], rows) + summary;
+}

@@ -1,0 +1,121 @@
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import {
+  GetRequestResponseSchema,
+  ListRequestsResponseSchema,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
+import { CancelRequestResponseSchema } from "@howdah/proto/howdah/v1/request_service";
+import { failedTasksReport } from "../follow/failed-tasks.js";
+import { followRequest } from "../follow/follow-request.js";
+import { outcomeLine, stageTitle } from "../follow/progress-view.js";
+import { countOption, idArgument, leafCommand, type Run, sessionOf } from "../leaf-command.js";
+import { jsonDocument } from "../text/json.js";
+import { renderTable } from "../text/table.js";
+import {
+  countsPhrase,
+  elapsed,
+  endedCount,
+  failedCount,
+  localTime,
+  plural,
+  statusWord,
+} from "../text/words.js";
+
+const shownStages = 30;
+const shownSkipped = 5;
+
+/** `howdah requests`, `howdah request ID`, `howdah cancel ID` */
+export function addRequests(program: CommandUnknownOpts, run: Run): void {
+  leafCommand(program, "requests", "list requests, the newest first")
+    .option("--limit <count>", "how many at most, up to 1000", countOption, 20)
+    .option("--unfinished", "only those that are not over")
+    .action(async ({ limit, unfinished }, command) => {
+      const session = sessionOf(run, command);
+      const answer = await session.store.listRequests({
+        pageSize: limit,
+        unfinishedOnly: unfinished === true,
+      });
+      if (session.json) session.io.out(jsonDocument(ListRequestsResponseSchema, answer));
+      else session.io.out(requestTable(answer.requests));
+    });
+
+  leafCommand(program, "request", "show a request with its stages, or follow it")
+    .argument("<id>", "the request", idArgument)
+    .option("-w, --watch", "follow it until it is over; the exit code says how it ended")
+    .option("--all", "show every stage, however many")
+    .action(async (requestId, { watch, all }, command) => {
+      const session = sessionOf(run, command);
+      const answer = await session.store.getRequest({ requestId });
+      if (watch) {
+        run.exitCode = await followRequest(session, requestId);
+      } else if (session.json) {
+        session.io.out(jsonDocument(GetRequestResponseSchema, answer));
+      } else if (answer.request !== undefined) {
+        session.io.out(requestPage(answer.request, answer.stages, all === true));
+        session.io.out(await failedTasksReport(session, requestId));
+      }
+    });
+
+  leafCommand(program, "cancel", "cancel a request; what runs is stopped by its agents")
+    .argument("<id>", "the request", idArgument)
+    .option("--reason <text>", "why, for those who look at it later")
+    .action(async (requestId, { reason = "" }, command) => {
+      const session = sessionOf(run, command);
+      const answer = await session.requests.cancelRequest({ requestId, reason });
+      if (session.json) session.io.out(jsonDocument(CancelRequestResponseSchema, answer));
+      else if (answer.request !== undefined) {
+        session.io.out(`cancel asked for; howdah request ${requestId} --watch follows it\n`);
+        session.io.out(`${outcomeLine(answer.request)}\n`);
+      }
+    });
+}
+
+/** A table of requests. */
+export function requestTable(requests: readonly Request[]): string {
+  if (requests.length === 0) return "no requests\n";
+  return renderTable(
+    ["ID", "STATUS", "DONE", "TASKS", "FAILED", "CREATED", "TOOK", "CLUSTER", "CONTEXT"],
+    requests.map((request) => [
+      String(request.requestId),
+      statusWord(request.displayStatus),
+      `${request.progressPercent} %`,
+      `${endedCount(request.counts)}/${request.counts?.total ?? 0}`,
+      String(failedCount(request.counts)),
+      localTime(request.times?.createdAt),
+      elapsed(request.times),
+      request.cluster,
+      request.context,
+    ]),
+  );
+}
+
+/** A request with its stages; of many stages only those that are under way or went wrong, unless all are asked for. */
+export function requestPage(request: Request, stages: readonly Stage[], all: boolean): string {
+  const skipped = request.skippedHosts;
+  const lines = [
+    outcomeLine(request),
+    `created ${localTime(request.times?.createdAt)}, ${request.progressPercent} % done` +
+      `${request.cluster && `, cluster ${request.cluster}`}${request.run > 1 ? `, run ${request.run}` : ""}` +
+      `${request.cancelRequested ? ", cancel asked for" : ""}`,
+    ...skipped
+      .slice(0, all ? undefined : shownSkipped)
+      .map(({ hostName, reason }) => `skipped ${hostName}: ${reason}`),
+  ];
+  if (!all && skipped.length > shownSkipped) {
+    lines.push(`and ${plural(skipped.length - shownSkipped, "more skipped host")}: --all`);
+  }
+  const shown = all ? stages : stages.slice(0, shownStages);
+  const left = stages.length - shown.length;
+  const table = renderTable(
+    ["STAGE", "WHAT", "STATUS", "TASKS", "TOOK"],
+    shown.map((stage) => [
+      String(stage.stageId + 1),
+      stageTitle(stage),
+      statusWord(stage.displayStatus),
+      countsPhrase(stage.counts),
+      elapsed(stage.times),
+    ]),
+  );
+  const more = left > 0 ? `and ${plural(left, "more stage")}: --all\n` : "";
+  return `${lines.join("\n")}\n${table}${more}`;
+}

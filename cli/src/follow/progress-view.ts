@@ -1,0 +1,130 @@
+import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
+import { Status } from "@howdah/proto/howdah/v1/status";
+import {
+  countsPhrase,
+  elapsed,
+  endedCount,
+  isFailure,
+  roleCommandWord,
+  someNames,
+  statusWord,
+} from "../text/words.js";
+
+/** What a stage does: "START MARIADB_PRIMARY, MARIADB_REPLICA". */
+export function stageTitle({ roles }: Stage): string {
+  const byCommand = new Map<string, string[]>();
+  for (const { role, roleCommand, customCommand } of roles) {
+    const command = roleCommandWord(roleCommand, customCommand);
+    byCommand.set(command, [...(byCommand.get(command) ?? []), role]);
+  }
+  return Array.from(byCommand, ([command, names]) => `${command} ${someNames(names, 4)}`).join(
+    ", ",
+  );
+}
+
+/** The lines of a terminal for a request under way: one for itself, one for each stage that fits. */
+export function progressView(
+  request: Request,
+  stages: readonly Stage[],
+  { rows, nowMs }: { rows: number; nowMs: number },
+): string[] {
+  const filled = Math.round(request.progressPercent / 5);
+  const bar = `${"█".repeat(filled)}${"░".repeat(20 - filled)}`;
+  const time = elapsed(request.times, nowMs);
+  const head = `Request ${request.requestId} ${request.context}`.trimEnd();
+  return [
+    `${head}  ${bar} ${request.progressPercent} %  ${countsPhrase(request.counts)}  ${time}`.trimEnd(),
+    ...stageLines(stages, Math.max(1, rows - 2), nowMs),
+  ];
+}
+
+/** The stages around the one that runs, and how many are left out before and after. */
+function stageLines(stages: readonly Stage[], room: number, nowMs: number): string[] {
+  if (stages.length <= room) return stages.map((stage) => stageLine(stage, nowMs));
+  const running = stages.findIndex(({ status }) => !isEnded(status));
+  const at = running === -1 ? stages.length - 1 : running;
+  const first = Math.max(0, Math.min(at - 1, stages.length - room + 2));
+  const shown = stages.slice(first, first + Math.max(1, room - 2));
+  const after = stages.length - first - shown.length;
+  return [
+    ...(first > 0 ? [`  ${first} before`] : []),
+    ...shown.map((stage) => stageLine(stage, nowMs)),
+    ...(after > 0 ? [`  ${after} to come`] : []),
+  ];
+}
+
+function stageLine(stage: Stage, nowMs: number): string {
+  const { counts, status, times } = stage;
+  const done = `${endedCount(counts)}/${counts?.total ?? 0}`;
+  const detail = isEnded(status) && !isFailure(stage.displayStatus) ? "" : countsPhrase(counts);
+  const parts = [
+    `  ${mark(stage)} ${stage.stageId + 1}  ${stageTitle(stage)}`,
+    done,
+    ...(status === Status.PENDING ? [] : [detail, elapsed(times, nowMs)]),
+  ];
+  return parts.filter((part) => part !== "").join("  ");
+}
+
+function mark({ status, displayStatus }: Stage): string {
+  if (isFailure(displayStatus)) return "✗";
+  if (status === Status.ABORTED) return "-";
+  if (status === Status.COMPLETED) return "✓";
+  return status === Status.PENDING ? "·" : "▸";
+}
+
+/** Whether a stage in this status is done. */
+export function isEnded(status: Status): boolean {
+  return (
+    status === Status.COMPLETED ||
+    status === Status.ABORTED ||
+    status === Status.FAILED ||
+    status === Status.TIMEDOUT ||
+    status === Status.SKIPPED_FAILED ||
+    status === Status.UNKNOWN
+  );
+}
+
+/**
+ * Tells a request's progress in lines that stay: one when a stage starts, one when it ends, one at each tenth of a long
+ * stage. Returns the lines that are new since the call before.
+ */
+export function createProgressLines(): (request: Request, stages: readonly Stage[]) => string[] {
+  const told = new Map<number, string>();
+  let tenth = 0;
+  return (request, stages) => {
+    const lines: string[] = [];
+    for (const stage of stages) {
+      const state = stageState(stage);
+      if (state === "pending" || told.get(stage.stageId) === state) continue;
+      told.set(stage.stageId, state);
+      lines.push(
+        `stage ${stage.stageId + 1}/${stages.length} ${stageTitle(stage)}: ${stageNews(stage)}`,
+      );
+    }
+    const now = Math.floor(request.progressPercent / 10);
+    if (lines.length === 0 && now > tenth && request.progressPercent < 100) {
+      lines.push(`${request.progressPercent} %: ${countsPhrase(request.counts)}`);
+    }
+    tenth = now;
+    return lines;
+  };
+}
+
+function stageState({ status }: Stage): string {
+  if (status === Status.PENDING) return "pending";
+  return isEnded(status) ? statusWord(status) : "started";
+}
+
+function stageNews(stage: Stage): string {
+  if (!isEnded(stage.status)) return `started, ${countsPhrase(stage.counts)}`;
+  const time = elapsed(stage.times);
+  return `${statusWord(stage.status)}, ${countsPhrase(stage.counts)}${time && `, ${time}`}`;
+}
+
+/** What became of a request, in a line: "Request 7 (Start MARIADB) COMPLETED: 5 completed, 12 s". */
+export function outcomeLine(request: Request): string {
+  const title = request.context ? ` (${request.context})` : "";
+  const time = elapsed(request.times);
+  const reason = request.abortReason ? `; ${request.abortReason}` : "";
+  return `Request ${request.requestId}${title} ${statusWord(request.status)}: ${countsPhrase(request.counts)}${time && `, ${time}`}${reason}`;
+}
