@@ -98,7 +98,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
   }
 
   function report(from: Session, said: CommandReport): void {
-    from.unacknowledged += 1;
+    from.reported();
     if (from.unacknowledged > 2 * parts.maxUnackedReports) {
       from.drop(
         `more than ${2 * parts.maxUnackedReports} reports wait for their acknowledgement; the credit is ${parts.maxUnackedReports}`,
@@ -130,7 +130,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
     }
     // It has no entry in the journal and no report, so nothing else will come: the refusal is its result.
     log.warn(fields, "an agent refused a command");
-    from.unacknowledged += 1;
+    from.reported();
     const refused = create(CommandReportSchema, {
       taskId,
       attempt,

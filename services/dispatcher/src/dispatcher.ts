@@ -48,6 +48,8 @@ export interface DispatcherOptions {
   readonly packageCacheBytes?: number;
   /** How long a stream may be open without a session. Default 60,000. */
   readonly registerWithinMs?: number;
+  /** After how long a session that only the store has is closed. Default 15,000. */
+  readonly missingAfterMs?: number;
   /** The lease's duration and renewal. Default 6,000 and 2,000. */
   readonly leaseDurationMs?: number;
   readonly leaseRenewEveryMs?: number;
@@ -114,7 +116,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     setTimeout(() => {
       if (signal.aborted || registry.find(hostId, sessionEpoch) !== undefined) return;
       closer.add(create(SessionKeySchema, { hostId, sessionEpoch }));
-    }, 15_000).unref();
+    }, options.missingAfterMs ?? 15_000).unref();
   }
 
   watchSilence(registry, heartbeatMs, signal);

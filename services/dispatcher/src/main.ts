@@ -27,6 +27,11 @@ await runService({
     drainWindowMs: duration("3s"),
   },
   async start({ name, config, log }) {
+    if (config.instance.length > 80 || config.instance.includes("/")) {
+      throw new Error(
+        `HOWDAH_INSTANCE: "${config.instance}" names the dispatcher's lease; use at most 80 characters and no slash`,
+      );
+    }
     const tls = serverTls(config);
     assertListenAllowed(
       parseListenAddress(config.agentListen, "HOWDAH_AGENT_LISTEN"),
@@ -47,7 +52,13 @@ await runService({
       maxUnackedReports: config.maxUnackedReports,
       log,
     });
-    const services = createRpcServer({ name, log, tls, listenOption: "HOWDAH_LISTEN" });
+    const services = createRpcServer({
+      name,
+      log,
+      tls,
+      listenOption: "HOWDAH_LISTEN",
+      drainGraceMs: 1_000,
+    });
     const agents = createRpcServer({
       name,
       log,

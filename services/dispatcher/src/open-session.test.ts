@@ -105,6 +105,21 @@ test("a session that is ours on paper only gives way, to another agent too", asy
   );
 });
 
+test("a session that another dispatcher has on paper only is closed by it a while after a probe", async (t) => {
+  const fixture = await Fixture.start(t);
+  await fixture.dispatcher({ instance: "d1", missingAfterMs: 100 });
+  const { agent } = await fixture.dispatcher({ instance: "d2" });
+  const row = fixture.store.host("web-1");
+  Object.assign(row, { epoch: 4n, agentId: "agent-0", journalId: "journal-0" });
+  row.open = { dispatcher: "dispatcher/d1", token: 1n, peerAddress: "10.0.0.1:1" };
+  const early = agent();
+  early.sendRegister("web-1");
+  const end = await early.end();
+  assert.ok(end instanceof ConnectError && end.code === Code.AlreadyExists);
+  await eventually("the close", () => fixture.store.closed.length === 1);
+  assert.equal((await agent().register("web-1")).sessionEpoch, 5n);
+});
+
 test("a stream that is gone when its session opens does not leave it open", async (t) => {
   const fixture = await Fixture.start(t);
   const { store } = fixture;

@@ -46,6 +46,11 @@ export class Outbox {
     this.wake();
   }
 
+  /** Acknowledgements that are not written yet. */
+  get waitingAcks(): number {
+    return this.#acks.length;
+  }
+
   /** Ends the stream: with an error at once, without one after all that waits. Only the first end counts. */
   end(error?: ConnectError): void {
     if (this.#end !== undefined) return;

@@ -26,8 +26,7 @@ export class Session {
   current = true;
   /** True once another session of the host took its place: nothing of it is passed on any more. */
   replaced = false;
-  /** Reports that are passed on and not acknowledged. */
-  unacknowledged = 0;
+  #passedOn = 0;
   #heardAt = performance.now();
   readonly #probes = new Set<(alive: boolean) => void>();
 
@@ -60,9 +59,19 @@ export class Session {
     for (const settle of this.#probes) settle(false);
   }
 
+  /** Reports whose acknowledgement is not written to the stream yet. */
+  get unacknowledged(): number {
+    return this.#passedOn + this.outbox.waitingAcks;
+  }
+
+  /** Counts a report that will be acknowledged. */
+  reported(): void {
+    this.#passedOn += 1;
+  }
+
   /** Gives a report back to its sender as done with. */
   acknowledge(ack: ReportAcked): void {
-    this.unacknowledged -= 1;
+    this.#passedOn -= 1;
     if (this.current) this.outbox.acknowledge(ack);
   }
 

@@ -8,9 +8,12 @@ import {
   type UploadOutputResponse,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { pino } from "pino";
+import { SessionRegistry } from "./session-registry.js";
 import { eventually } from "./testing/eventually.js";
-import { Fixture } from "./testing/fixture.js";
+import { deferred, Fixture } from "./testing/fixture.js";
 import type { RawAgent } from "./testing/raw-agent.js";
+import { createUploadOutput } from "./upload-output.js";
 
 interface SessionOf {
   hostId: bigint;
@@ -98,4 +101,30 @@ test("while the store is away uploads are not read beyond the bound, and go on a
   for (const answers of await Promise.all(others)) assert.equal(answers[0]?.length, 500n);
   // The one that waited, and then what was held back: nothing of it was taken in meanwhile.
   assert.equal(store.appendBatches[0]?.length, 1);
+});
+
+test("no upload is read while there is no room", async () => {
+  const room = deferred();
+  let read = 0;
+  async function* requests() {
+    read += 1;
+    yield create(UploadOutputRequestSchema);
+  }
+  const upload = createUploadOutput({
+    registry: new SessionRegistry({ opened() {}, closed() {} }, pino({ level: "silent" })),
+    appends: {
+      add() {},
+      pending: 1,
+      pendingBytes: 2,
+      flushed: () => room.promise,
+      room: () => room.promise,
+    },
+    maxAppendBytes: 1,
+  });
+  const first = upload(requests(), { signal: new AbortController().signal }).next();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(read, 0);
+  room.resolve();
+  await assert.rejects(first, { code: Code.FailedPrecondition });
+  assert.equal(read, 1);
 });
