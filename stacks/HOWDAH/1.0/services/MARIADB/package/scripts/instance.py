@@ -115,6 +115,8 @@ class Instance:
         self.defaults_file = os.path.join(self.folder, "conf", "my.cnf")
         self.pid_file = os.path.join(self.folder, "run", "mariadbd.pid")
         self.log_file = os.path.join(self.folder, "log", "mariadbd.log")
+        # Its own: a server that starts removes the temporary tables it finds, another server's too.
+        self.tmp = os.path.join(self.folder, "tmp")
         self.socket_folder = self._socket_folder()
         self.socket = os.path.join(self.socket_folder, "mariadbd.sock")
 
@@ -161,7 +163,7 @@ class Instance:
             "datadir": self.data,
             "socket": self.socket,
             "pid_file": self.pid_file,
-            "tmpdir": os.path.join(self.folder, "tmp"),
+            "tmpdir": self.tmp,
             "port": self.port,
             "bind_address": self.settings.bind_address,
             "skip_name_resolve": "ON",

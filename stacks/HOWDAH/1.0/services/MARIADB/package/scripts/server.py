@@ -138,7 +138,8 @@ def _make_database(mariadbd, instance):
     site = instance.settings.site
     options = [f"--innodb-log-file-size={site['innodb_log_file_size']}"] if "innodb_log_file_size" in site else []
     result = subprocess.run(
-        [mariadbd, "--no-defaults", "--bootstrap", f"--datadir={half}", "--log-warnings=0", "--max-allowed-packet=8M", *options]
+        [mariadbd, "--no-defaults", "--bootstrap", f"--datadir={half}", f"--tmpdir={instance.tmp}"]
+        + ["--log-warnings=0", "--max-allowed-packet=8M", *options]
         + ([f"--user={user}"] if user else []),
         input="".join(sql), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )
