@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { AgentFolders } from "../folders.js";
-import { silent, temporaryFolders, testKey } from "../testing/test-agent.js";
+import { silent, temporaryFolders, testKey, until } from "../testing/test-agent.js";
 import type { CommandResult } from "./entry.js";
 import { type Journal, JournalDamagedError, openJournal } from "./journal.js";
 import { scanJournal } from "./record-lines.js";
@@ -111,12 +111,39 @@ describe("openJournal()", () => {
     });
   });
 
-  it("is on disk when it answers", async () => {
-    const journal = await openJournal(folders, silent);
-    await journal.accept(testKey(1), { role: "A" });
-    const { records } = scanJournal(readFileSync(path));
-    assert.equal(records.at(-1)?.value.type, "entry");
+  it("answers only when the record is written and synced", async () => {
+    let release: (() => void) | undefined;
+    const sync = () => new Promise<void>((resolve) => (release = resolve));
+    const journal = await openJournal(folders, silent, { sync });
+    const calls: (() => Promise<unknown>)[] = [
+      () => journal.accept(testKey(1), { role: "A" }),
+      () => journal.started(testKey(1)),
+      () => journal.ended(testKey(1), completed),
+    ];
+    for (const [index, call] of calls.entries()) {
+      let answered = false;
+      const answer = call().then(() => {
+        answered = true;
+      });
+      await until(() => release, "the sync to begin");
+      assert.equal(scanJournal(readFileSync(path)).records.length, index + 2);
+      assert.equal(answered, false);
+      release?.();
+      release = undefined;
+      await answer;
+    }
     await journal.close();
+  });
+
+  it("says for ever that it is broken once a sync has failed", async () => {
+    const sync = () => Promise.reject(new Error("EIO: i/o error"));
+    const journal = await openJournal(folders, silent, { sync });
+    const refused = { name: "JournalBrokenError", message: /EIO.*start the agent again/ };
+    await assert.rejects(journal.accept(testKey(1), {}), refused);
+    await assert.rejects(journal.accept(testKey(2), {}), refused);
+    await assert.rejects(journal.tombstone(testKey(3), ""), refused);
+    await journal.close();
+    await withJournal((again) => again.accept(testKey(4), {}));
   });
 
   it("recovers from a tail torn at any byte, cut off or zeroed, with all records before it", async () => {
