@@ -74,8 +74,10 @@ describe("ApplyCluster", () => {
 
     const documents = await readDocuments(database.db, "made");
     assert.equal(documents.topology.clusterId, Number(cluster.clusterId));
-    assert.deepEqual(documents.topology.clusterHostInfo.all_hosts, ["h1", "h2", "h10"]);
-    assert.deepEqual(documents.topology.clusterHostInfo.namenode_hosts, ["h1"]);
+    assert.deepEqual(
+      documents.topology.hosts.map((host) => host.hostName),
+      ["h1", "h2", "h10"],
+    );
     assert.equal(documents.configurations.configurations["hdfs-site"]?.["dfs.replication"], "2");
     assert.equal(documents.metadata.serviceLevelParams.HDFS?.version, "3.3");
 
@@ -109,7 +111,10 @@ describe("ApplyCluster", () => {
     assert.equal(cluster.configurations["cluster-env"]?.version, 1);
     const after = await readDocuments(database.db, "changed");
     assert.notDeepEqual(after, before);
-    assert.deepEqual(after.topology.clusterHostInfo.all_hosts, ["h2", "h3"]);
+    assert.deepEqual(
+      after.topology.hosts.map((host) => host.hostName),
+      ["h2", "h3"],
+    );
     assert.deepEqual(Object.keys(after.metadata.serviceLevelParams), ["ZOOKEEPER"]);
 
     const back = await fleet.applyCluster(hdfs("changed"));
@@ -240,9 +245,15 @@ describe("ApplyCluster", () => {
     ]);
     const { changes } = await fleet.applyCluster(hdfs("racks"));
     assert.deepEqual(changes, ["renew the topology that scripts see"]);
-    const { clusterHostInfo } = (await readDocuments(database.db, "racks")).topology;
-    assert.deepEqual(clusterHostInfo.all_racks, ["/default-rack", "/r2", "/default-rack"]);
-    assert.deepEqual(clusterHostInfo.all_ipv4_ips, ["h1", "10.0.0.2", "h10"]);
+    const { hosts } = (await readDocuments(database.db, "racks")).topology;
+    assert.deepEqual(
+      hosts.map((host) => [host.rackName, host.ipv4]),
+      [
+        ["/default-rack", "h1"],
+        ["/r2", "10.0.0.2"],
+        ["/default-rack", "h10"],
+      ],
+    );
   });
 
   it("takes turns when several change one cluster at once", async () => {
@@ -300,7 +311,8 @@ describe("ApplyCluster", () => {
       "put ZOOKEEPER_SERVER on many-0, many-1, many-2, many-3, many-4 and 2495 more",
     );
     const { topology } = await readDocuments(database.db, "many");
-    assert.equal(topology.clusterHostInfo.zookeeper_server_hosts?.length, 2_500);
+    const servers = topology.components.find((each) => each.componentName === "ZOOKEEPER_SERVER");
+    assert.equal(servers?.hostIds.length, 2_500);
     assert.equal(ids.size, 2_500);
   });
 });

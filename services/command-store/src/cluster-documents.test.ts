@@ -46,26 +46,19 @@ describe("a cluster's documents", () => {
     });
   });
 
-  it("topology: components, hosts in natural order, clusterHostInfo without gaps", () => {
+  it("topology: components by host id, hosts in natural order, racks and addresses without gaps", () => {
     assert.deepEqual(JSON.parse(topologyDocument(cluster, 7, hosts)), {
       clusterName: "c1",
       clusterId: 7,
       components: [
-        { serviceName: "HDFS", componentName: "DATANODE", hosts: ["h2", "h10"] },
-        { serviceName: "HDFS", componentName: "NAMENODE", hosts: ["h1"] },
+        { serviceName: "HDFS", componentName: "DATANODE", hostIds: [3, 4] },
+        { serviceName: "HDFS", componentName: "NAMENODE", hostIds: [2] },
       ],
       hosts: [
-        { hostId: 2, hostName: "h1", ipv4: "10.0.0.1" },
-        { hostId: 3, hostName: "h2", rackName: "/r2" },
-        { hostId: 4, hostName: "h10" },
+        { hostId: 2, hostName: "h1", ipv4: "10.0.0.1", rackName: "/default-rack" },
+        { hostId: 3, hostName: "h2", ipv4: "h2", rackName: "/r2" },
+        { hostId: 4, hostName: "h10", ipv4: "h10", rackName: "/default-rack" },
       ],
-      clusterHostInfo: {
-        all_hosts: ["h1", "h2", "h10"],
-        all_racks: ["/default-rack", "/r2", "/default-rack"],
-        all_ipv4_ips: ["10.0.0.1", "h2", "h10"],
-        datanode_hosts: ["h2", "h10"],
-        namenode_hosts: ["h1"],
-      },
     });
   });
 

@@ -43,8 +43,9 @@ export function configurationsDocument(cluster: ClusterContent): string {
 }
 
 /**
- * `{ clusterName, clusterId, components, hosts, clusterHostInfo }`. The hosts of a cluster are those that a component is on.
- * `hosts` must have all of them, and may have more.
+ * `{ clusterName, clusterId, components, hosts }`, as Ambari's topology: components name their hosts by id, and agents make
+ * `clusterHostInfo` and `localComponents` of it [A 6.6]. The hosts of a cluster are those that a component is on. `hosts` must have
+ * all of them, and may have more.
  */
 export function topologyDocument(
   cluster: ClusterContent,
@@ -55,27 +56,21 @@ export function topologyDocument(
   const members = hosts
     .filter((host) => used.has(host.hostName))
     .sort((a, b) => compareHostNames(a.hostName, b.hostName));
+  const idOf = new Map(members.map(({ hostName, hostId }) => [hostName, hostId]));
   return canonicalJson({
     clusterName: cluster.name,
     clusterId,
     components: cluster.placements.map(({ service, component, hostNames }) => ({
       serviceName: service,
       componentName: component,
-      hosts: hostNames,
+      hostIds: hostNames.map((name) => idOf.get(name)),
     })),
-    hosts: members,
-    clusterHostInfo: {
-      all_hosts: members.map((host) => host.hostName),
-      // Scripts walk these two side by side with all_hosts, so neither may have a gap.
-      all_racks: members.map((host) => host.rackName ?? "/default-rack"),
-      all_ipv4_ips: members.map((host) => host.ipv4 ?? host.hostName),
-      ...Object.fromEntries(
-        cluster.placements.map(({ component, hostNames }) => [
-          `${component.toLowerCase()}_hosts`,
-          hostNames,
-        ]),
-      ),
-    },
+    // Scripts walk racks and addresses side by side with the host names, so neither may have a gap.
+    hosts: members.map((host) => ({
+      ...host,
+      rackName: host.rackName ?? "/default-rack",
+      ipv4: host.ipv4 ?? host.hostName,
+    })),
   });
 }
 

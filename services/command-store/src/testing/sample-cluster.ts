@@ -52,7 +52,11 @@ export function hdfs(name: string, over: Wish = {}): Wish {
 /** A cluster's documents, as far as tests look. */
 export interface Documents {
   configurations: { configurations: Record<string, Record<string, string>> };
-  topology: { clusterId: number; clusterHostInfo: Record<string, string[]> };
+  topology: {
+    clusterId: number;
+    components: { componentName: string; hostIds: number[] }[];
+    hosts: { hostName: string; rackName: string; ipv4: string }[];
+  };
   metadata: { serviceLevelParams: Record<string, Record<string, unknown>> };
 }
 
