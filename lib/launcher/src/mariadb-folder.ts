@@ -25,6 +25,8 @@ export const account = "howdah";
 /** What is in the folder of a private MariaDB. */
 export interface MariadbFolder {
   data: string;
+  /** Its own: a mariadbd that starts removes the temporary tables it finds, another server's too. */
+  tmp: string;
   log: string;
   socket: string;
   /** Holds the account's password; 0600. */
@@ -39,8 +41,11 @@ export async function openMariadbFolder(path: string): Promise<MariadbFolder> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   // The real path: a leftover server is known by it, whatever way led here.
   const folder = await realpath(path);
+  const tmp = join(folder, "tmp");
+  await mkdir(tmp, { recursive: true, mode: 0o700 });
   return {
     data: join(folder, "data"),
+    tmp,
     log: join(folder, "mariadbd.log"),
     socket: join(await socketFolder(folder), "mariadbd.sock"),
     passwordFile: join(folder, "password"),
@@ -77,7 +82,7 @@ export async function ensureData(folder: MariadbFolder, mariadbd: string): Promi
   await rm(half, { recursive: true, force: true });
   await mkdir(half, { mode: 0o700 });
   const password = randomBytes(24).toString("hex");
-  await bootstrap(mariadbd, half, await newDatabase(mariadbd, password));
+  await bootstrap(mariadbd, half, folder.tmp, await newDatabase(mariadbd, password));
   // Before the rename: data without its password would be of no use.
   await writeFile(folder.passwordFile, `${password}\n`, { mode: 0o600 });
   if (there.length === 0) await rmdir(folder.data).catch(() => {}); // an empty one may be there
@@ -115,10 +120,11 @@ function systemUser(): string {
   }
 }
 
-async function bootstrap(mariadbd: string, data: string, sql: string): Promise<void> {
+async function bootstrap(mariadbd: string, data: string, tmp: string, sql: string): Promise<void> {
   const options = [
     "--bootstrap",
     `--datadir=${data}`,
+    `--tmpdir=${tmp}`,
     "--log-warnings=0",
     "--max-allowed-packet=8M",
   ];

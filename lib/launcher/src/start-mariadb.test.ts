@@ -110,6 +110,21 @@ describe("startMariadb()", () => {
     });
   });
 
+  it("should not share the folder for temporary files with the servers beside it", async () => {
+    await using({}, async ({ url }) => {
+      const connection = await createConnection(url);
+      try {
+        await connection.query("create temporary table scratch (n int) engine = Aria");
+        await using({ dataDir: join(folder, "beside") }, async () => {});
+        await connection.query("insert into scratch values (1)");
+        const [rows] = await connection.query("select @@tmpdir as tmp");
+        assert.deepEqual(rows, [{ tmp: join(folder, "shared", "tmp") }]);
+      } finally {
+        await connection.end();
+      }
+    });
+  });
+
   it("should begin anew when it was killed while the database was being made", async () => {
     const dataDir = join(folder, "half");
     await mkdir(join(dataDir, "data.new", "mysql"), { recursive: true });

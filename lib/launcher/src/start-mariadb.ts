@@ -128,6 +128,7 @@ function serverOptions(folder: MariadbFolder, port: number, durable: boolean): s
   return [
     "--no-defaults",
     `--datadir=${folder.data}`,
+    `--tmpdir=${folder.tmp}`,
     `--socket=${folder.socket}`,
     `--pid-file=${folder.data}.pid`,
     `--port=${port}`,
