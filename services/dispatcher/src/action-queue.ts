@@ -1,6 +1,6 @@
 import type { CancelCommand } from "@howdah/proto/howdah/v1/agent_service";
 import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
-import { attemptKey } from "./attempt-key.js";
+import { type Attempt, attemptKey } from "./attempt-key.js";
 
 /** What a host's action queue gives out next. */
 export type Action =
@@ -68,6 +68,17 @@ export class ActionQueue {
       return { case: "executionCommand", value };
     }
     return undefined;
+  }
+
+  /** Whether the attempt waits here or was written, as far as that is remembered. */
+  has(attempt: Attempt): boolean {
+    const key = attemptKey(attempt);
+    return (
+      this.#commands.has(key) ||
+      this.#unacknowledged.has(key) ||
+      this.#written.has(key) ||
+      this.#parked.get(attempt.taskId)?.attempt === attempt.attempt
+    );
   }
 
   /** The newest written commands, by `attemptKey`: at most 64. */

@@ -1,6 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
-import { createBackoff, isAway, isRefusal, pause } from "./retry.js";
+import { createBackoff, isAway, isRefusal, messageOf, pause } from "./retry.js";
 
 /** How to make a batcher. */
 export interface BatcherOptions<T, R> {
@@ -101,7 +101,8 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
         if (signal.aborted) return;
         if (isRefusal(error)) return refuse(batch, error);
         if (!isAway(error) && tries >= triesBeforeBlame) return blame(batch, error);
-        if (tries === 1) log.warn({ err: error, rows: batch.length }, `${name} wait for the store`);
+        if (tries === 1)
+          log.warn({ error: messageOf(error), rows: batch.length }, `${name} wait for the store`);
         await pause(backoff.nextMs(), signal);
       }
     }

@@ -94,6 +94,23 @@ test("a command that an ended session had written is not handed back", async (t)
   assert.deepEqual((await client.enqueueCommands(again)).refusedTaskIds, [2n]);
 });
 
+test("a command that reached its host with a newer session is not handed back", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { agent, client } = await fixture.dispatcher();
+  const one = agent();
+  const { hostId, sessionEpoch } = await one.register("web-1");
+  one.goodbye();
+  await one.end();
+  // Released to the first session, and given to the second one when that opened.
+  fixture.store.addTask(1n, "web-1");
+  await eventually("the closed session", () => fixture.store.closed.length === 1);
+  const two = agent();
+  await two.register("web-1");
+  await two.next("executionCommand");
+  const late = { schedulerToken: 1n, commands: commands(hostId, sessionEpoch, [1n, 2n]) };
+  assert.deepEqual((await client.enqueueCommands(late)).refusedTaskIds, [2n]);
+});
+
 test("a cancel overtakes the commands that wait, and a slow reader holds up nobody else", async (t) => {
   const fixture = await Fixture.start(t);
   const { agent, client } = await fixture.dispatcher();

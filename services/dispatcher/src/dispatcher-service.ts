@@ -37,7 +37,9 @@ export function createDispatcherService(
     if (parts.draining()) return false;
     const session = registry.find(command.hostId, sessionEpoch);
     if (session === undefined) {
-      return registry.wasWritten(command.hostId, sessionEpoch, attemptKey(command));
+      // The host may have registered anew since the command was released: then the store gave it to the new session.
+      const newer = registry.ofHost(command.hostId)?.outbox.queue.has(command) === true;
+      return newer || registry.wasWritten(command.hostId, sessionEpoch, attemptKey(command));
     }
     if (!session.outbox.queue.addCommand(command)) return false;
     session.outbox.wake();

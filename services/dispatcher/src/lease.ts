@@ -1,7 +1,7 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Logger } from "pino";
-import { createBackoff, pause } from "./retry.js";
+import { createBackoff, messageOf, pause } from "./retry.js";
 
 /** How to keep a lease. */
 export interface LeaseOptions {
@@ -57,7 +57,8 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
         return await attempt();
       } catch (error) {
         if (signal.aborted) return undefined;
-        if (tries === 1) log.warn({ err: error, lease: name }, `cannot ${what}, trying again`);
+        if (tries === 1)
+          log.warn({ error: messageOf(error), lease: name }, `cannot ${what}, trying again`);
         await pause(backoff.nextMs(), signal);
       }
     }
@@ -89,7 +90,8 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
         await store.renewLease({ name, token }, call());
       } catch (error) {
         if (ConnectError.from(error).code === Code.FailedPrecondition) return;
-        if (!signal.aborted) log.warn({ err: error, lease: name }, "cannot renew the lease");
+        if (!signal.aborted)
+          log.warn({ error: messageOf(error), lease: name }, "cannot renew the lease");
       }
     }
   }
@@ -153,7 +155,10 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
       try {
         await store.releaseLease({ name, token: held }, { timeoutMs: 1_000 });
       } catch (error) {
-        log.warn({ err: error, lease: name }, "cannot give the lease back, it will expire");
+        log.warn(
+          { error: messageOf(error), lease: name },
+          "cannot give the lease back, it will expire",
+        );
       }
     },
   };

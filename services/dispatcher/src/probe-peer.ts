@@ -3,6 +3,7 @@ import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import type { ClientTlsFiles } from "@howdah/rpc/tls";
 import { createRpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
+import { messageOf } from "./retry.js";
 
 /** Asks another dispatcher whether a session there is alive. */
 export type ProbePeer = (address: string, hostId: bigint, epoch: bigint) => Promise<boolean>;
@@ -18,7 +19,10 @@ export function createProbePeer(tls: ClientTlsFiles | undefined, log: Logger): P
       const { alive } = await client.probeSession(request, { timeoutMs: 4_000 });
       return alive;
     } catch (error) {
-      log.warn({ err: error, address }, "the dispatcher of a host's session does not answer");
+      log.warn(
+        { error: messageOf(error), address },
+        "the dispatcher of a host's session does not answer",
+      );
       return false;
     } finally {
       transport.close();

@@ -56,3 +56,8 @@ const refusalCodes = new Set([Code.InvalidArgument, Code.OutOfRange, Code.Failed
 export function isRefusal(error: unknown): boolean {
   return refusalCodes.has(ConnectError.from(error).code);
 }
+
+/** An expected failure in one line, for the log. */
+export function messageOf(error: unknown): string {
+  return ConnectError.from(error).message;
+}
