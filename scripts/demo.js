@@ -4,14 +4,7 @@
 //   --clean  remove what the demo left in .howdah/, and end what still runs from there
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  existsSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -43,33 +36,10 @@ function say(line = "") {
   process.stdout.write(`${line}\n`);
 }
 
-/** The processes whose command line names a file below the demo's folder. */
-function processesBelow() {
-  const found = [];
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    if (Number(pid) === process.pid) continue;
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      const cwd = readlinkSync(`/proc/${pid}/cwd`);
-      if (words.some((word) => word.includes(`${dir}/`)) || cwd.startsWith(`${dir}/`))
-        found.push(Number(pid));
-    } catch {
-      // It ended meanwhile, or belongs to somebody else.
-    }
-  }
-  return found;
-}
-
-async function endProcessesBelow() {
-  for (const signal of ["SIGTERM", "SIGKILL"]) {
-    for (const pid of processesBelow()) process.kill(pid, signal);
-    for (let waited = 0; waited < 10_000 && processesBelow().length > 0; waited += 100)
-      await sleep(100);
-  }
-}
-
 async function clean() {
-  await endProcessesBelow();
+  setup({ database: false });
+  const { endProcessesBelow } = await import("../lib/launcher/dist/find-processes.js");
+  await endProcessesBelow(dir);
   rmSync(dir, { recursive: true, force: true });
   say(`Removed ${relative(root, dir)}.`);
 }
@@ -149,6 +119,7 @@ async function main() {
   if (options.clean) return clean();
   setup();
   const { startInstallation } = await import("../lib/launcher/dist/start-installation.js");
+  const { endProcessesBelow } = await import("../lib/launcher/dist/find-processes.js");
   say("Starting MariaDB, four services and three agents:");
   const installation = await startInstallation({
     dir,
@@ -174,7 +145,7 @@ async function main() {
     say("\nStopping everything.");
     await installation.stop();
     // The databases that the stack started on its hosts outlive their agents, as they should; not this demo.
-    await endProcessesBelow();
+    await endProcessesBelow(dir);
   }
   process.exitCode = code === 130 ? 0 : code;
 }

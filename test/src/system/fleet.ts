@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { endProcessesBelow } from "@howdah/launcher/find-processes";
 import { type Installation, startInstallation } from "@howdah/launcher/start-installation";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { HostState } from "@howdah/proto/howdah/v1/fleet";
@@ -78,6 +79,7 @@ export async function startFleet(options: {
     prefix: (host) => join(dir, "agents", host),
     async stop() {
       await installation.stop();
+      await endProcessesBelow(dir);
       rmSync(dir, { recursive: true, force: true });
     },
   };
