@@ -67,11 +67,9 @@ describe("howdah requests, request, tasks", () => {
     const { out } = await cli(["requests", "--limit", "5"], { server });
     assert.equal(
       out,
-      `ID  STATUS  DONE   TASKS  FAILED  CREATED  TOOK          CLUSTER  CONTEXT
+      `ID  STATUS  DONE   TASKS  FAILED  CREATED  TOOK        CLUSTER  CONTEXT
 12  FAILED  100 %  3/3    1                3 min 20 s  demo     Start MARIADB
-`
-        .replace("TOOK          ", "TOOK        ")
-        .replace("1                3", "1                3"),
+`,
     );
   });
 
