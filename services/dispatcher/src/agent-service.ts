@@ -12,7 +12,7 @@ export interface AgentServiceParts extends AgentStreamParts, UploadOutputParts, 
   closedBecause(): string | undefined;
   /** How long a stream may be open without a registration. */
   readonly registerWithinMs: number;
-  /** Counts the streams that are open. */
+  /** Has the streams that are open. */
   readonly openStreams: OpenStreams;
 }
 
@@ -30,14 +30,13 @@ export function createAgentService(parts: AgentServiceParts): ServiceImpl<typeof
         const what = `no session was opened within ${parts.registerWithinMs} ms; register again`;
         outbox.end(new ConnectError(what, Code.DeadlineExceeded));
       }, parts.registerWithinMs);
-      // Ends when the requests do, which they also do when this stream ends.
-      void stream.read(requests, context.signal);
+      // Ends when the requests do, which they also do when this stream ends; a session that is being opened is waited for.
+      void stream.read(requests, context.signal).finally(() => parts.openStreams.delete(stream));
       try {
         yield* outbox.messages();
       } finally {
         clearTimeout(timer);
         outbox.end();
-        parts.openStreams.delete(stream);
       }
     },
     uploadOutput: createUploadOutput(parts),

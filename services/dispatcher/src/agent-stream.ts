@@ -69,7 +69,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
     const { register: said, hostName, entries } = registration;
     const opened = await parts.openSession(registration, peerAddress, signal);
     const { hostId, sessionEpoch: epoch, storeId, tasks } = opened;
-    if (signal.aborted) {
+    if (signal.aborted || outbox.ended) {
       parts.closer.add(create(SessionKeySchema, { hostId, sessionEpoch: epoch }));
       return;
     }

@@ -74,6 +74,8 @@ export interface Dispatcher {
   drain(windowMs: number, graceMs: number): Promise<void>;
 }
 
+const goingAway = "this dispatcher is going away; connect to another one";
+
 /** Makes a dispatcher. It holds no state that its agents and the store could not give it again. */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { store, log } = options;
@@ -126,14 +128,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const within = (ms: number) =>
       AbortSignal.timeout(Math.max(0, Math.floor(Math.min(ms, endsAt - performance.now()))));
     draining = true;
+    for (const { outbox } of openStreams.unregistered()) {
+      outbox.end(new ConnectError(goingAway, Code.Unavailable));
+    }
     for (const session of registry.all()) {
       const reconnectAfterMs = Math.floor(Math.random() * windowMs);
       session.outbox.say({ case: "drain", value: create(DrainSchema, { reconnectAfterMs }) });
     }
     await openStreams.none(within(Math.min(windowMs + 1_000, graceMs / 2)));
     await reports.flushed(within(graceMs));
-    for (const session of registry.all())
-      session.drop("the dispatcher is going away", Code.Unavailable);
+    for (const session of registry.all()) session.drop(goingAway, Code.Unavailable);
     await openStreams.none(within(500));
     await closer.flushed(within(graceMs));
     await lease?.release();
@@ -171,8 +175,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         limiter: createLimiter(options.maxPackageReads ?? 8),
         log,
       }),
-      closedBecause: () =>
-        draining ? "this dispatcher is going away; connect to another one" : undefined,
+      closedBecause: () => (draining ? goingAway : undefined),
     }),
     dispatcherService: createDispatcherService({
       ...{ registry, deliveries, missing },

@@ -44,3 +44,20 @@ test("a drain tells each agent when to reconnect, stores what is under way, and 
   assert.equal(store.closed.length, 10);
   assert.deepEqual(store.released, ["dispatcher/d1"]);
 });
+
+test("a registration that is under way when the drain begins leaves no session open", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { store } = fixture;
+  const { dispatcher, agent } = await fixture.dispatcher();
+  const gate = deferred();
+  store.holdOpen = gate.promise;
+  const one = agent();
+  one.sendRegister("web-1");
+  await eventually("the call", () => store.openSessionsUnderWay === 1);
+  const drained = dispatcher.drain(0, 3_000);
+  const end = await one.end();
+  assert.ok(end instanceof ConnectError && end.code === Code.Unavailable);
+  gate.resolve();
+  await drained;
+  assert.equal(store.host("web-1").open, undefined);
+});

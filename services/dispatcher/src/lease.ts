@@ -89,7 +89,8 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
       try {
         await store.renewLease({ name, token }, call());
       } catch (error) {
-        if (ConnectError.from(error).code === Code.FailedPrecondition) return;
+        const { code } = ConnectError.from(error);
+        if (code === Code.FailedPrecondition || code === Code.NotFound) return;
         if (!signal.aborted)
           log.warn({ error: messageOf(error), lease: name }, "cannot renew the lease");
       }

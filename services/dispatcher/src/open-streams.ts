@@ -1,17 +1,20 @@
-/** The agents' streams that are open, for who waits until the last has ended. */
+import type { AgentStream } from "./agent-stream.js";
+
+/** The agents' streams that are open, for who ends them and waits until the last has ended. */
 export class OpenStreams {
-  readonly #open = new Set<object>();
+  readonly #open = new Set<AgentStream>();
   readonly #waiters = new Set<() => void>();
 
-  get size(): number {
-    return this.#open.size;
+  /** The streams without a session. */
+  unregistered(): AgentStream[] {
+    return [...this.#open].filter(({ registered }) => !registered);
   }
 
-  add(stream: object): void {
+  add(stream: AgentStream): void {
     this.#open.add(stream);
   }
 
-  delete(stream: object): void {
+  delete(stream: AgentStream): void {
     this.#open.delete(stream);
     if (this.#open.size === 0) for (const wake of this.#waiters) wake();
   }
