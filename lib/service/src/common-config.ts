@@ -28,6 +28,8 @@ export function commonFields(listen: string) {
     tlsKey: optionalText(),
     /** The roots of the others' certificates; with it callers must show a certificate. */
     tlsCa: optionalText(),
+    /** Where Prometheus reads metrics over HTTP (HTTPS where TLS is set up). Default: nowhere, and none are kept. */
+    metricsListen: address().optional(),
     /** How long a stop may take before the process ends regardless. Default 12s. */
     shutdownGraceMs: duration("12s"),
   };
@@ -84,10 +86,18 @@ function tlsProblems({ tlsCert, tlsKey, tlsCa }: CommonConfig): string[] {
 function listenProblems(config: CommonConfig): string[] {
   const listen = parseListenAddress(config.listen);
   const problems: string[] = [];
-  try {
-    assertListenAllowed(listen, config.tlsCert !== undefined, variableOf("listen"));
-  } catch (error) {
-    problems.push((error as Error).message);
+  for (const field of ["listen", "metricsListen"] as const) {
+    const text = config[field];
+    if (text === undefined) continue;
+    try {
+      assertListenAllowed(
+        parseListenAddress(text),
+        config.tlsCert !== undefined,
+        variableOf(field),
+      );
+    } catch (error) {
+      problems.push((error as Error).message);
+    }
   }
   if (["0.0.0.0", "::"].includes(listen.host) && config.advertise === undefined) {
     problems.push(

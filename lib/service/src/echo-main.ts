@@ -12,13 +12,18 @@ await runService({
     stopTakesMs: duration("0s"),
     trouble: oneOf(["none", "hangs at start", "fails at start", "throws", "fails"], "none"),
   },
-  async start({ name, config, log, signal, fail }) {
+  async start({ name, config, log, metrics, signal, fail }) {
     if (config.trouble === "hangs at start") {
       log.info("hanging");
       await delay(60_000, undefined, { signal });
     }
     if (config.trouble === "fails at start") throw new TypeError("x is no function");
-    const server = createRpcServer({ name, log, listenOption: "HOWDAH_LISTEN" });
+    const server = createRpcServer({
+      name,
+      log,
+      listenOption: "HOWDAH_LISTEN",
+      observe: metrics?.observe,
+    });
     const main = await server.listen(config.listen);
     if (config.trouble === "throws") setImmediate(() => Promise.reject(new Error("unforeseen")));
     if (config.trouble === "fails") setImmediate(() => fail(new Error("lost its lease")));

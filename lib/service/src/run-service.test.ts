@@ -13,7 +13,7 @@ interface Line {
   msg: string;
   service: string;
   instance: string;
-  addresses?: { main: string };
+  addresses?: { main: string; metrics?: string };
   config?: Record<string, unknown>;
   err?: { message: string; stack: string };
 }
@@ -125,6 +125,15 @@ describe("runService()", () => {
       assert.equal(fatal?.err?.message, message);
       assert.match(fatal?.err?.stack ?? "", /echo-main/);
     }
+  });
+
+  it("serves metrics where it is told to", async (t) => {
+    const service = start(t, { HOWDAH_METRICS_LISTEN: "127.0.0.1:0" });
+    const { addresses } = await service.line("listening");
+    const answer = await fetch(`http://${addresses?.metrics}/metrics`);
+    assert.match(await answer.text(), /nodejs_version_info/);
+    service.child.kill("SIGTERM");
+    assert.equal(await service.exited, 0);
   });
 
   it("masks secrets in what it logs", async (t) => {

@@ -1,8 +1,9 @@
 import { TlsFileError } from "@howdah/rpc/tls";
 import type { Logger } from "pino";
-import { type CommonConfig, readServiceConfig } from "./common-config.js";
+import { type CommonConfig, readServiceConfig, serverTls } from "./common-config.js";
 import { type Config, ConfigError, type Fields } from "./config.js";
 import { createLog } from "./log.js";
+import { type Metrics, startMetrics } from "./metrics.js";
 
 /** What a service is started with. */
 export interface ServiceContext<F extends Fields> {
@@ -11,6 +12,8 @@ export interface ServiceContext<F extends Fields> {
   /** Its settings, those that every service has among them. */
   readonly config: CommonConfig & Config<F>;
   readonly log: Logger;
+  /** Pass `metrics.observe` to every server as its `observe`; undefined where HOWDAH_METRICS_LISTEN is not set. */
+  readonly metrics: Metrics | undefined;
   /** Aborts when the process is told to stop: a start that waits for something must give up then. */
   readonly signal: AbortSignal;
   /** Ends the process as failed, for a service that finds it cannot go on; it is stopped first. */
@@ -75,8 +78,13 @@ export async function runService<F extends Fields>(options: ServiceOptions<F>): 
   const { signal } = stopping;
   let service: RunningService | undefined;
   try {
-    service = await options.start({ name, config, log, signal, fail });
-    log.info({ addresses: service.addresses }, "listening");
+    const { metricsListen } = config;
+    const metrics = metricsListen
+      ? await startMetrics(metricsListen, serverTls(config))
+      : undefined;
+    service = await options.start({ name, config, log, metrics, signal, fail });
+    const addresses = { ...service.addresses, ...(metrics && { metrics: metrics.address }) };
+    log.info({ addresses }, "listening");
     if (!signal.aborted) {
       await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
     }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { DescService } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "@howdah/proto/grpc/health/v1/health";
 import { ServerReflection } from "@howdah/proto/grpc/reflection/v1/reflection";
@@ -36,6 +36,8 @@ export interface GatewayOptions {
   tls?: TlsFiles | undefined;
   /** Names besides loopback ones by which a gateway on a loopback address may be called. Default none. */
   allowedHosts?: readonly string[];
+  /** See `ServerInterceptorOptions.observe`. */
+  observe?: Interceptor | undefined;
   /** How long a stream may last. Default 15 minutes. */
   maxStreamAgeMs?: number;
   /** How long `drain` waits for calls to end. Default 5,000. */
@@ -68,7 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     readMaxBytes: maxMessageBytes,
     // A misspelt field must not be passed over: without its selector, an operation would be for all hosts.
     jsonOptions: { ignoreUnknownFields: false },
-    interceptors: createServerInterceptors({ log }),
+    interceptors: createServerInterceptors({ log, observe: options.observe }),
     shutdownSignal: shutdown.signal,
     contextValues: peerContextValues,
     fallback: plainPages,

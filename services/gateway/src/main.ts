@@ -22,7 +22,7 @@ await runService({
     maxStreamAgeMs: duration("15m"),
     allowedHosts: text().optional(),
   },
-  async start({ config, log }) {
+  async start({ config, log, metrics }) {
     if (!isLoopback(parseListenAddress(config.listen)) && config.tlsCa === undefined) {
       // Operators' tokens are not built yet: a certificate is the only way to know who calls.
       throw new ConfigError([
@@ -46,6 +46,7 @@ await runService({
       log,
       listen: config.listen,
       tls: serverTls(config),
+      observe: metrics?.observe,
       maxStreamAgeMs: config.maxStreamAgeMs,
       allowedHosts: config.allowedHosts?.split(",").map((host) => host.trim()) ?? [],
       routes: [
