@@ -10,13 +10,18 @@ const attempts = 6;
  * connection broke. After a COMMIT whose answer was lost `work` may thus meet its own effect: its conditions must make that
  * harmless. Everything else is thrown as it is, after ROLLBACK.
  */
-export async function inTransaction<T>(
+export function inTransaction<T>(
   db: Knex,
   work: (trx: Knex.Transaction) => Promise<T>,
 ): Promise<T> {
+  return untilItHolds(() => db.transaction(work));
+}
+
+/** As `inTransaction`, for work whose only write is one statement: that commits by itself. */
+export async function untilItHolds<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await db.transaction(work);
+      return await work();
     } catch (error) {
       const again = isConflict(error) || isLostConnection(error);
       if (!again || attempt === attempts) throw error;

@@ -114,7 +114,8 @@ const tables = [
     unique key version (cluster_id, type_name, version)
   )`,
 
-  // \`open\` is 1 from the commit that makes the request visible until it is over, else null; \`ready\` is 0 while it is PREPARING.
+  // \`open\` is 1 from the commit that makes the request visible until it is over, then null. While it is PREPARING \`ready\` and
+  // \`open\` are 0, and \`create_time\` is when its last chunk came.
   `create table if not exists request (
     request_id bigint not null auto_increment primary key,
     idempotency_key varchar(64) not null,

@@ -1,0 +1,20 @@
+/** A map that forgets what was put in first once it holds more than `limit` entries: a cache of what never changes. */
+export function createBoundedMap<K, V>(
+  limit: number,
+): {
+  get(key: K): V | undefined;
+  set(key: K, value: V): void;
+} {
+  const entries = new Map<K, V>();
+  return {
+    get: (key) => entries.get(key),
+    set(key, value) {
+      entries.set(key, value);
+      if (entries.size <= limit) return;
+      for (const oldest of entries.keys()) {
+        entries.delete(oldest);
+        break;
+      }
+    },
+  };
+}

@@ -1,0 +1,183 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
+import {
+  type RequestHeader,
+  type StageHeader,
+  StageHeaderSchema,
+  type TaskSpec,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
+import { RequestSchema } from "@howdah/proto/howdah/v1/request";
+import type { Knex } from "knex";
+import { bytes, execute, query } from "../query.js";
+
+/** A request as it comes in: its header and stages. */
+export interface NewRequest {
+  readonly header: RequestHeader;
+  readonly stages: readonly StageHeader[];
+}
+
+/** A task as it comes in, and its id. */
+export interface NewTask {
+  readonly taskId: number;
+  readonly spec: TaskSpec;
+}
+
+/**
+ * Inserts a request and its stages, PREPARING: no reader sees it until `makeReady`. Gives its id. A duplicate-key error when its
+ * idempotency key is there already.
+ */
+export async function insertRequest(
+  trx: Knex.Transaction,
+  { header, stages }: NewRequest,
+  now: number,
+): Promise<number> {
+  const { options = create(RequestOptionsSchema), skippedHosts } = header;
+  const { insertId } = await execute(
+    trx,
+    `insert into request (idempotency_key, content_digest, ready, open, status, display_status, progress_percent, version,
+      owner_token, run, cluster_id, stage_count, cancel_requested, aborted, on_failure, request_context, abort_reason,
+      options, skipped_hosts, create_time, start_time, end_time)
+    values (?, ?, 0, 0, 'PENDING', 'PENDING', 0, 1, ?, 1, ?, ?, 0, 0, ?, ?, '', ?, ?, ?, 0, 0)`,
+    [
+      header.idempotencyKey,
+      bytes(header.contentDigest),
+      Number(header.schedulerToken),
+      Number(header.clusterId),
+      stages.length,
+      options.onFailure,
+      header.context,
+      bytes(toBinary(RequestOptionsSchema, options)),
+      bytes(toBinary(RequestSchema, create(RequestSchema, { skippedHosts }))),
+      now,
+    ],
+  );
+  const rows = stages.map((stage) => [
+    insertId,
+    stage.stageId,
+    "PENDING",
+    "PENDING",
+    0,
+    0,
+    bytes(toBinary(StageHeaderSchema, stage)),
+  ]);
+  await execute(
+    trx,
+    "insert into stage (request_id, stage_id, status, display_status, start_time, end_time, command_params) values ?",
+    [rows],
+  );
+  return insertId;
+}
+
+/** Inserts tasks of a request, PENDING, and what is their own in what they run. */
+export async function insertTasks(
+  trx: Knex.Transaction,
+  requestId: number,
+  stages: readonly StageHeader[],
+  tasks: readonly NewTask[],
+): Promise<void> {
+  const rows = tasks.map(({ taskId, spec: { stageId, roleIndex, hostId } }) => {
+    const role = stages[stageId]?.roles[roleIndex];
+    if (role === undefined) throw new Error(`stage ${stageId} has no role ${roleIndex}`);
+    return [
+      taskId,
+      requestId,
+      stageId,
+      roleIndex,
+      Number(hostId),
+      role.role,
+      role.roleCommand,
+      1,
+      1,
+    ];
+  });
+  await execute(
+    trx,
+    `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command, status, attempt,
+      cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time)
+    values ${rows.map(() => "(?, 0, 0, 0, 1, 0, 0, 0)").join(", ")}`,
+    rows,
+  );
+  const own = tasks.flatMap(({ taskId, spec: { command } }) => {
+    const data = command === undefined ? undefined : toBinary(CommandSpecSchema, command);
+    return data === undefined || data.length === 0 ? [] : [[taskId, bytes(data)]];
+  });
+  if (own.length > 0) {
+    await execute(trx, "insert into execution_command (task_id, command) values ?", [own]);
+  }
+}
+
+/** Inserts the roles of a request's stages, with how many tasks each has: `counts` by stage and role. */
+export async function insertRoles(
+  trx: Knex.Transaction,
+  requestId: number,
+  stages: readonly StageHeader[],
+  counts: readonly (readonly number[])[],
+): Promise<void> {
+  const rows = stages.flatMap(({ stageId, roles }) =>
+    roles.map((role, index) => [
+      requestId,
+      stageId,
+      index,
+      role.role,
+      role.roleCommand,
+      role.command?.customCommand ?? "",
+      role.successFactor,
+      counts[stageId]?.[index] ?? 0,
+    ]),
+  );
+  await execute(
+    trx,
+    `insert into role_success_criteria (request_id, stage_id, role_index, role, role_command, custom_command,
+      success_factor, pending) values ?`,
+    [rows],
+  );
+}
+
+/** Tells that a request is still being made; whether it is there to be made. */
+export async function touchPreparing(
+  trx: Knex.Transaction,
+  requestId: number,
+  key: string,
+  now: number,
+): Promise<boolean> {
+  const { affectedRows } = await execute(
+    trx,
+    "update request set create_time = ? where request_id = ? and ready = 0 and idempotency_key = ?",
+    [now, requestId, key],
+  );
+  return affectedRows === 1;
+}
+
+/** Makes a request visible: from this commit on it is stored. Whether it was there to be made. */
+export async function makeReady(
+  trx: Knex.Transaction,
+  requestId: number,
+  key: string,
+  now: number,
+): Promise<boolean> {
+  const { affectedRows } = await execute(
+    trx,
+    `update request set ready = 1, open = 1, create_time = ?
+    where request_id = ? and ready = 0 and idempotency_key = ?`,
+    [now, requestId, key],
+  );
+  return affectedRows === 1;
+}
+
+/** A request by its key, ready or being made. */
+export interface KeyedRequest {
+  readonly requestId: number;
+  readonly digest: Buffer;
+  readonly ready: number;
+}
+
+/** Finds the request that has a key, ready or not. */
+export async function findByKey(db: Knex, key: string): Promise<KeyedRequest | undefined> {
+  const [row] = await query<KeyedRequest>(
+    db,
+    "select request_id as requestId, content_digest as digest, ready from request where idempotency_key = ?",
+    [key],
+  );
+  return row;
+}

@@ -1,0 +1,47 @@
+import type { Knex } from "knex";
+import { execute, query } from "../query.js";
+
+/** No caller's key begins so. */
+export const abandonedPrefix = "~";
+
+/**
+ * Takes the key from a request that is being made, so that it can be made anew; whoever is still making it finds out with the next
+ * chunk. Whether it was there.
+ */
+export async function abandonPreparing(db: Knex, requestId: number): Promise<boolean> {
+  const { affectedRows } = await execute(
+    db,
+    "update request set idempotency_key = concat(?, request_id) where request_id = ? and ready = 0",
+    [abandonedPrefix, requestId],
+  );
+  return affectedRows === 1;
+}
+
+/** Requests that are being made and got no chunk since `before`, or were abandoned. */
+export async function listAbandoned(db: Knex, before: number): Promise<number[]> {
+  const rows = await query<{ requestId: number }>(
+    db,
+    `select request_id as requestId from request
+    where open = 0 and ready = 0 and (create_time < ? or idempotency_key like ?) order by request_id`,
+    [before, `${abandonedPrefix}%`],
+  );
+  return rows.map(({ requestId }) => requestId);
+}
+
+/** Deletes an abandoned request with all it has, 1,000 tasks at a time. Nobody sees it, so that needs no transaction. */
+export async function deleteAbandoned(db: Knex, requestId: number): Promise<void> {
+  for (;;) {
+    const rows = await query<{ taskId: number }>(
+      db,
+      "select task_id as taskId from host_role_command where request_id = ? order by task_id limit 1000",
+      [requestId],
+    );
+    if (rows.length === 0) break;
+    const taskIds = rows.map(({ taskId }) => taskId);
+    await execute(db, "delete from execution_command where task_id in (?)", [taskIds]);
+    await execute(db, "delete from host_role_command where task_id in (?)", [taskIds]);
+  }
+  await execute(db, "delete from role_success_criteria where request_id = ?", [requestId]);
+  await execute(db, "delete from stage where request_id = ?", [requestId]);
+  await execute(db, "delete from request where request_id = ? and ready = 0", [requestId]);
+}

@@ -1,0 +1,16 @@
+import type { Knex } from "knex";
+import { query } from "../query.js";
+
+/** What is tasks' own in what they run, serialised CommandSpecs by task id; tasks that share all of it are left out. */
+export async function readOwnCommands(
+  db: Knex,
+  taskIds: readonly number[],
+): Promise<Map<number, Buffer>> {
+  if (taskIds.length === 0) return new Map();
+  const rows = await query<{ taskId: number; command: Buffer }>(
+    db,
+    "select task_id as taskId, command from execution_command where task_id in (?)",
+    [taskIds],
+  );
+  return new Map(rows.map(({ taskId, command }) => [taskId, command]));
+}

@@ -1,0 +1,12 @@
+import type { Knex } from "knex";
+import { query } from "../query.js";
+
+/** The store's id, made with its database. */
+export async function readStoreId(db: Knex): Promise<string> {
+  const [row] = await query<{ storeId: string }>(
+    db,
+    "select store_id as storeId from store where id = 1",
+  );
+  if (row === undefined) throw new Error("the row of store is gone");
+  return row.storeId;
+}

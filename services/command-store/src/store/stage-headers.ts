@@ -1,0 +1,73 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
+import {
+  StageHeaderSchema,
+  type StageRoleSpec,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import type { Knex } from "knex";
+import { createBoundedMap } from "../bounded-map.js";
+import { jsonRows } from "../json-rows.js";
+import { query } from "../query.js";
+
+/** A role of a stage, and what its commands share, parsed and serialised. */
+export interface SharedCommand {
+  readonly role: StageRoleSpec;
+  readonly bytes: Uint8Array;
+}
+
+/** A stage's place. */
+export interface StageKey {
+  readonly requestId: number;
+  readonly stageId: number;
+}
+
+/** What the commands of stages share. Stages never change, so this process reads each once while it keeps it in mind. */
+export interface StageHeaders {
+  /** The roles of stages, in order, by `stageName`. */
+  read(db: Knex, keys: readonly StageKey[]): Promise<Map<string, readonly SharedCommand[]>>;
+}
+
+/** A name for a stage, for maps. */
+export function stageName({ requestId, stageId }: StageKey): string {
+  return `${requestId}/${stageId}`;
+}
+
+const selectHeaders = `select s.request_id as requestId, s.stage_id as stageId, s.command_params as header
+  from ${jsonRows("v", { request_id: "bigint", stage_id: "int" })}
+  straight_join stage s on s.request_id = v.request_id and s.stage_id = v.stage_id`;
+
+/** Keeps the headers of the last 1,000 stages in mind. */
+export function createStageHeaders(): StageHeaders {
+  const cache = createBoundedMap<string, readonly SharedCommand[]>(1_000);
+  return {
+    async read(db, keys) {
+      const found = new Map<string, readonly SharedCommand[]>();
+      const missing = new Map<string, StageKey>();
+      for (const key of keys) {
+        const name = stageName(key);
+        const roles = cache.get(name);
+        if (roles === undefined) missing.set(name, key);
+        else found.set(name, roles);
+      }
+      if (missing.size === 0) return found;
+      const rows = await query<StageKey & { header: Buffer }>(db, selectHeaders, [
+        JSON.stringify(
+          Array.from(missing.values(), ({ requestId, stageId }) => [requestId, stageId]),
+        ),
+      ]);
+      for (const row of rows) {
+        const { roles } = fromBinary(StageHeaderSchema, row.header);
+        const shared = roles.map((role) => ({
+          role,
+          bytes:
+            role.command === undefined
+              ? new Uint8Array()
+              : toBinary(CommandSpecSchema, role.command),
+        }));
+        cache.set(stageName(row), shared);
+        found.set(stageName(row), shared);
+      }
+      return found;
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import type { TaskStatus } from "@howdah/state/statuses";
+import type { Knex } from "knex";
+import { query } from "../query.js";
+
+/** A row of host_role_command, as far as what happens to a task depends on it or changes it. */
+export interface TaskRow {
+  readonly taskId: number;
+  readonly requestId: number;
+  readonly stageId: number;
+  readonly roleIndex: number;
+  readonly hostId: number;
+  readonly status: TaskStatus;
+  readonly attempt: number;
+  readonly cancelRequested: boolean;
+  readonly exitCode: number | null;
+  readonly sessionEpoch: number;
+  readonly bindingId: number;
+  readonly changeVersion: number;
+  readonly queueTime: number;
+  readonly startTime: number;
+  readonly endTime: number;
+  readonly stdoutLength: number | null;
+  readonly stderrLength: number | null;
+  readonly structuredLength: number | null;
+  readonly reason: string | null;
+}
+
+/** The select list of a `TaskRow`; enums are read as the numbers that protobuf gives them. */
+export const taskColumns = `t.task_id as taskId, t.request_id as requestId, t.stage_id as stageId, t.role_index as roleIndex,
+  t.host_id as hostId, t.status + 0 as status, t.attempt, t.cancel_requested as cancelRequested, t.exit_code as exitCode,
+  t.session_epoch as sessionEpoch, t.binding_id as bindingId, t.change_version as changeVersion, t.queue_time as queueTime,
+  t.start_time as startTime, t.end_time as endTime, t.stdout_length as stdoutLength, t.stderr_length as stderrLength,
+  t.structured_length as structuredLength, t.reason`;
+
+/** A `TaskRow` as the driver gives it. */
+export type RawTaskRow = Omit<TaskRow, "cancelRequested"> & { readonly cancelRequested: number };
+
+/** Makes a row out of what the driver gives; further columns stay. */
+export function toTaskRow<T extends RawTaskRow>(raw: T): T & TaskRow {
+  return { ...raw, cancelRequested: raw.cancelRequested === 1 };
+}
+
+/** Reads tasks by their ids; those that do not exist are left out. */
+export async function readTasks(
+  db: Knex,
+  taskIds: readonly number[],
+): Promise<Map<number, TaskRow>> {
+  if (taskIds.length === 0) return new Map();
+  const rows = await query<RawTaskRow>(
+    db,
+    `select ${taskColumns} from host_role_command t where t.task_id in (?)`,
+    [taskIds],
+  );
+  return new Map(rows.map((raw) => [raw.taskId, toTaskRow(raw)]));
+}
+
+/** Reads the tasks of a host about which its agent may still say something, in the order in which they were to run. */
+export async function readOpenTasks(db: Knex, hostId: number): Promise<TaskRow[]> {
+  const rows = await query<RawTaskRow>(
+    db,
+    `select ${taskColumns} from host_role_command t where t.host_id = ? and t.open = 1
+    order by t.request_id, t.stage_id, t.task_id`,
+    [hostId],
+  );
+  return rows.map(toTaskRow);
+}

@@ -1,0 +1,114 @@
+import type { Counts } from "@howdah/state/counts";
+import type { TaskStatus } from "@howdah/state/statuses";
+import type { Knex } from "knex";
+import { jsonRows } from "../json-rows.js";
+import { execute, query } from "../query.js";
+import { counterList, type RawCounts, toCounts } from "./counter-columns.js";
+import type { RequestRow } from "./request-rows.js";
+
+/** A stage and the counts of its roles. */
+export interface StageCounts {
+  readonly requestId: number;
+  readonly stageId: number;
+  readonly status: TaskStatus;
+  readonly displayStatus: TaskStatus;
+  readonly startTime: number;
+  readonly endTime: number;
+  readonly roles: { readonly counts: Counts; readonly successFactor: number }[];
+}
+
+type RawRole = Omit<StageCounts, "roles"> & RawCounts & { readonly successFactor: number };
+
+/** Reads the stages of requests with the counts of their roles, in order. */
+export async function readStageCounts(
+  trx: Knex,
+  requestIds: readonly number[],
+): Promise<StageCounts[]> {
+  const rows = await query<RawRole>(
+    trx,
+    `select s.request_id as requestId, s.stage_id as stageId, s.status + 0 as status,
+      s.display_status + 0 as displayStatus, s.start_time as startTime, s.end_time as endTime,
+      r.success_factor as successFactor, ${counterList}
+    from stage s join role_success_criteria r on r.request_id = s.request_id and r.stage_id = s.stage_id
+    where s.request_id in (?) and r.request_id in (?)
+    order by s.request_id, s.stage_id`,
+    [requestIds, requestIds],
+  );
+  const stages: StageCounts[] = [];
+  for (const row of rows) {
+    let stage = stages.at(-1);
+    if (stage?.requestId !== row.requestId || stage.stageId !== row.stageId) {
+      const { requestId, stageId, status, displayStatus, startTime, endTime } = row;
+      stage = { requestId, stageId, status, displayStatus, startTime, endTime, roles: [] };
+      stages.push(stage);
+    }
+    stage.roles.push({ counts: toCounts(row), successFactor: row.successFactor });
+  }
+  return stages;
+}
+
+const updateStages = `update ${jsonRows("v", {
+  request_id: "bigint",
+  stage_id: "int",
+  status: "tinyint",
+  display_status: "tinyint",
+  start_time: "bigint",
+  end_time: "bigint",
+})} straight_join stage s on s.request_id = v.request_id and s.stage_id = v.stage_id
+set s.status = v.status, s.display_status = v.display_status, s.start_time = v.start_time, s.end_time = v.end_time`;
+
+/** Writes the statuses and times of stages. */
+export async function writeStages(
+  trx: Knex.Transaction,
+  stages: readonly Omit<StageCounts, "roles">[],
+): Promise<void> {
+  if (stages.length === 0) return;
+  const rows = stages.map((s) => [
+    s.requestId,
+    s.stageId,
+    s.status,
+    s.displayStatus,
+    s.startTime,
+    s.endTime,
+  ]);
+  await execute(trx, updateStages, [JSON.stringify(rows)]);
+}
+
+const updateRequests = `update ${jsonRows("v", {
+  request_id: "bigint",
+  open: "tinyint",
+  status: "tinyint",
+  display_status: "tinyint",
+  progress: "tinyint",
+  run: "int",
+  cancel_requested: "tinyint",
+  aborted: "tinyint",
+  abort_reason: "varchar(255) character set utf8mb4",
+  start_time: "bigint",
+  end_time: "bigint",
+})} straight_join request r on r.request_id = v.request_id
+set r.open = v.open, r.status = v.status, r.display_status = v.display_status, r.progress_percent = v.progress,
+  r.run = v.run, r.cancel_requested = v.cancel_requested, r.aborted = v.aborted, r.abort_reason = v.abort_reason,
+  r.start_time = v.start_time, r.end_time = v.end_time`;
+
+/** Writes how requests are now. Their rows must be locked by this transaction. */
+export async function writeRequests(
+  trx: Knex.Transaction,
+  requests: readonly RequestRow[],
+): Promise<void> {
+  if (requests.length === 0) return;
+  const rows = requests.map((r) => [
+    r.requestId,
+    r.open ? 1 : null,
+    r.status,
+    r.displayStatus,
+    r.progress,
+    r.run,
+    r.cancelRequested ? 1 : 0,
+    r.aborted ? 1 : 0,
+    r.abortReason,
+    r.startTime,
+    r.endTime,
+  ]);
+  await execute(trx, updateRequests, [JSON.stringify(rows)]);
+}
