@@ -1,0 +1,26 @@
+import type { ClientTlsFiles } from "@howdah/rpc/tls";
+import { createRpcTransport, type RpcTransport } from "@howdah/rpc/transport";
+
+/** How to reach another service. */
+export interface ConnectServiceOptions {
+  /** "host:port", or several with commas. */
+  readonly address: string;
+  /** The name of the setting that the address comes from, for messages. Default "address". */
+  readonly addressOption?: string;
+  /** Default plaintext. */
+  readonly tls?: ClientTlsFiles | undefined;
+}
+
+/**
+ * A transport from one service to another. Services are few, so it tries again within about a second however long the other one was
+ * away; the thousands of agents must not. Throws as `createRpcTransport`.
+ */
+export function connectService(options: ConnectServiceOptions): RpcTransport {
+  return createRpcTransport({
+    ...options,
+    channelOptions: {
+      "grpc.initial_reconnect_backoff_ms": 200,
+      "grpc.max_reconnect_backoff_ms": 1_000,
+    },
+  });
+}
