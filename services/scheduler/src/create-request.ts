@@ -117,6 +117,7 @@ export function contentsOf(
     onFailure: request.options?.onFailure ?? 0,
     stopping: false,
     cancelRequested: false,
+    reason: "",
     stages: planned.plan.stages.map(({ roles }) => ({
       roles: roles.map(({ role, successFactor }) => ({ name: role, successFactor })),
     })),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, ConnectError } from "@connectrpc/connect";
-import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
 import {
@@ -11,22 +11,31 @@ import {
 } from "./engine/dispatcher-link.js";
 
 const leasePrefix = "dispatcher/";
-const lookMs = 2_000;
 
 /** What the directory of dispatchers needs. */
 export interface DispatchersOptions {
   readonly store: Client<typeof CommandStoreService>;
   readonly token: bigint;
   readonly log: Logger;
-  /** Opens a connection to a dispatcher's address. */
+  /** Opens a connection to a dispatcher's address; throws for one that is none. */
   readonly connect: (address: string) => RpcTransport;
+  /** How often the leases are looked at. Default 2,000. */
+  readonly lookMs?: number;
 }
 
 /** The dispatchers there are, found by their leases, and the links to them. */
 export class Dispatchers {
   private readonly links = new Map<string, { address: string; link: DispatcherLink }>();
+  /** Resolves when every dispatcher of the first list knows the token or can have no lease any more. */
+  readonly announced: Promise<void>;
+  private announce: () => void = () => undefined;
+  private firstList = true;
 
-  constructor(private readonly options: DispatchersOptions) {}
+  constructor(private readonly options: DispatchersOptions) {
+    this.announced = new Promise((resolve) => {
+      this.announce = resolve;
+    });
+  }
 
   /** Hands commands to a dispatcher. Those for one that is gone are left to the next registration of their hosts. */
   enqueue(dispatcher: string, commands: readonly ReleasedCommand[]): void {
@@ -40,14 +49,14 @@ export class Dispatchers {
 
   /** Follows the leases, and tells what the dispatchers tell, until the signal aborts. */
   async follow(events: DispatcherEvents, signal: AbortSignal): Promise<void> {
-    const { store, log } = this.options;
+    const { store, log, lookMs = 2_000 } = this.options;
     while (!signal.aborted) {
       try {
         const { leases } = await store.listLeases({ prefix: leasePrefix }, { signal });
-        const live = new Map(
-          leases.filter(({ holder }) => holder !== "").map(({ name, address }) => [name, address]),
-        );
-        await this.update(live, events);
+        const live = leases.filter(({ holder }) => holder !== "");
+        await this.update(new Map(live.map(({ name, address }) => [name, address])), events);
+        if (this.firstList) void this.awaitAnswers(live, signal);
+        this.firstList = false;
       } catch (error) {
         if (signal.aborted) break;
         log.warn(`cannot list dispatchers: ${ConnectError.from(error).rawMessage}`);
@@ -55,17 +64,37 @@ export class Dispatchers {
       await sleep(lookMs, undefined, { signal }).catch(() => undefined);
     }
     await this.update(new Map(), events);
+    this.announce();
+  }
+
+  /** One that does not answer is waited for as long as its lease lasts: then it has lost it, or has been heard of. */
+  private async awaitAnswers(leases: readonly Lease[], signal: AbortSignal): Promise<void> {
+    const answers = leases.map(async ({ name, durationMs }) => {
+      const done = new AbortController();
+      const late = sleep(Number(durationMs), undefined, {
+        signal: AbortSignal.any([signal, done.signal]),
+      }).catch(() => undefined);
+      await Promise.race([this.links.get(name)?.link.answered, late]);
+      done.abort();
+    });
+    await Promise.all(answers);
+    this.announce();
   }
 
   private async update(live: ReadonlyMap<string, string>, events: DispatcherEvents): Promise<void> {
     const gone = [...this.links].filter(([name, { address }]) => live.get(name) !== address);
     for (const [name] of gone) this.links.delete(name);
     await Promise.all(gone.map(([, { link }]) => link.stop()));
+    const { token, log, connect } = this.options;
     for (const [name, address] of live) {
       if (this.links.has(name)) continue;
-      const { token, log, connect } = this.options;
-      const link = new DispatcherLink(name, connect(address), token, events, log);
-      this.links.set(name, { address, link });
+      try {
+        const link = new DispatcherLink(name, connect(address), token, events, log);
+        this.links.set(name, { address, link });
+      } catch (error) {
+        // Its lease says an address that is none; the others must not suffer.
+        log.warn({ dispatcher: name, err: error }, "cannot connect to a dispatcher");
+      }
     }
   }
 }

@@ -5,9 +5,6 @@ import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command
 import type { Logger } from "pino";
 
 const leaseName = "scheduler";
-const durationMs = 6_000;
-const renewMs = 2_000;
-const retryMs = 500;
 
 /** What leadership needs. */
 export interface LeadershipOptions {
@@ -17,8 +14,20 @@ export interface LeadershipOptions {
   /** Where services reach this scheduler. */
   readonly address: string;
   readonly log: Logger;
+  /** How long the lease lasts without renewal. Default 6,000. */
+  readonly durationMs?: number;
+  /** How often it is renewed. Default a third of its duration. */
+  readonly renewMs?: number;
+  /** How often a standby asks for it. Default a twelfth of its duration. */
+  readonly retryMs?: number;
   /** Leads with this token until the signal aborts (the lease is lost, or the process stops). */
   readonly lead: (token: bigint, signal: AbortSignal) => Promise<void>;
+}
+
+interface Times {
+  readonly durationMs: number;
+  readonly renewMs: number;
+  readonly retryMs: number;
 }
 
 /**
@@ -27,32 +36,36 @@ export interface LeadershipOptions {
  * store could not be reached.
  */
 export async function takeTurns(options: LeadershipOptions, signal: AbortSignal): Promise<void> {
+  const { durationMs = 6_000 } = options;
+  const times = {
+    durationMs,
+    renewMs: options.renewMs ?? durationMs / 3,
+    retryMs: options.retryMs ?? durationMs / 12,
+  };
   const holder = `${options.instance}/${randomUUID()}`;
   while (!signal.aborted) {
-    const lease = await acquire(options, holder, signal);
+    const lease = await acquire(options, times, holder, signal);
     if (lease === undefined) return;
     options.log.info({ token: lease.token }, "leading");
     const turn = new AbortController();
     const stop = () => turn.abort();
     signal.addEventListener("abort", stop, { once: true });
-    try {
-      await Promise.all([
-        keep(options, lease.token, turn),
-        options.lead(lease.token, turn.signal).finally(() => turn.abort()),
-      ]);
-    } catch (error) {
-      if (!signal.aborted) options.log.error({ err: error }, "stopped leading");
-    } finally {
-      turn.abort();
-      signal.removeEventListener("abort", stop);
-    }
-    if (signal.aborted) await release(options, lease.token);
+    // Everything of a turn has ended before the next one begins.
+    const [led] = await Promise.allSettled([
+      options.lead(lease.token, turn.signal).finally(stop),
+      keep(options, times, lease.token, turn),
+    ]);
+    signal.removeEventListener("abort", stop);
+    if (signal.aborted) await release(options, times, lease.token);
+    else if (led.status === "rejected") options.log.error({ err: led.reason }, "stopped leading");
+    await sleep(times.retryMs, undefined, { signal }).catch(() => undefined);
   }
 }
 
 /** Waits until the lease is this process's; undefined when the signal aborts first. */
 async function acquire(
   { store, address, log }: LeadershipOptions,
+  { durationMs, retryMs }: Times,
   holder: string,
   signal: AbortSignal,
 ): Promise<Lease | undefined> {
@@ -74,7 +87,8 @@ async function acquire(
               expiredCounter: watched.lease.counter,
             }),
         },
-        { signal },
+        // A store that takes longer is away: the holder could not renew either.
+        { signal, timeoutMs: durationMs / 2 },
       );
       if (lease === undefined) throw new ConnectError("the answer has no lease", Code.Internal);
       if (acquired) return lease;
@@ -96,6 +110,7 @@ async function acquire(
 /** Renews the lease until the turn ends; ends the turn when somebody else has taken it. */
 async function keep(
   { store, log }: LeadershipOptions,
+  { durationMs, renewMs }: Times,
   token: bigint,
   turn: AbortController,
 ): Promise<void> {
@@ -119,7 +134,11 @@ async function keep(
   }
 }
 
-async function release({ store, log }: LeadershipOptions, token: bigint): Promise<void> {
+async function release(
+  { store, log }: LeadershipOptions,
+  { renewMs }: Times,
+  token: bigint,
+): Promise<void> {
   try {
     await store.releaseLease({ name: leaseName, token }, { timeoutMs: renewMs });
   } catch (error) {

@@ -4,12 +4,11 @@ import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { createRpcServer } from "@howdah/rpc/server";
-import { createRpcTransport } from "@howdah/rpc/transport";
 import { advertised, clientTls, serverTls, serviceAddresses } from "@howdah/service/common-config";
+import { connectService } from "@howdah/service/connect-service";
 import { duration } from "@howdah/service/fields";
 import { runService } from "@howdah/service/run-service";
-import { Dispatchers } from "./dispatchers.js";
-import { Engine } from "./engine/engine.js";
+import { lead } from "./lead.js";
 import { takeTurns } from "./leadership.js";
 import { createRequestService, type Leading } from "./request-service.js";
 
@@ -27,11 +26,12 @@ await runService({
   },
   async start({ name, config, log, signal }) {
     const tls = clientTls(config);
-    const transport = createRpcTransport({
+    const transport = connectService({
       address: config.commandStore,
       addressOption: "HOWDAH_COMMAND_STORE",
       tls,
     });
+    const connect = (address: string) => connectService({ address, tls });
     const store = createClient(CommandStoreService, transport);
     let leading: Leading | undefined;
 
@@ -60,29 +60,10 @@ await runService({
         address: advertised(config, main),
         log,
         async lead(token, turn) {
-          const dispatchers = new Dispatchers({
-            store,
-            token,
-            log,
-            connect: (address) => createRpcTransport({ address, tls }),
-          });
-          const engine = new Engine({
-            store,
-            token,
-            log,
-            reconcileMs: config.reconcileMs,
-            deadlineGraceMs: config.deadlineGraceMs,
-            resendMs: config.resendMs,
-            enqueue: (dispatcher, commands) => dispatchers.enqueue(dispatcher, commands),
-            cancel: (dispatcher, cancels) => dispatchers.cancel(dispatcher, cancels),
-          });
-          turn.addEventListener("abort", () => engine.stop(), { once: true });
-          leading = { engine, token };
           try {
-            await Promise.all([
-              engine.drive().finally(() => engine.stop()),
-              dispatchers.follow(engine, turn),
-            ]);
+            await lead({ ...config, store, log, connect }, token, turn, (engine) => {
+              leading = { engine, token };
+            });
           } finally {
             leading = undefined;
           }

@@ -18,6 +18,8 @@ export interface DeadlineOptions {
 // A command has up to seven steps (three hooks before, the script, three after), each with the full time-out [A 3.4]. Most have one;
 // so a host that went silent is waited for one time-out, a connected one, which is at work, for all seven.
 const stepsPerCommand = 7;
+// What a command gets that states no time-out (CommandSpec.timeout_ms).
+const usualTimeoutMs = 900_000;
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
@@ -26,6 +28,7 @@ const longestTimerMs = 2 ** 31 - 1;
  */
 export class Deadlines {
   private readonly timers = new Map<bigint, NodeJS.Timeout>();
+  private stopped = false;
 
   constructor(private readonly options: DeadlineOptions) {}
 
@@ -39,7 +42,7 @@ export class Deadlines {
   }
 
   private watchRunning(task: RunTask, step: number): void {
-    this.set(task, task.timeoutMs + this.options.graceMs, () => {
+    this.set(task, (task.timeoutMs || usualTimeoutMs) + this.options.graceMs, () => {
       const atWork = step < stepsPerCommand && this.options.connected(task);
       if (atWork) this.watchRunning(task, step + 1);
       else this.options.expired(task);
@@ -47,6 +50,7 @@ export class Deadlines {
   }
 
   private set(task: RunTask, afterMs: number, call: () => void): void {
+    if (this.stopped) return;
     const run = () => {
       this.timers.delete(task.taskId);
       call();
@@ -63,8 +67,9 @@ export class Deadlines {
     this.timers.delete(task.taskId);
   }
 
-  /** Clears all timers. */
+  /** Clears all timers, and sets no more. */
   stop(): void {
+    this.stopped = true;
     for (const timer of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
   }

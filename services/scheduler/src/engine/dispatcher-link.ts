@@ -8,7 +8,7 @@ import type { Logger } from "pino";
 
 /** What a link tells. All of it are hints: the store is the truth. */
 export interface DispatcherEvents {
-  /** The dispatcher's sessions are these. Told at each connection, and with none when the connection is lost. */
+  /** The dispatcher's sessions are these. Told at each connection, and with none when the connection is lost or given up. */
   sessions(dispatcher: string, sessions: readonly Session[]): void;
   /** A session opened. */
   opened(dispatcher: string, session: Session): void;
@@ -41,12 +41,19 @@ export interface Cancel {
 const maxCommandsPerCall = 500;
 const reconnectMs = 250;
 const maxReconnectMs = 2_000;
+const sendAttempts = 5;
+const relistMs = 1_000;
 
 /** The scheduler's connection to one dispatcher: follows what it tells, hands it commands in order. */
 export class DispatcherLink {
   private readonly client: Client<typeof DispatcherService>;
   private readonly stopping = new AbortController();
   private readonly watching: Promise<void>;
+  private relisting: Promise<void> | undefined;
+  /** Resolves once the dispatcher has answered, and so knows this scheduler's token; not if the link is stopped first. */
+  readonly answered: Promise<void>;
+  private answer: () => void = () => undefined;
+  private away = false;
   /** Calls follow each other, so that a host's commands arrive in the order in which they were released. */
   private tail: Promise<void> = Promise.resolve();
 
@@ -58,6 +65,9 @@ export class DispatcherLink {
     private readonly log: Logger,
   ) {
     this.client = createClient(DispatcherService, transport);
+    this.answered = new Promise((resolve) => {
+      this.answer = resolve;
+    });
     this.watching = this.watch();
   }
 
@@ -72,6 +82,7 @@ export class DispatcherLink {
         );
         for await (const { event } of stream) {
           pauseMs = reconnectMs;
+          this.heard();
           if (event.case === "sessions") this.events.sessions(this.name, event.value.sessions);
           else if (event.case === "opened") this.events.opened(this.name, event.value);
           else if (event.case === "closed") {
@@ -79,18 +90,27 @@ export class DispatcherLink {
           } else if (event.case === "changes") this.events.changed(event.value.changes);
         }
       } catch (error) {
-        if (signal.aborted) break;
-        this.note(error);
+        if (!signal.aborted) this.note(error);
+      } finally {
+        this.events.sessions(this.name, []);
       }
-      this.events.sessions(this.name, []);
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, maxReconnectMs);
     }
   }
 
+  private heard(): void {
+    this.answer();
+    if (this.away) this.log.info({ dispatcher: this.name }, "dispatcher: back");
+    this.away = false;
+  }
+
+  /** Says once that the dispatcher is away, however often it is tried. */
   private note(error: unknown): void {
     const { code, rawMessage } = ConnectError.from(error);
     if (code === Code.FailedPrecondition) this.events.superseded();
+    else if (code === Code.Unavailable && this.away) return;
+    this.away ||= code === Code.Unavailable;
     this.log.warn({ dispatcher: this.name, code: Code[code] }, `dispatcher: ${rawMessage}`);
   }
 
@@ -103,33 +123,78 @@ export class DispatcherLink {
   }
 
   private async send(commands: readonly ReleasedCommand[]): Promise<void> {
+    const { signal } = this.stopping;
     try {
-      const { refusedTaskIds } = await this.client.enqueueCommands(
-        { schedulerToken: this.schedulerToken, commands: [...commands] },
-        { signal: this.stopping.signal },
+      const { refusedTaskIds } = await this.insist(() =>
+        this.client.enqueueCommands(
+          { schedulerToken: this.schedulerToken, commands: [...commands] },
+          { signal },
+        ),
       );
       const refused = new Set(refusedTaskIds);
       if (refused.size === 0) return;
       this.events.refused(commands.filter(({ command }) => refused.has(command.taskId)));
+      this.relisting ??= this.relist();
     } catch (error) {
-      if (this.stopping.signal.aborted) return;
+      if (signal.aborted) return;
+      const middle = Math.ceil(commands.length / 2);
+      if (middle < commands.length && ConnectError.from(error).code === Code.ResourceExhausted) {
+        // More than a message holds.
+        await this.send(commands.slice(0, middle));
+        await this.send(commands.slice(middle));
+        return;
+      }
       this.note(error);
       this.events.undelivered(commands.map(({ command }) => command.taskId));
     }
   }
 
+  /** Repeats a call that the dispatcher may not have got; it knows what it has already. Gives up after a few seconds. */
+  private async insist<T>(call: () => Promise<T>): Promise<T> {
+    const { signal } = this.stopping;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        const away = ConnectError.from(error).code === Code.Unavailable;
+        if (signal.aborted || !away || attempt === sendAttempts) throw error;
+        await sleep(reconnectMs * 2 ** (attempt - 1), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /**
+   * After a refusal the sessions are asked for: one that is there all the same must not be taken for closed for ever. What is told may
+   * be out of date by then; if so, the next refusal says it.
+   */
+  private async relist(): Promise<void> {
+    const { signal } = this.stopping;
+    try {
+      await sleep(relistMs, undefined, { signal });
+      this.relisting = undefined;
+      const { sessions } = await this.insist(() => this.client.listSessions({}, { signal }));
+      for (const session of sessions) this.events.opened(this.name, session);
+    } catch (error) {
+      if (!signal.aborted) this.note(error);
+    }
+  }
+
   /** Asks agents to cancel, after all commands handed over before. A cancel that gets lost is told again when its host registers. */
   cancel(cancels: readonly Cancel[]): void {
-    this.tail = this.tail.then(async () => {
-      try {
-        await this.client.cancelCommands(
-          { schedulerToken: this.schedulerToken, cancels: [...cancels] },
-          { signal: this.stopping.signal },
-        );
-      } catch (error) {
-        if (!this.stopping.signal.aborted) this.note(error);
-      }
-    });
+    for (let from = 0; from < cancels.length; from += maxCommandsPerCall) {
+      const part = cancels.slice(from, from + maxCommandsPerCall);
+      this.tail = this.tail.then(() => this.sendCancels(part));
+    }
+  }
+
+  private async sendCancels(cancels: Cancel[]): Promise<void> {
+    const { signal } = this.stopping;
+    const { schedulerToken } = this;
+    try {
+      await this.insist(() => this.client.cancelCommands({ schedulerToken, cancels }, { signal }));
+    } catch (error) {
+      if (!signal.aborted) this.note(error);
+    }
   }
 
   /** Ends the connection. */
@@ -137,6 +202,7 @@ export class DispatcherLink {
     this.stopping.abort();
     await this.watching;
     await this.tail;
+    await this.relisting;
     this.transport.close();
   }
 }

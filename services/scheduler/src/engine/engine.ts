@@ -10,19 +10,34 @@ import type { Session } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { openStatuses, type TaskStatus } from "@howdah/state/statuses";
 import type { Logger } from "pino";
-import { Batch } from "./batch.js";
+import { Batch, type BatchPart } from "./batch.js";
+import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
 import type { Cancel, DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
 import { HostQueues } from "./host-queues.js";
-import { loadRun } from "./load-run.js";
+import { PerDispatcher } from "./per-dispatcher.js";
 import { RequestRun, type RunContents } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
+import { StoreReader } from "./store-reader.js";
+import { isDue, type Want } from "./wants.js";
 
 /** Thrown when a higher token owns a request: this scheduler is no longer the active one. */
-export class StaleOwnerError extends Error {}
+export class StaleOwnerError extends Error {
+  override readonly name = "StaleOwnerError";
+}
 
-/** What the engine needs besides the store. */
-export interface EngineOptions {
+/** How the engine paces itself. */
+export interface EngineTimes {
+  /** How often the store is asked for what a lost hint left behind. Default 3,000. */
+  readonly reconcileMs?: number;
+  /** Added to a command's time-out before its task is called UNKNOWN. Default 60,000. */
+  readonly deadlineGraceMs?: number;
+  /** How long a released command may go without a word from an idle host before it is sent again. Default 30,000. */
+  readonly resendMs?: number;
+}
+
+/** What the engine needs. */
+export interface EngineOptions extends EngineTimes {
   readonly store: Client<typeof CommandStoreService>;
   /** The token of the scheduler's lease. */
   readonly token: bigint;
@@ -31,15 +46,10 @@ export interface EngineOptions {
   readonly enqueue: (dispatcher: string, commands: readonly ReleasedCommand[]) => void;
   /** Hands cancels to a dispatcher; returns at once. */
   readonly cancel: (dispatcher: string, cancels: readonly Cancel[]) => void;
-  /** How often the store is asked for what a lost hint left behind. Default 3,000. */
-  readonly reconcileMs?: number;
-  /** Added to a command's time-out before its task is called UNKNOWN. Default 60,000. */
-  readonly deadlineGraceMs?: number;
-  /** How long a released command may go without a word before it is sent again. Default 30,000. */
-  readonly resendMs?: number;
 }
 
 const storeRetryMs = 200;
+const maxStoreRetryMs = 2_000;
 
 /**
  * Drives the requests that are not over: decides which task runs next, records it, hands it to the host's dispatcher.
@@ -51,24 +61,32 @@ export class Engine implements DispatcherEvents {
   private readonly runs = new Map<bigint, RequestRun>();
   private readonly queues = new HostQueues();
   private readonly deadlines: Deadlines;
+  private readonly reader: StoreReader;
   private readonly dirtyRuns = new Set<RequestRun>();
   private readonly dirtyHosts = new Set<bigint>();
-  /** Transitions that events ask for, besides what the runs decide. */
-  private wanted: { run: RequestRun; task: RunTask; event: TaskEvent; sessionEpoch?: bigint }[] =
-    [];
-  private readonly cancelReasons = new Map<bigint, string>();
-  private readonly cancelWaiters = new Map<RequestRun, (() => void)[]>();
-  private readonly rereading = new Set<RequestRun>();
+  private wants: Want[] = [];
+  /** Those whose task is being asked about already: looked at again after the answer. */
+  private held: Want[] = [];
+  private readonly cancels = new CommitWaiters<RequestRun>();
   private readonly stopping = new AbortController();
+  private readonly reconcileMs: number;
   private wake: () => void = () => undefined;
 
   constructor(private readonly options: EngineOptions) {
+    const { store, log, reconcileMs = 3_000 } = options;
+    this.reconcileMs = reconcileMs;
     this.deadlines = new Deadlines({
       graceMs: options.deadlineGraceMs ?? 60_000,
       resendMs: options.resendMs ?? 30_000,
       connected: (task) => this.queues.session(task.hostId) !== undefined,
       expired: (task) => this.want(task, TaskEvent.DEADLINE_PASSED),
-      overdue: (task) => this.resend(task),
+      overdue: (task) => this.overdue(task),
+    });
+    this.reader = new StoreReader({
+      ...{ store, log, runs: this.runs, signal: this.stopping.signal, pauseMs: reconcileMs },
+      found: (contents) => this.add(contents),
+      changed: (change) => this.apply(change),
+      read: (run) => this.wasRead(run),
     });
   }
 
@@ -83,33 +101,63 @@ export class Engine implements DispatcherEvents {
   }
 
   /**
-   * Takes over what is unfinished, then drives requests until stopped. Rejects with StaleOwnerError when another scheduler has
-   * taken over.
+   * Takes over what is unfinished, then drives requests until stopped. Nothing is released before everything is taken over, since
+   * per host older requests come first. Rejects with StaleOwnerError when another scheduler has taken over.
    */
   async drive(): Promise<void> {
     const { signal } = this.stopping;
-    const reconciling = this.reconcileNowAndThen(signal);
+    let reconciling: Promise<void> | undefined;
     try {
+      await this.takeOver(signal);
+      reconciling = this.reconcileEvery(signal);
       while (!signal.aborted) {
         const batch = this.collect();
         if (batch.empty) await this.sleepUntilWoken(signal);
         else await this.record(batch, signal);
       }
-      await reconciling;
     } finally {
-      this.stopping.abort();
-      this.deadlines.stop();
+      this.stop();
+      await reconciling;
     }
   }
 
-  /** Ends the drive. */
+  /** Ends the drive, for good. */
   stop(): void {
     this.stopping.abort();
+    this.deadlines.stop();
+    const why = "this scheduler does not lead any more; try again";
+    this.cancels.fail(new ConnectError(why, Code.Unavailable));
     this.wake();
   }
 
+  private async takeOver(signal: AbortSignal): Promise<void> {
+    for (let pauseMs = storeRetryMs; !signal.aborted; pauseMs *= 2) {
+      if (await this.reconcile(signal)) return;
+      const wait = Math.min(pauseMs, maxStoreRetryMs);
+      await sleep(wait, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  private async reconcileEvery(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(this.reconcileMs, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.reconcile(signal);
+    }
+  }
+
+  private async reconcile(signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.reader.pass();
+    } catch (error) {
+      if (signal.aborted) return false;
+      const { rawMessage } = ConnectError.from(error);
+      this.options.log.warn(`cannot reconcile, will try again: ${rawMessage}`);
+      return false;
+    }
+  }
+
   private async sleepUntilWoken(signal: AbortSignal): Promise<void> {
-    if (signal.aborted || this.dirtyRuns.size + this.dirtyHosts.size + this.wanted.length > 0)
+    if (signal.aborted || this.dirtyRuns.size + this.dirtyHosts.size + this.wants.length > 0)
       return;
     await new Promise<void>((resolve) => {
       this.wake = resolve;
@@ -126,9 +174,10 @@ export class Engine implements DispatcherEvents {
     const inherited: RunTask[] = [];
     for (const task of run.tasksIn(openStatuses)) {
       this.deadlines.follow(task);
+      // A scheduler that died may have recorded a release or a cancel, and told nobody.
+      if (task.status === Status.QUEUED) this.want(task, TaskEvent.RELEASED);
       if (task.cancelRequested) inherited.push(task);
     }
-    // A scheduler that died may have recorded a cancel and not told the agent.
     this.tellCancels(inherited);
     this.dirtyRuns.add(run);
     for (const hostId of run.unfinishedHosts()) this.dirtyHosts.add(hostId);
@@ -137,22 +186,15 @@ export class Engine implements DispatcherEvents {
 
   /**
    * Cancels a request: resolves once the cancel is committed, from when on it survives this process. Cancelling again, or one that is
-   * not driven, does nothing.
+   * not driven, does nothing. Rejects with UNAVAILABLE when the engine stops first, with the signal's reason when that aborts.
    */
   async cancelRequest(requestId: bigint, reason: string, signal: AbortSignal): Promise<void> {
     const run = this.runs.get(requestId);
     if (run === undefined) return;
-    if (run.cancel(reason)) this.cancelReasons.set(requestId, reason);
-    const committed = new Promise<void>((resolve, reject) => {
-      const waiters = this.cancelWaiters.get(run) ?? [];
-      waiters.push(resolve);
-      this.cancelWaiters.set(run, waiters);
-      const stop = AbortSignal.any([signal, this.stopping.signal]);
-      stop.addEventListener("abort", () => reject(stop.reason), { once: true });
-    });
+    run.cancel(reason);
     this.dirtyRuns.add(run);
     this.wake();
-    await committed;
+    await this.cancels.wait(run, signal);
   }
 
   // What dispatchers tell.
@@ -165,8 +207,11 @@ export class Engine implements DispatcherEvents {
 
   /** @inheritdoc */
   opened(dispatcher: string, session: Session): void {
-    this.queues.opened(session.hostId, { dispatcher, epoch: session.sessionEpoch });
-    this.dirtyHosts.add(session.hostId);
+    const { hostId, sessionEpoch: epoch } = session;
+    if (!this.queues.opened(hostId, { dispatcher, epoch })) return;
+    this.dirtyHosts.add(hostId);
+    // Some may have been recorded while nobody could tell the agent.
+    this.tellCancels(this.queues.cancelling(hostId));
     this.wake();
   }
 
@@ -190,10 +235,12 @@ export class Engine implements DispatcherEvents {
   /** @inheritdoc */
   refused(commands: readonly ReleasedCommand[]): void {
     for (const { command, sessionEpoch } of commands) {
-      const run = this.runs.get(command.requestId);
-      const task = run?.task(command.taskId);
-      if (run === undefined || task === undefined) continue;
-      this.wanted.push({ run, task, event: TaskEvent.NEVER_STARTED, sessionEpoch });
+      // Else it would be released to the same session again, and again.
+      this.queues.closed(command.hostId, sessionEpoch);
+      const task = this.runs.get(command.requestId)?.task(command.taskId);
+      if (task === undefined) continue;
+      const { attempt } = command;
+      this.wants.push({ task, attempt, event: TaskEvent.NEVER_STARTED, sessionEpoch });
     }
     this.wake();
   }
@@ -203,48 +250,48 @@ export class Engine implements DispatcherEvents {
     this.options.log.warn("a dispatcher knows a newer scheduler");
   }
 
-  private want(task: RunTask, event: TaskEvent): void {
-    const run = this.runs.get(task.requestId);
-    if (run === undefined) return;
-    this.wanted.push({ run, task, event });
+  private want(task: RunTask, event: TaskEvent.RELEASED | TaskEvent.DEADLINE_PASSED): void {
+    const { attempt } = task;
+    this.wants.push({ task, attempt, event });
     this.wake();
   }
 
-  /** A released command that nothing was heard of: sent again when its host could have started it. The agent knows a repeat. */
-  private resend(task: RunTask): void {
-    const session = this.queues.session(task.hostId);
+  /** A released command that nothing was heard of is sent again when its host could have started it. The agent knows a repeat. */
+  private overdue(task: RunTask): void {
     this.deadlines.follow(task);
-    if (session === undefined) return;
-    const run = this.runs.get(task.requestId);
-    if (run === undefined) return;
-    this.wanted.push({ run, task, event: TaskEvent.RELEASED, sessionEpoch: session.epoch });
-    this.wake();
+    if (!this.queues.isBusy(task.hostId)) this.want(task, TaskEvent.RELEASED);
   }
 
-  private apply(change: TaskChange): void {
+  private apply(change: Omit<TaskChange, "$typeName">): void {
     const run = this.runs.get(change.requestId);
     if (run === undefined) return;
     run.versions.add(change.version);
     const applied = run.apply({ ...change, status: change.status as TaskStatus });
     if (applied === undefined) return;
-    const { task, before } = applied;
+    const { task, before, formerAttempt } = applied;
     this.queues.changed(run, task, before);
-    this.deadlines.follow(task);
+    // A deadline counts from the start, whatever else becomes of the task.
+    if (task.status !== before || task.attempt !== formerAttempt) this.deadlines.follow(task);
     this.dirtyRuns.add(run);
     this.dirtyHosts.add(task.hostId);
+  }
+
+  private wasRead(run: RequestRun): void {
+    if (this.runs.get(run.requestId) !== run) return;
+    this.wants.push(...this.held.splice(0));
+    this.dirtyRuns.add(run);
+    for (const hostId of run.unfinishedHosts()) this.dirtyHosts.add(hostId);
+    this.wake();
   }
 
   /** Looks at everything that changed and gathers what follows, as much as one call carries. */
   private collect(): Batch {
     const batch = new Batch();
+    for (const want of this.wants.splice(0, batch.room)) this.collectWant(want, batch);
     for (const run of this.dirtyRuns) {
       if (batch.room === 0) return batch;
       this.dirtyRuns.delete(run);
       this.collectRun(run, batch);
-    }
-    const wanted = this.wanted.splice(0, batch.room);
-    for (const { run, task, event, sessionEpoch } of wanted) {
-      batch.add(run, task, event, sessionEpoch === undefined ? {} : { sessionEpoch });
     }
     for (const hostId of this.dirtyHosts) {
       if (batch.room === 0) return batch;
@@ -254,34 +301,44 @@ export class Engine implements DispatcherEvents {
     return batch;
   }
 
+  private collectWant(want: Want, batch: Batch): void {
+    const { task, event } = want;
+    const run = this.runs.get(task.requestId);
+    if (run?.task(task.taskId) !== task || !isDue(want)) return;
+    if (task.asked) {
+      this.held.push(want);
+      return;
+    }
+    if (event === TaskEvent.DEADLINE_PASSED) {
+      batch.add(run, task, event, { reason: "no word from its agent until the deadline" });
+      return;
+    }
+    const sessionEpoch = want.sessionEpoch ?? this.queues.session(task.hostId)?.epoch;
+    // Without a session: the host registers again, and its dispatcher sends what the journal lacks.
+    if (sessionEpoch !== undefined) batch.add(run, task, event, { sessionEpoch });
+  }
+
   private collectRun(run: RequestRun, batch: Batch): void {
     if (run.over) {
-      this.runs.delete(run.requestId);
-      this.cancelCommitted(run);
-      this.cancelReasons.delete(run.requestId);
-      this.options.log.info({ request: run.requestId }, "request over");
+      this.forget(run);
       return;
     }
     for (const hostId of run.moveOn()) this.dirtyHosts.add(hostId);
-    const { abortReason, giveUp, cancel } = run.decide();
-    const cancelReason = this.cancelReasons.get(run.requestId);
-    const reason = cancelReason ?? abortReason ?? "";
-    if (abortReason !== undefined) {
-      batch.abort(run, { cancelled: cancelReason !== undefined, reason });
-    }
-    for (const task of giveUp.slice(0, batch.room)) {
-      batch.add(run, task, TaskEvent.GIVEN_UP, { reason });
-    }
-    for (const task of cancel.slice(0, batch.room)) {
-      batch.add(run, task, TaskEvent.CANCEL_REQUESTED, { reason });
-    }
+    const { abort, giveUp, cancel } = run.decide(batch.room);
+    const { reason } = run;
+    if (abort !== undefined) batch.abort(run, abort);
+    else this.cancels.committed(run);
+    for (const task of giveUp) batch.add(run, task, TaskEvent.GIVEN_UP, { reason });
+    for (const task of cancel) batch.add(run, task, TaskEvent.CANCEL_REQUESTED, { reason });
     if (batch.room === 0) this.dirtyRuns.add(run);
-    if (abortReason === undefined) this.cancelCommitted(run);
   }
 
-  private cancelCommitted(run: RequestRun): void {
-    for (const resolve of this.cancelWaiters.get(run) ?? []) resolve();
-    this.cancelWaiters.delete(run);
+  private forget(run: RequestRun): void {
+    this.runs.delete(run.requestId);
+    this.queues.removeRun(run);
+    this.reader.forget(run);
+    this.cancels.committed(run);
+    this.options.log.info({ request: run.requestId }, "request over");
   }
 
   private collectHost(hostId: bigint, batch: Batch): void {
@@ -299,138 +356,77 @@ export class Engine implements DispatcherEvents {
   private async record(batch: Batch, signal: AbortSignal): Promise<void> {
     const { entries } = batch;
     const message = batch.message(this.options.token);
-    while (!signal.aborted) {
+    for (let pauseMs = storeRetryMs; !signal.aborted; pauseMs *= 2) {
+      let results: RequestTransitionsResult[];
       try {
-        const { results } = await this.options.store.recordTransitions(message, { signal });
-        entries.forEach(({ run, tasks }, at) => {
-          const result = results[at];
-          if (result !== undefined) this.recorded(run, tasks, result);
-        });
-        this.handOver(results);
-        return;
+        ({ results } = await this.options.store.recordTransitions(message, { signal }));
       } catch (error) {
-        if (error instanceof StaleOwnerError || signal.aborted) throw error;
+        if (signal.aborted) return;
         const { code, rawMessage } = ConnectError.from(error);
+        // The commands in the answer may be more than a message holds, and were committed all the same.
+        const halves = code === Code.ResourceExhausted ? batch.halves() : undefined;
+        if (halves !== undefined) {
+          for (const half of halves) await this.record(half, signal);
+          return;
+        }
         this.options.log.warn({ code: Code[code] }, `cannot record, will try again: ${rawMessage}`);
-        await sleep(storeRetryMs, undefined, { signal }).catch(() => undefined);
+        const wait = Math.min(pauseMs, maxStoreRetryMs);
+        await sleep(wait, undefined, { signal }).catch(() => undefined);
+        continue;
       }
+      for (const [at, part] of entries.entries()) this.recorded(part, results[at]);
+      this.handOver(results);
+      this.wants.push(...this.held.splice(0));
+      return;
     }
   }
 
   private recorded(
-    run: RequestRun,
-    tasks: readonly RunTask[],
-    result: RequestTransitionsResult,
+    { run, tasks, abort }: BatchPart,
+    result: RequestTransitionsResult | undefined,
   ): void {
-    if (result.staleOwner) {
+    if (result?.staleOwner) {
       throw new StaleOwnerError(`another scheduler owns request ${run.requestId}`);
     }
-    run.marked();
-    for (const change of result.changes) this.apply(change);
+    const { changes = [], commands = [] } = result ?? {};
+    if (abort !== undefined && result !== undefined) run.marked(abort);
+    for (const change of changes) this.apply(change);
     const answered = new Set<bigint>();
-    for (const change of result.changes) answered.add(change.taskId);
-    for (const command of result.commands) answered.add(command.taskId);
+    for (const { taskId } of changes) answered.add(taskId);
+    for (const { taskId } of commands) answered.add(taskId);
     run.answered(tasks.filter((task) => answered.has(task.taskId)));
     this.dirtyRuns.add(run);
     this.tellCancels(tasks.filter((task) => task.cancelRequested && openStatuses.has(task.status)));
-    // What was skipped is not as it was thought to be: read it anew before asking again.
-    if (tasks.some((task) => task.asked)) this.reread(run);
+    // What was skipped is not as it was thought to be: it is read anew before it is asked for again.
+    if (tasks.some((task) => task.asked)) this.reader.skipped(run);
   }
 
   private handOver(results: readonly RequestTransitionsResult[]): void {
-    const perDispatcher = new Map<string, ReleasedCommand[]>();
+    const handed = new PerDispatcher<ReleasedCommand>();
     for (const { commands } of results) {
       for (const command of commands) {
         const task = this.runs.get(command.requestId)?.task(command.taskId);
         const session = this.queues.session(command.hostId);
-        // No session now: the host registers again, and its dispatcher sends it then.
-        if (session === undefined || task === undefined) continue;
-        const released = { sessionEpoch: task.sessionEpoch, command };
-        const list = perDispatcher.get(session.dispatcher);
-        if (list === undefined) perDispatcher.set(session.dispatcher, [released]);
-        else list.push(released);
+        // No session now: the host registers again, and its dispatcher sends it then. Not QUEUED: its agent has it already.
+        if (session === undefined || task?.status !== Status.QUEUED) continue;
+        handed.add(session.dispatcher, { sessionEpoch: task.sessionEpoch, command });
       }
     }
-    for (const [dispatcher, commands] of perDispatcher) {
+    handed.forEach((dispatcher, commands) => {
       this.options.enqueue(dispatcher, commands);
-    }
+    });
   }
 
-  private tellCancels(tasks: readonly RunTask[]): void {
-    const perDispatcher = new Map<string, Cancel[]>();
+  private tellCancels(tasks: Iterable<RunTask>): void {
+    const told = new PerDispatcher<Cancel>();
     for (const { hostId, taskId, attempt, requestId } of tasks) {
-      const dispatcher = this.queues.session(hostId)?.dispatcher;
-      if (dispatcher === undefined) continue;
-      const reason = this.cancelReasons.get(requestId) ?? "the request was aborted";
-      const list = perDispatcher.get(dispatcher) ?? [];
-      list.push({ hostId, taskId, attempt, reason });
-      perDispatcher.set(dispatcher, list);
+      const session = this.queues.session(hostId);
+      if (session === undefined) continue;
+      const reason = this.runs.get(requestId)?.reason || "the request was aborted";
+      told.add(session.dispatcher, { hostId, taskId, attempt, reason });
     }
-    for (const [dispatcher, cancels] of perDispatcher) this.options.cancel(dispatcher, cancels);
-  }
-
-  private reread(run: RequestRun): void {
-    if (this.rereading.has(run)) return;
-    this.rereading.add(run);
-    this.readChanges(run)
-      .catch((error: unknown) => {
-        const { rawMessage } = ConnectError.from(error);
-        if (!this.stopping.signal.aborted) {
-          this.options.log.warn({ request: run.requestId }, `cannot read changes: ${rawMessage}`);
-        }
-      })
-      .finally(() => {
-        this.rereading.delete(run);
-        this.wake();
-      });
-  }
-
-  /** Reads what changed since all was known, and lets everything be asked for again. */
-  private async readChanges(run: RequestRun): Promise<void> {
-    const { signal } = this.stopping;
-    const changedAfterVersion = run.versions.complete;
-    let pageToken = "";
-    let version: bigint | undefined;
-    do {
-      const page = await this.options.store.listTasks(
-        { requestId: run.requestId, changedAfterVersion, pageToken },
-        { signal },
-      );
-      version ??= page.version;
-      for (const task of page.tasks) {
-        this.apply({ ...task, version: task.changeVersion, $typeName: "howdah.v1.TaskChange" });
-      }
-      pageToken = page.nextPageToken;
-    } while (pageToken !== "");
-    if (version !== undefined) run.versions.readUpTo(version);
-    run.answered(run.tasksIn(new Set([Status.PENDING, ...openStatuses])));
-    this.dirtyRuns.add(run);
-    for (const hostId of run.unfinishedHosts()) this.dirtyHosts.add(hostId);
-  }
-
-  private async reconcileNowAndThen(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.reconcile(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        const { rawMessage } = ConnectError.from(error);
-        this.options.log.warn(`cannot reconcile, will try again: ${rawMessage}`);
-      }
-      await sleep(this.options.reconcileMs ?? 3_000, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  /** Finds what a lost hint left behind: requests it does not know, changes it has not seen. */
-  private async reconcile(signal: AbortSignal): Promise<void> {
-    const { requests } = await this.options.store.listUnfinished({}, { signal });
-    const listed = new Set<bigint>();
-    for (const { requestId, version } of requests) {
-      listed.add(requestId);
-      const run = this.runs.get(requestId);
-      if (run === undefined) this.add(await loadRun(this.options.store, requestId, signal));
-      else if (run.versions.complete < version) this.reread(run);
-    }
-    for (const run of this.runs.values()) if (!listed.has(run.requestId)) this.reread(run);
+    told.forEach((dispatcher, cancels) => {
+      this.options.cancel(dispatcher, cancels);
+    });
   }
 }

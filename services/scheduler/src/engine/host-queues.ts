@@ -1,5 +1,5 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
-import type { TaskStatus } from "@howdah/state/statuses";
+import { openStatuses, type TaskStatus } from "@howdah/state/statuses";
 import type { RequestRun } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
 
@@ -19,6 +19,10 @@ interface HostQueue {
   readonly runs: RequestRun[];
   /** Commands released to it that have not started. */
   unstarted: number;
+  /** Commands that run. */
+  running: number;
+  /** Tasks that its agent is to cancel and has not answered about. */
+  readonly cancelling: Set<RunTask>;
 }
 
 /**
@@ -31,7 +35,7 @@ export class HostQueues {
   private host(hostId: bigint): HostQueue {
     let host = this.hosts.get(hostId);
     if (host === undefined) {
-      host = { session: undefined, runs: [], unstarted: 0 };
+      host = { session: undefined, runs: [], unstarted: 0, running: 0, cancelling: new Set() };
       this.hosts.set(hostId, host);
     }
     return host;
@@ -40,7 +44,20 @@ export class HostQueues {
   /** Takes in a request: it queues on each of its hosts behind the older ones. */
   addRun(run: RequestRun): void {
     for (const hostId of run.unfinishedHosts()) this.enlist(run, hostId);
-    for (const task of run.tasksIn(new Set([Status.QUEUED]))) this.host(task.hostId).unstarted += 1;
+    for (const task of run.tasksIn(openStatuses)) this.count(task, task.status, 1);
+  }
+
+  /** Forgets a request that is over. */
+  removeRun(run: RequestRun): void {
+    for (const task of run.tasksIn(openStatuses)) this.host(task.hostId).cancelling.delete(task);
+  }
+
+  private count(task: RunTask, status: TaskStatus, by: 1 | -1): void {
+    const host = this.host(task.hostId);
+    if (status === Status.QUEUED) host.unstarted += by;
+    else if (status === Status.IN_PROGRESS) host.running += by;
+    if (task.cancelRequested && openStatuses.has(task.status)) host.cancelling.add(task);
+    else host.cancelling.delete(task);
   }
 
   private enlist(run: RequestRun, hostId: bigint): void {
@@ -53,8 +70,8 @@ export class HostQueues {
   /** Counts a task's change of status, and lets the next request have the host when this one is done with it. */
   changed(run: RequestRun, task: RunTask, before: TaskStatus): void {
     const host = this.host(task.hostId);
-    if (before === Status.QUEUED) host.unstarted -= 1;
-    if (task.status === Status.QUEUED) host.unstarted += 1;
+    this.count(task, before, -1);
+    this.count(task, task.status, 1);
     const at = host.runs.indexOf(run);
     if (run.isUnfinishedOn(task.hostId)) {
       if (at === -1) this.enlist(run, task.hostId);
@@ -66,10 +83,15 @@ export class HostQueues {
     return this.hosts.get(hostId)?.session;
   }
 
-  /** A session opened; an older one than the known is no news. */
-  opened(hostId: bigint, session: HostSession): void {
+  /**
+   * A session opened.
+   * @returns false when it is no news: that session, or a newer one, is known
+   */
+  opened(hostId: bigint, session: HostSession): boolean {
     const host = this.host(hostId);
-    if (host.session === undefined || host.session.epoch < session.epoch) host.session = session;
+    if (host.session !== undefined && host.session.epoch >= session.epoch) return false;
+    host.session = session;
+    return true;
   }
 
   /** A session ended, unless a newer one has opened. */
@@ -85,11 +107,14 @@ export class HostQueues {
     }
   }
 
-  /** The hosts that have work and a session. */
-  *ready(): Iterable<bigint> {
-    for (const [hostId, host] of this.hosts) {
-      if (host.session !== undefined && host.runs.length > 0) yield hostId;
-    }
+  /** Whether a command runs on the host. */
+  isBusy(hostId: bigint): boolean {
+    return (this.hosts.get(hostId)?.running ?? 0) > 0;
+  }
+
+  /** The tasks that the host's agent is to cancel and has not answered about. */
+  cancelling(hostId: bigint): Iterable<RunTask> {
+    return this.hosts.get(hostId)?.cancelling ?? [];
   }
 
   /** The tasks that the host may be given now, in order; the caller marks those it takes as asked. */
@@ -98,6 +123,6 @@ export class HostQueues {
     const [head] = host?.runs ?? [];
     if (host?.session === undefined || head === undefined) return [];
     const room = aheadPerHost - host.unstarted;
-    return room <= 0 ? [] : head.releasable(hostId).slice(0, room);
+    return room <= 0 ? [] : head.releasable(hostId, room);
   }
 }

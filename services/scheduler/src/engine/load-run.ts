@@ -1,12 +1,13 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
-import type { Task } from "@howdah/proto/howdah/v1/request";
+import type { Request, Task } from "@howdah/proto/howdah/v1/request";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { RunContents } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
 
-const pageSize = 10_000;
+/** Tasks in a page: with long host names and reasons a page must stay below the limit of a message, 4 MiB. */
+export const taskPageSize = 4_000;
 
 /** Reads a request from the store, to be driven on from where it stands. */
 export async function loadRun(
@@ -25,7 +26,10 @@ export async function loadRun(
   const tasks: RunTask[] = [];
   let pageToken = "";
   do {
-    const page = await store.listTasks({ requestId, pageSize, pageToken }, { signal });
+    const page = await store.listTasks(
+      { requestId, pageSize: taskPageSize, pageToken },
+      { signal },
+    );
     for (const task of page.tasks) tasks.push(toRunTask(task, roleIndex));
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
@@ -34,12 +38,20 @@ export async function loadRun(
     // Read before the tasks, which may be newer: what is seen twice does no harm.
     version: request.version,
     onFailure: request.options?.onFailure ?? OnFailure.UNSPECIFIED,
-    stopping: request.cancelRequested || request.abortReason !== "",
-    cancelRequested: request.cancelRequested,
+    ...stoppingOf(request),
     stages: stages.map(({ roles }) => ({
       roles: roles.map(({ role, successFactor }) => ({ name: role, successFactor })),
     })),
     tasks,
+  };
+}
+
+/** What the store says about whether a request is stopping, and why. */
+export function stoppingOf({ cancelRequested, abortReason }: Request) {
+  return {
+    stopping: cancelRequested || abortReason !== "",
+    cancelRequested,
+    reason: abortReason,
   };
 }
 

@@ -51,6 +51,7 @@ function run(
     onFailure,
     stopping: options.stopping ?? false,
     cancelRequested: false,
+    reason: "",
     stages: [
       {
         roles: [
@@ -113,8 +114,9 @@ describe("RequestRun", () => {
     const first = target.decide();
     assert.deepEqual(ids(first.giveUp), [4]);
     assert.deepEqual(ids(first.cancel), []);
-    assert.equal(first.abortReason, "stage 0: A failed on 1 host");
-    target.marked();
+    assert.equal(first.abort?.reason, "stage 0: A failed on 1 host");
+    assert.ok(first.abort);
+    target.marked(first.abort);
     change(target, 4, Status.ABORTED);
     change(target, 2, Status.COMPLETED);
     assert.deepEqual(ids(target.decide().cancel), [3]);
@@ -134,9 +136,9 @@ describe("RequestRun", () => {
       statuses: { 1: Status.FAILED, 2: Status.COMPLETED, 3: Status.COMPLETED },
     });
     assert.deepEqual(ids(target.releasable(1n)), []);
-    const { giveUp, abortReason } = target.decide();
+    const { giveUp, abort } = target.decide();
     assert.deepEqual(ids(giveUp), [4]);
-    assert.match(abortReason ?? "", /A failed on 1 host/);
+    assert.match(abort?.reason ?? "", /A failed on 1 host/);
   });
 
   it("counts UNKNOWN as failed for its stage", () => {
@@ -160,13 +162,46 @@ describe("RequestRun", () => {
     change(target, 1, Status.QUEUED);
     assert.equal(target.cancel("enough"), true);
     assert.equal(target.cancel("again"), false);
-    const { giveUp, cancel, abortReason } = target.decide();
-    assert.deepEqual([ids(giveUp), ids(cancel), abortReason], [[2, 3, 4], [1], "enough"]);
-    target.marked();
+    const { giveUp, cancel, abort } = target.decide();
+    assert.deepEqual([ids(giveUp), ids(cancel)], [[2, 3, 4], [1]]);
+    assert.deepEqual(abort, { cancelled: true, reason: "enough" });
+    target.marked(abort);
     for (const id of [2, 3, 4]) change(target, id, Status.ABORTED);
     change(target, 1, Status.QUEUED, { cancelRequested: true });
     assert.deepEqual(target.decide(), { giveUp: [], cancel: [] });
     assert.deepEqual(ids(target.releasable(2n)), []);
+  });
+
+  it("still marks a cancel that came while a failure was being marked", () => {
+    const target = run();
+    for (const id of [1, 2, 3]) change(target, id, Status.IN_PROGRESS);
+    change(target, 1, Status.FAILED);
+    const { abort: failure } = target.decide();
+    assert.ok(failure);
+    target.cancel("enough");
+    target.marked(failure);
+    const { abort: cancel } = target.decide();
+    assert.deepEqual(cancel, { cancelled: true, reason: "enough" });
+    assert.ok(cancel);
+    target.marked(cancel);
+    assert.equal(target.decide().abort, undefined);
+  });
+
+  it("stops when it reads that another scheduler has stopped it", () => {
+    const target = run();
+    target.adopt({ stopping: true, cancelRequested: true, reason: "enough" });
+    assert.deepEqual(ids(target.releasable(1n)), []);
+    const { giveUp, abort } = target.decide();
+    assert.deepEqual([ids(giveUp), abort, target.reason], [[1, 2, 3, 4], undefined, "enough"]);
+  });
+
+  it("keeps a host's tasks in the order of their ids when one is to run again", () => {
+    const many: Place[] = [1, 2, 3].map((id) => [id, 0, 0, 1]);
+    const target = run({ places: many });
+    change(target, 2, Status.QUEUED);
+    change(target, 2, Status.PENDING, { attempt: 2 });
+    assert.deepEqual(ids(target.releasable(1n)), [1, 2, 3]);
+    assert.deepEqual(ids(target.releasable(1n, 2)), [1, 2]);
   });
 
   it("lets a task that never started be released again, and gives it up when the request is stopping", () => {

@@ -29,10 +29,19 @@ export interface RunContents {
   readonly stopping: boolean;
   /** Whether everything that may run is to be cancelled too. */
   readonly cancelRequested: boolean;
+  /** Why it is stopping; empty otherwise. */
+  readonly reason: string;
   /** The stages in order, each with its roles. */
   readonly stages: readonly { roles: readonly { name: string; successFactor: number }[] }[];
   /** In the order of their ids. */
   readonly tasks: readonly RunTask[];
+}
+
+/** Marks a request, in the store, as stopping. */
+export interface Abort {
+  /** Somebody asked for it; else a stage failed. */
+  readonly cancelled: boolean;
+  readonly reason: string;
 }
 
 /** What the scheduler should do about a request, besides releasing tasks. */
@@ -41,8 +50,8 @@ export interface Decision {
   readonly giveUp: readonly RunTask[];
   /** Tasks that may be running, to be cancelled. */
   readonly cancel: readonly RunTask[];
-  /** Why the request is to be marked as aborted; absent when there is nothing to mark. */
-  readonly abortReason?: string;
+  /** How the request is to be marked, until `marked` says that it is. */
+  readonly abort?: Abort;
 }
 
 const nothing: Decision = { giveUp: [], cancel: [] };
@@ -51,6 +60,7 @@ const nothing: Decision = { giveUp: [], cancel: [] };
 export interface Applied {
   readonly task: RunTask;
   readonly before: TaskStatus;
+  readonly formerAttempt: number;
 }
 
 /**
@@ -70,8 +80,9 @@ export class RequestRun {
   private stopping: boolean;
   private cancelling: boolean;
   private cancelAsked: boolean;
-  private abortMarked: boolean;
-  private abortReason = "";
+  /** What the store does not know yet. */
+  private unmarked: Abort | undefined;
+  private why: string;
   /** Set when giving up and cancelling have been decided for all that there was: nothing to look through again. */
   private swept = false;
 
@@ -82,7 +93,7 @@ export class RequestRun {
     this.stopping = contents.stopping || contents.cancelRequested;
     this.cancelling = contents.cancelRequested;
     this.cancelAsked = contents.cancelRequested;
-    this.abortMarked = this.stopping;
+    this.why = contents.reason;
     this.stages = contents.stages.map(({ roles }) => ({
       roles: roles.map(({ name, successFactor }) => ({ name, successFactor, counts: {} })),
       tasks: [],
@@ -157,7 +168,7 @@ export class RequestRun {
   apply(change: CommittedChange): Applied | undefined {
     const task = this.tasks.get(change.taskId);
     if (task === undefined || change.version <= task.version) return undefined;
-    const before = task.status;
+    const { status: before, attempt: formerAttempt } = task;
     this.count(task, before, -1);
     this.count(task, change.status, 1);
     task.status = change.status;
@@ -171,7 +182,7 @@ export class RequestRun {
       this.swept = false;
       if (task.stageId === this.current) this.queue(task);
     }
-    return { task, before };
+    return { task, before, formerAttempt };
   }
 
   private countUnfinished(task: RunTask, before: TaskStatus): void {
@@ -189,8 +200,9 @@ export class RequestRun {
       this.pending.set(task.hostId, [task]);
       return;
     }
-    waiting.push(task);
-    waiting.sort((a, b) => (a.taskId < b.taskId ? -1 : 1));
+    // From the back: tasks come in order, save one that is to run again.
+    const after = waiting.findLastIndex((other) => other.taskId < task.taskId);
+    waiting.splice(after + 1, 0, task);
   }
 
   private unqueue(task: RunTask): void {
@@ -206,10 +218,9 @@ export class RequestRun {
    * @returns the hosts on which tasks wait, when another stage has become due
    */
   moveOn(): readonly bigint[] {
-    const unfinished = this.stages.findIndex((stage) => stage.unfinished > 0);
-    const end = unfinished === -1 ? this.stages.length : unfinished;
-    const failed = this.failureAborts ? this.stages.findIndex(hasFailed) : -1;
-    const due = failed !== -1 && failed < end ? failed : unfinished;
+    const due = this.stages.findIndex(
+      (stage) => stage.unfinished > 0 || (this.failureAborts && hasFailed(stage)),
+    );
     if (due === this.current || due === -1) return [];
     this.current = due;
     this.pending = new Map();
@@ -223,10 +234,20 @@ export class RequestRun {
     return this.onFailure === OnFailure.ABORT || this.onFailure === OnFailure.UNSPECIFIED;
   }
 
-  /** The host's tasks that may be released now, in order; none while the request is stopping. */
-  releasable(hostId: bigint): readonly RunTask[] {
-    if (this.stopping) return [];
-    return this.pending.get(hostId)?.filter((task) => !task.asked) ?? [];
+  /** The first of the host's tasks that may be released now, in order; none while the request is stopping. */
+  releasable(hostId: bigint, limit = Number.POSITIVE_INFINITY): readonly RunTask[] {
+    const found: RunTask[] = [];
+    if (this.stopping) return found;
+    for (const task of this.pending.get(hostId) ?? []) {
+      if (found.length >= limit) break;
+      if (!task.asked) found.push(task);
+    }
+    return found;
+  }
+
+  /** Why it is stopping; empty otherwise. */
+  get reason(): string {
+    return this.why;
   }
 
   /**
@@ -238,15 +259,25 @@ export class RequestRun {
     this.cancelAsked = true;
     this.stopping = true;
     this.cancelling = true;
-    this.abortMarked = false;
     this.swept = false;
-    this.abortReason = reason;
+    this.why = reason;
+    this.unmarked = { cancelled: true, reason };
     return true;
   }
 
-  /** Notes that the store knows the request as stopping. */
-  marked(): void {
-    this.abortMarked = true;
+  /** Notes that the store has this mark. What was decided since then is still to be marked. */
+  marked(abort: Abort): void {
+    if (this.unmarked === abort) this.unmarked = undefined;
+  }
+
+  /** Takes in what the store says about stopping: another scheduler may have marked it after this one had read it. */
+  adopt(stored: Pick<RunContents, "stopping" | "cancelRequested" | "reason">): void {
+    if (!stored.stopping && !stored.cancelRequested) return;
+    this.swept = false;
+    this.stopping = true;
+    this.cancelling ||= stored.cancelRequested;
+    this.cancelAsked ||= stored.cancelRequested;
+    this.why ||= stored.reason;
   }
 
   /** Lets everything be asked for again: what was asked before has been answered, or the store was read anew. */
@@ -255,13 +286,15 @@ export class RequestRun {
     this.swept = false;
   }
 
-  /** Says what should be done now, besides releasing. Cheap unless the request is being stopped. */
-  decide(): Decision {
+  /** Says what should be done now, besides releasing, about at most `limit` tasks. Cheap unless the request is being stopped. */
+  decide(limit = Number.POSITIVE_INFINITY): Decision {
     this.judge();
-    if (!this.stopping || this.swept) return nothing;
+    const abort = this.unmarked && { abort: this.unmarked };
+    if (!this.stopping || this.swept) return { ...nothing, ...abort };
     const giveUp: RunTask[] = [];
     const cancel: RunTask[] = [];
     for (const task of this.tasks.values()) {
+      if (giveUp.length + cancel.length >= limit) break;
       if (task.asked) continue;
       if (task.status === Status.PENDING) giveUp.push(task);
       else if (this.cancelling && openStatuses.has(task.status) && !task.cancelRequested) {
@@ -269,9 +302,7 @@ export class RequestRun {
       }
     }
     this.swept = giveUp.length === 0 && cancel.length === 0;
-    return this.abortMarked
-      ? { giveUp, cancel }
-      : { giveUp, cancel, abortReason: this.abortReason };
+    return { giveUp, cancel, ...abort };
   }
 
   /** Looks whether the current stage has failed. */
@@ -285,7 +316,8 @@ export class RequestRun {
     if (!this.stopping) {
       this.stopping = true;
       this.swept = false;
-      this.abortReason = `stage ${this.current}: ${failureOf(first)}`;
+      this.why = `stage ${this.current}: ${failureOf(first)}`;
+      this.unmarked = { cancelled: false, reason: this.why };
     }
     // As in Ambari, the failed role's other hosts end what they run; once they have, what else runs is cancelled.
     if (lost.every((role) => !hasLive(role))) {

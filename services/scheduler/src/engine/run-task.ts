@@ -32,8 +32,3 @@ export interface CommittedChange {
   readonly cancelRequested: boolean;
   readonly sessionEpoch: bigint;
 }
-
-/** Whether a change is news about a task: changes come more than once, and not always in order. */
-export function isNews(task: RunTask, change: CommittedChange): boolean {
-  return change.version > task.version;
-}

@@ -1,0 +1,165 @@
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import type {
+  CommandStoreService,
+  TaskChange,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import type { Task } from "@howdah/proto/howdah/v1/request";
+import { Status } from "@howdah/proto/howdah/v1/status";
+import { openStatuses } from "@howdah/state/statuses";
+import type { Logger } from "pino";
+import { loadRun, stoppingOf, taskPageSize } from "./load-run.js";
+import type { RequestRun, RunContents } from "./request-run.js";
+
+/** What reading needs, and what it tells. */
+export interface StoreReaderOptions {
+  readonly store: Client<typeof CommandStoreService>;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** The requests that are driven. */
+  readonly runs: ReadonlyMap<bigint, RequestRun>;
+  /** Called with a request that is not driven and not over. */
+  found(contents: RunContents): void;
+  /** Called with each task that changed. */
+  changed(change: Omit<TaskChange, "$typeName">): void;
+  /** Called when a request was read: it is as it is known, and everything may be asked for again. */
+  read(run: RequestRun): void;
+  /** How soon after reading it a request is read again because a transition was skipped: the next pass does it then. */
+  readonly pauseMs: number;
+}
+
+const readsAtOnce = 8;
+const askedStatuses = new Set([Status.PENDING, ...openStatuses]);
+/** What will not go away by trying again at once. */
+const lastingCodes: ReadonlySet<Code> = new Set([
+  Code.NotFound,
+  Code.Internal,
+  Code.InvalidArgument,
+  Code.OutOfRange,
+  Code.DataLoss,
+  Code.Unimplemented,
+]);
+
+/** Reads from the store what hints did not tell: requests that are not driven, changes that were not seen. */
+export class StoreReader {
+  /** Requests that must be read before all is known of them. */
+  private readonly due = new Set<RequestRun>();
+  private readonly reading = new Set<RequestRun>();
+  private readonly readAt = new WeakMap<RequestRun, number>();
+
+  constructor(private readonly options: StoreReaderOptions) {}
+
+  /**
+   * A transition of the request was skipped: it is not as it is thought to be. It is read at once, and when that was no cure, with the
+   * next pass only, so that a disagreement with the store never becomes a hot loop.
+   */
+  skipped(run: RequestRun): void {
+    this.due.add(run);
+    const lately = performance.now() - (this.readAt.get(run) ?? Number.NEGATIVE_INFINITY);
+    if (lately < this.options.pauseMs || this.reading.has(run)) return;
+    void this.attempt(run.requestId, () => this.readDue(run));
+  }
+
+  /** Forgets a request that is over. */
+  forget(run: RequestRun): void {
+    this.due.delete(run);
+  }
+
+  /**
+   * Finds what hints left behind. One request that cannot be read holds up no other.
+   * @returns false when the store could not be reached for some of it
+   * @throws ConnectError when the store cannot say which requests there are
+   */
+  async pass(): Promise<boolean> {
+    const { store, runs, signal } = this.options;
+    const { requests } = await store.listUnfinished({}, { signal });
+    const listed = new Set<bigint>();
+    const work: { requestId: bigint; read: () => Promise<void> }[] = [];
+    for (const { requestId, version } of requests) {
+      listed.add(requestId);
+      const run = runs.get(requestId);
+      if (run === undefined) work.push({ requestId, read: () => this.load(requestId) });
+      else if (this.due.has(run)) work.push({ requestId, read: () => this.readDue(run) });
+      else if (run.versions.complete < version) {
+        work.push({ requestId, read: () => this.readChanges(run) });
+      }
+    }
+    for (const [requestId, run] of runs) {
+      if (!listed.has(requestId)) work.push({ requestId, read: () => this.readChanges(run) });
+    }
+    let complete = true;
+    const next = work.values();
+    const worker = async () => {
+      for (const { requestId, read } of next) {
+        if (signal.aborted) return;
+        if (!(await this.attempt(requestId, read))) complete = false;
+      }
+    };
+    await Promise.all(Array.from({ length: readsAtOnce }, worker));
+    return complete;
+  }
+
+  /** Whether it worked, or will not work soon either. */
+  private async attempt(requestId: bigint, read: () => Promise<void>): Promise<boolean> {
+    const { signal, log } = this.options;
+    try {
+      await read();
+      return true;
+    } catch (error) {
+      if (signal.aborted) return false;
+      const { code, rawMessage } = ConnectError.from(error);
+      log.warn({ request: requestId, code: Code[code] }, `cannot read: ${rawMessage}`);
+      return lastingCodes.has(code);
+    }
+  }
+
+  private async load(requestId: bigint): Promise<void> {
+    const { store, signal } = this.options;
+    this.options.found(await loadRun(store, requestId, signal));
+  }
+
+  private async readDue(run: RequestRun): Promise<void> {
+    const { store, signal } = this.options;
+    if (this.reading.has(run)) return;
+    this.due.delete(run);
+    try {
+      const { requestId } = run;
+      const { request } = await store.getRequest({ requestId }, { signal });
+      if (request !== undefined) run.adopt(stoppingOf(request));
+      await this.readChanges(run);
+    } catch (error) {
+      this.due.add(run);
+      throw error;
+    }
+  }
+
+  /** Reads what changed since all was known, and lets everything be asked for again. */
+  private async readChanges(run: RequestRun): Promise<void> {
+    if (this.reading.has(run)) return;
+    this.reading.add(run);
+    try {
+      const { store, signal } = this.options;
+      const { requestId } = run;
+      const changedAfterVersion = run.versions.complete;
+      const page = { requestId, changedAfterVersion, pageSize: taskPageSize };
+      let pageToken = "";
+      let version: bigint | undefined;
+      do {
+        const answer = await store.listTasks({ ...page, pageToken }, { signal });
+        // Of the first page: what changed before it is on this page or a later one.
+        version ??= answer.version;
+        for (const task of answer.tasks) this.options.changed(toChange(task));
+        pageToken = answer.nextPageToken;
+      } while (pageToken !== "");
+      run.versions.readUpTo(version);
+      this.readAt.set(run, performance.now());
+      run.answered(run.tasksIn(askedStatuses));
+      this.options.read(run);
+    } finally {
+      this.reading.delete(run);
+    }
+  }
+}
+
+function toChange(task: Task): Omit<TaskChange, "$typeName"> {
+  return { ...task, version: task.changeVersion };
+}
