@@ -82,14 +82,15 @@ describe("createProgressLines()", () => {
   it("tells each start and end once, and each tenth of a long stage", () => {
     const news = createProgressLines();
     const at = (progressPercent: number) => create(RequestSchema, { ...request, progressPercent });
-    assert.deepEqual(news(at(0), [stage(0, PENDING)]), []);
-    assert.equal(news(at(1), [stage(0, IN_PROGRESS)]).length, 1);
-    assert.deepEqual(news(at(5), [stage(0, IN_PROGRESS)]), []);
-    assert.deepEqual(news(at(12), [stage(0, IN_PROGRESS)]), [
-      "12 %: 1 completed, 1 running, 2 pending",
-    ]);
-    assert.deepEqual(news(at(13), [stage(0, IN_PROGRESS)]), []);
-    assert.match(news(at(100), [stage(0, COMPLETED)])[0] ?? "", /^stage 1\/1 START R0: COMPLETED/);
-    assert.deepEqual(news(at(100), [stage(0, COMPLETED)]), []);
+    const running = [stage(0, IN_PROGRESS)];
+    assert.deepEqual(news(at(0), [stage(0, PENDING)], 100_000), []);
+    assert.equal(news(at(1), running, 100_000).length, 1);
+    assert.deepEqual(news(at(5), running, 106_000), []);
+    assert.deepEqual(news(at(12), running, 104_000), []);
+    assert.deepEqual(news(at(13), running, 106_000), ["13 %: 1 completed, 1 running, 2 pending"]);
+    assert.deepEqual(news(at(14), running, 200_000), []);
+    const [end] = news(at(100), [stage(0, COMPLETED)], 200_000);
+    assert.match(end ?? "", /^stage 1\/1 START R0: COMPLETED/);
+    assert.deepEqual(news(at(100), [stage(0, COMPLETED)], 300_000), []);
   });
 });

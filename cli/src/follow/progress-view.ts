@@ -84,28 +84,39 @@ export function isEnded(status: Status): boolean {
   );
 }
 
+/** How often a stage that goes on is told of. */
+const newsEveryMs = 5_000;
+
 /**
- * Tells a request's progress in lines that stay: one when a stage starts, one when it ends, one at each tenth of a long
- * stage. Returns the lines that are new since the call before.
+ * Tells a request's progress in lines that stay: one when a stage starts, one when it ends, and in a long stage one at
+ * each tenth of the request, at most every five seconds. Returns the lines that are new since the call before.
  */
-export function createProgressLines(): (request: Request, stages: readonly Stage[]) => string[] {
+export function createProgressLines(): (
+  request: Request,
+  stages: readonly Stage[],
+  nowMs?: number,
+) => string[] {
   const told = new Map<number, string>();
   let tenth = 0;
-  return (request, stages) => {
+  let toldAtMs = 0;
+  return (request, stages, nowMs = Date.now()) => {
     const lines: string[] = [];
     for (const stage of stages) {
       const state = stageState(stage);
       if (state === "pending" || told.get(stage.stageId) === state) continue;
       told.set(stage.stageId, state);
-      lines.push(
-        `stage ${stage.stageId + 1}/${stages.length} ${stageTitle(stage)}: ${stageNews(stage)}`,
-      );
+      const title = `stage ${stage.stageId + 1}/${stages.length} ${stageTitle(stage)}`;
+      lines.push(`${title}: ${stageNews(stage)}`);
     }
     const now = Math.floor(request.progressPercent / 10);
-    if (lines.length === 0 && now > tenth && request.progressPercent < 100) {
+    const due = nowMs - toldAtMs >= newsEveryMs && now > tenth && request.progressPercent < 100;
+    if (lines.length === 0 && due) {
       lines.push(`${request.progressPercent} %: ${countsPhrase(request.counts)}`);
     }
-    tenth = now;
+    if (lines.length > 0) {
+      tenth = now;
+      toldAtMs = nowMs;
+    }
     return lines;
   };
 }

@@ -8,9 +8,10 @@ export function plural(count: number | bigint, one: string, many = `${one}s`): s
   return `${count} ${Number(count) === 1 ? one : many}`;
 }
 
-/** "0.4 s", "12 s", "3 min 20 s", "2 h 5 min". */
+/** "23 ms", "1.4 s", "12 s", "3 min 20 s", "2 h 5 min". */
 export function spokenMs(ms: number): string {
-  if (ms < 9_950) return `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
+  if (ms < 950) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
