@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { explain } from "./cli-error.js";
 import { addCluster } from "./commands/cluster.js";
@@ -26,6 +27,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   const run = newRun(io);
   const program = new Command("howdah")
     .description("Operations on fleets of hosts: planned, stored, pushed to agents, followed live.")
+    .version(version(), "--version", "print the version")
     .option("--server <url>", `where the gateway is (HOWDAH_SERVER; default ${defaultServer})`)
     .addOption(outputOption())
     .enablePositionalOptions()
@@ -52,4 +54,9 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
     io.err(`howdah: ${message}\n`);
     return exitCode;
   }
+}
+
+function version(): string {
+  const file = new URL("../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
