@@ -10,12 +10,7 @@ import {
   ReportAckedSchema,
   UnsupportedSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
-import {
-  ReportOutcome,
-  type SessionKey,
-  SessionKeySchema,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Logger } from "pino";
 import type { AdaptiveBatcher } from "./adaptive-batcher.js";
 import { attemptKey } from "./attempt-key.js";
@@ -33,8 +28,6 @@ export interface AgentStreamParts {
   readonly registry: SessionRegistry;
   readonly openSession: OpenSession;
   readonly reports: AdaptiveBatcher<PendingReport>;
-  /** Takes sessions that were opened at the store for a stream that is gone. */
-  readonly closer: Pick<AdaptiveBatcher<SessionKey>, "add">;
   readonly heartbeatMs: number;
   readonly maxUnackedReports: number;
   readonly outputCap: bigint;
@@ -69,10 +62,6 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
     const { register: said, hostName, entries } = registration;
     const opened = await parts.openSession(registration, peerAddress, signal);
     const { hostId, sessionEpoch: epoch, storeId, tasks } = opened;
-    if (signal.aborted || outbox.ended) {
-      parts.closer.add(create(SessionKeySchema, { hostId, sessionEpoch: epoch }));
-      return;
-    }
     const { agentId, journalId, agentVersion } = said;
     const listed = said.storeId === storeId ? entries : [];
     const { verdicts, commands } = reconcile(listed, tasks, opened.commands);
@@ -91,6 +80,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
       outbox,
     );
     outbox.wake();
+    // If the stream has ended meanwhile, the session ends as soon as the reading goes on.
     if (!registry.open(session)) {
       session.drop("the host's agent has a newer session");
       session = undefined;

@@ -157,7 +157,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     agentService: createAgentService({
-      ...{ registry, openSession, reports, closer, openStreams, heartbeatMs, log },
+      ...{ registry, openSession, reports, openStreams, heartbeatMs, log },
       maxUnackedReports: options.maxUnackedReports ?? 100,
       outputCap: BigInt(options.outputCap ?? 64 << 20),
       registerWithinMs: options.registerWithinMs ?? 60_000,

@@ -79,6 +79,22 @@ test("a failed load is told to all who wait, and not kept", async () => {
   assert.equal(loads.length, 2);
 });
 
+test("a package that does not match its digest is not kept", async () => {
+  let loads = 0;
+  const cache = createPackageCache({
+    async *load() {
+      loads += 1;
+      yield Buffer.from("damaged");
+    },
+    limiter: createLimiter(2),
+    log,
+  });
+  const digest = digestOf(Buffer.from("whole"));
+  await assert.rejects(collect(cache.read(digest, never)), { code: Code.DataLoss });
+  await assert.rejects(collect(cache.read(digest, never)), { code: Code.DataLoss });
+  assert.deepEqual([loads, cache.bytes], [2, 0]);
+});
+
 test("a reader that leaves holds up nobody; the last one to leave ends the load", async () => {
   const gate = deferred();
   const text = "0123456789".repeat(5);
