@@ -34,6 +34,8 @@ export interface CommandPlan {
   readonly retryMs: number;
   /** What messages call the thing that ran. */
   readonly noun: string;
+  /** An operator's own command line: its output is all its own, down to the last byte. */
+  readonly adHoc: boolean;
 }
 
 /** Thrown when a command can't run as it is: a script that is missing, a name that leads out of its folder. */
@@ -59,6 +61,7 @@ export function planCommand(
     retryMs: spec.retryMs ?? 0,
     noun:
       spec.run.kind === "script" && spec.run.scriptType === "PYTHON" ? "Python script" : "Command",
+    adHoc: spec.run.kind !== "script",
   };
 }
 

@@ -10,10 +10,17 @@ export interface Ending {
   readonly timeoutMs: number;
   /** What a time-out killed: `Python script`, as Ambari calls each of its own, or `Command`. */
   readonly noun: string;
+  /** An operator's own command line: what it printed stays as it is, and only what cut it short is said, as an error. */
+  readonly adHoc: boolean;
 }
 
 /** The lines that close a command's output and errors, in Ambari's words. */
 export function finalText(ending: Ending): { stdout: string; stderr: string } {
+  const text = ambarisText(ending);
+  return ending.adHoc ? { stdout: "", stderr: text.stderr } : text;
+}
+
+function ambarisText(ending: Ending): { stdout: string; stderr: string } {
   const failed = `\n\nCommand failed after ${ending.tries} tries\n`;
   switch (ending.status) {
     case "COMPLETED":

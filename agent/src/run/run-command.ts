@@ -144,8 +144,8 @@ function closeOutput(
   plan: CommandPlan | undefined,
   log: Logger,
 ): void {
-  const { noun = "Command", timeoutMs = 0 } = plan ?? {};
-  const text = finalText({ ...end, noun, timeoutMs });
+  const { noun = "Command", timeoutMs = 0, adHoc = false } = plan ?? {};
+  const text = finalText({ ...end, noun, timeoutMs, adHoc });
   try {
     appendOnce(files.stdout, text.stdout);
     appendOnce(files.stderr, text.stderr);

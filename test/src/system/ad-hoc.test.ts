@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hostname } from "node:os";
 import { after, before, describe, it } from "node:test";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { type Fleet, outputOf, over, startFleet, tasksOf, until } from "./fleet.js";
@@ -29,7 +30,7 @@ describe("a command line on hosts", () => {
     // Not a benchmark: a guard against a lost hint, which the reconcile pass would only find after seconds.
     assert.ok(tookMs < 1_000, `took ${tookMs} ms`);
     for (const task of await tasksOf(fleet, id)) {
-      assert.match(await outputOf(fleet, task.taskId), /\n\nCommand completed successfully!\n$/);
+      assert.equal(await outputOf(fleet, task.taskId), `${hostname()}\n`);
     }
   });
 
@@ -43,15 +44,15 @@ describe("a command line on hosts", () => {
     );
     const [first] = tasks;
     assert.ok(first);
-    assert.match(await outputOf(fleet, first.taskId), /^a b\|\$HOME\|\*\|/);
+    assert.equal(await outputOf(fleet, first.taskId), "a b|$HOME|*|");
     const line = await run(["echo one; echo two >&2; exit 3"], ["host3"]);
     const request = await over(fleet, line);
     assert.equal(Status[request.status], "FAILED");
     const [task] = await tasksOf(fleet, line);
     assert.ok(task);
     assert.equal(task.exitCode, 3);
-    assert.match(await outputOf(fleet, task.taskId), /^one\n/);
-    assert.match(await outputOf(fleet, task.taskId, 2), /^two\n/);
+    assert.match(await outputOf(fleet, task.taskId), /^one\n$/);
+    assert.match(await outputOf(fleet, task.taskId, 2), /^two\n$/);
   });
 
   it("keeps output as bytes, and head and tail of more than the cap", async () => {
@@ -73,10 +74,13 @@ describe("a command line on hosts", () => {
       chunks.push(data);
     }
     const output = Buffer.concat(chunks);
-    assert.equal(output.length, 64 << 20);
+    assert.ok(
+      output.length <= 64 << 20 && output.length > (64 << 20) - 100,
+      `${output.length} bytes`,
+    );
     assert.deepEqual([...output.subarray(0, 3)], [0xff, 0xfe, "x".charCodeAt(0)]);
     assert.match(output.toString("latin1"), /\[howdah: \d+ bytes left out here/);
-    assert.match(output.subarray(-100).toString(), /xend\n\n\nCommand completed successfully!\n$/);
+    assert.match(output.subarray(-100).toString(), /xend\n$/);
   });
 
   it("cancels what runs, with all it started, and what waits behind it", async () => {
@@ -91,7 +95,7 @@ describe("a command line on hosts", () => {
       const request = await over(fleet, id);
       assert.equal(Status[request.status], "ABORTED");
     }
-    assert.match(await outputOf(fleet, running.taskId), /Command aborted\. Reason: 'enough'/);
+    assert.match(await outputOf(fleet, running.taskId, 2), /Command aborted\. Reason: 'enough'/);
     await assert.rejects(fleet.requests.cancelRequest({ requestId: first }), /is over/);
   });
 });
