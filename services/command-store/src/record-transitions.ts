@@ -124,13 +124,13 @@ function applyPart(
   for (const transition of transitions) {
     const task = changes.task(Number(transition.taskId));
     if (task === undefined || !fits(transition, task, requestId)) continue;
-    const kind = applyTransition(transition, task, changes, { request, policy, bindingId, now });
-    if (kind === "changed") touched.add(task.taskId);
-    const repeated = kind === "known" && isReleasedAs(transition, task);
-    if (repeated) touched.add(task.taskId);
-    if (transition.event === TaskEvent.RELEASED && (kind === "changed" || repeated)) {
-      released.add(task.taskId);
-    }
+    const again = isReleasedAgain(transition, task);
+    const kind = again
+      ? releaseAgain(transition, task, changes)
+      : applyTransition(transition, task, changes, { request, policy, bindingId, now });
+    if (kind !== "changed" && !again) continue;
+    touched.add(task.taskId);
+    if (transition.event === TaskEvent.RELEASED) released.add(task.taskId);
   }
   return { requestId, touched, released };
 }
@@ -149,13 +149,34 @@ function aborted(
   };
 }
 
-function fits({ attempt, hostId }: TaskTransition, task: TaskRow, requestId: number): boolean {
+function fits(
+  { attempt, hostId, event, sessionEpoch }: TaskTransition,
+  task: TaskRow,
+  requestId: number,
+): boolean {
   const host = hostId === 0n || hostId === BigInt(task.hostId);
-  return task.requestId === requestId && task.attempt === attempt && host;
+  // Handed back by the dispatcher of one session, it may have been sent on the next one meanwhile.
+  const session = event !== TaskEvent.NEVER_STARTED || sessionEpoch === BigInt(task.sessionEpoch);
+  return task.requestId === requestId && task.attempt === attempt && host && session;
 }
 
-function isReleasedAs({ event, sessionEpoch }: TaskTransition, task: TaskRow): boolean {
-  return event === TaskEvent.RELEASED && BigInt(task.sessionEpoch) === sessionEpoch;
+/** A task that is released already is to be sent once more, on the session it was released to or a newer one. */
+function isReleasedAgain({ event, sessionEpoch }: TaskTransition, task: TaskRow): boolean {
+  return (
+    event === TaskEvent.RELEASED &&
+    task.status === Status.QUEUED &&
+    sessionEpoch >= BigInt(task.sessionEpoch)
+  );
+}
+
+function releaseAgain(
+  { sessionEpoch }: TaskTransition,
+  task: TaskRow,
+  changes: ChangeSet,
+): "changed" | "known" {
+  if (BigInt(task.sessionEpoch) === sessionEpoch) return "known";
+  changes.change({ ...task, sessionEpoch: Number(sessionEpoch) });
+  return "changed";
 }
 
 function applyTransition(
