@@ -1,5 +1,6 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "@commander-js/extra-typings";
+import type { CommandSpec } from "@howdah/proto/howdah/v1/command";
 import { type Task, TaskSchema } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { countOption, idArgument, leafCommand, type Run, sessionOf } from "../leaf-command.js";
@@ -20,6 +21,7 @@ export function addTasks(program: CommandUnknownOpts, run: Run): void {
     .option("--stage <number>", "only this stage, from 1", countOption)
     .option("--limit <count>", "how many at most", countOption, 50)
     .option("--all", "all of them, however many")
+    .option("--commands", "show what each task runs instead of how it went")
     .action(async (requestId, options, command) => {
       const session = sessionOf(run, command);
       const limit = options.all || session.json ? Number.POSITIVE_INFINITY : options.limit;
@@ -34,7 +36,10 @@ export function addTasks(program: CommandUnknownOpts, run: Run): void {
         for (const task of tasks) session.io.out(jsonLine(TaskSchema, task));
         return;
       }
-      session.io.out(taskTable(tasks.slice(0, limit)));
+      const shown = tasks.slice(0, limit);
+      session.io.out(
+        options.commands ? commandTable(await readCommands(session, shown)) : taskTable(shown),
+      );
       if (tasks.length > limit) {
         session.io.out(
           `the first ${plural(limit, "task")}; there are more: --all, --failed, --host or --stage\n`,
@@ -82,6 +87,51 @@ export function taskTable(tasks: readonly Task[]): string {
       task.reason,
     ]),
   );
+}
+
+interface TaskCommand {
+  readonly task: Task;
+  readonly command: CommandSpec | undefined;
+}
+
+const readsAtOnce = 20;
+
+async function readCommands({ store }: Session, tasks: readonly Task[]): Promise<TaskCommand[]> {
+  const commands: TaskCommand[] = [];
+  for (let from = 0; from < tasks.length; from += readsAtOnce) {
+    const read = tasks.slice(from, from + readsAtOnce).map(async (task) => {
+      const { command } = await store.getTask({ taskId: task.taskId });
+      return { task, command };
+    });
+    commands.push(...(await Promise.all(read)));
+  }
+  return commands;
+}
+
+/** A table of what tasks run. */
+export function commandTable(commands: readonly TaskCommand[]): string {
+  if (commands.length === 0) return "no tasks\n";
+  return renderTable(
+    ["TASK", "HOST", "WHAT", "SERVICE", "RUNS", "PACKAGE", "TIME-OUT"],
+    commands.map(({ task, command }) => [
+      String(task.taskId),
+      task.hostName,
+      `${roleCommandWord(task.roleCommand, task.customCommand)} ${task.role}`,
+      command?.serviceName ?? "",
+      runs(command),
+      command?.packageDigest.slice(0, 12) ?? "",
+      task.timeoutMs === 0n ? "" : `${Number(task.timeoutMs) / 1_000} s`,
+    ]),
+  );
+}
+
+/** The script, or the command line as a shell would take it. */
+function runs(command: CommandSpec | undefined): string {
+  if (command === undefined || command.argv.length === 0) return command?.script ?? "";
+  const words = command.argv.map((word) =>
+    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,
+  );
+  return words.join(" ");
 }
 
 function statusOption(text: string, before: Status[] = []): Status[] {
