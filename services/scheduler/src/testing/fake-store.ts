@@ -1,0 +1,401 @@
+import { create, equals, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
+import {
+  CommandStoreService,
+  type CreateRequestRequest,
+  type RecordTransitionsRequest,
+  RecordTransitionsRequestSchema,
+  type RequestHeader,
+  type RequestTransitions,
+  type RequestTransitionsResultSchema,
+  type TaskChange,
+  TaskChangeSchema,
+  TaskEvent,
+  type TaskTransition,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import type { Cluster, Host } from "@howdah/proto/howdah/v1/fleet";
+import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import type { OnFailure } from "@howdah/proto/howdah/v1/operation";
+import {
+  type Request,
+  RequestSchema,
+  type StageRoleSchema,
+  type Task,
+  TaskSchema,
+} from "@howdah/proto/howdah/v1/request";
+import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
+import { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
+import { createRpcServer } from "@howdah/rpc/server";
+import { isDone, type TaskStatus } from "@howdah/state/statuses";
+import { transition } from "@howdah/state/transitions";
+import { pino } from "pino";
+import { FakeLeases } from "./fake-leases.js";
+
+interface Stored {
+  readonly request: Request;
+  readonly stages: { roles: MessageInitShape<typeof StageRoleSchema>[] }[];
+  readonly tasks: Task[];
+  readonly header?: RequestHeader;
+  ownerToken: bigint;
+}
+
+/** A role of a request to be put into the store: on these hosts. */
+export interface RoleOnHosts {
+  readonly role: string;
+  readonly hosts: readonly number[];
+  readonly factor?: number;
+  readonly timeoutMs?: number;
+}
+
+/** A store in memory, served over gRPC, that can be away, slow, lose answers and skip transitions. */
+export class FakeStore {
+  readonly leases = new FakeLeases();
+  readonly requests = new Map<bigint, Stored>();
+  /** Every call of RecordTransitions, whatever became of it. */
+  readonly recorded: RecordTransitionsRequest[] = [];
+  hosts: Host[] = [];
+  clusters: Cluster[] = [];
+  stack: { stack: StackDefinition; digest: string } | undefined;
+  /** The calls that planning made, by name. */
+  reads: string[] = [];
+  /** While true, every call fails with UNAVAILABLE. */
+  down = false;
+  /** How many calls of RecordTransitions commit and then fail. */
+  loseAnswers = 0;
+  /** While set, RecordTransitions waits for it before it commits. */
+  hold: Promise<void> | undefined;
+  /** Called before a request's tasks are listed. */
+  beforeTasks: (requestId: bigint) => Promise<void> | undefined = () => undefined;
+  /** Transitions that are skipped although they would do. */
+  skip: (transition: TaskTransition) => boolean = () => false;
+  /** How many bytes each command is padded with. */
+  padding = 0;
+  private nextTaskId = 1n;
+
+  /** Puts a request into the store, as a submit would have: stages of roles on hosts. */
+  addRequest(stages: RoleOnHosts[][], onFailure: OnFailure = 0): bigint {
+    const requestId = BigInt(this.requests.size + 1);
+    const tasks = stages.flatMap((roles, stageId) =>
+      roles.flatMap(({ role, hosts, timeoutMs = 60_000 }) =>
+        hosts.map((host) =>
+          this.task(requestId, stageId, role, BigInt(host), BigInt(timeoutMs), RoleCommand.START),
+        ),
+      ),
+    );
+    this.requests.set(requestId, {
+      request: create(RequestSchema, { requestId, version: 1n, options: { onFailure } }),
+      stages: stages.map((roles) => ({
+        roles: roles.map(({ role, factor = 1 }) => ({
+          role,
+          roleCommand: RoleCommand.START,
+          successFactor: factor,
+        })),
+      })),
+      tasks,
+      ownerToken: 0n,
+    });
+    return requestId;
+  }
+
+  private task(
+    requestId: bigint,
+    stageId: number,
+    role: string,
+    hostId: bigint,
+    timeoutMs: bigint,
+    roleCommand: RoleCommand,
+  ): Task {
+    const taskId = this.nextTaskId;
+    this.nextTaskId += 1n;
+    const status = Status.PENDING;
+    return create(TaskSchema, {
+      ...{ taskId, requestId, stageId, role, roleCommand, hostId, timeoutMs, status },
+      attempt: 1,
+      changeVersion: 1n,
+    });
+  }
+
+  stored(requestId: bigint): Stored {
+    const found = this.requests.get(requestId);
+    if (found === undefined) {
+      throw new ConnectError(`there is no request ${requestId}`, Code.NotFound);
+    }
+    return found;
+  }
+
+  taskOf(taskId: bigint): Task {
+    for (const { tasks } of this.requests.values()) {
+      const found = tasks.find((task) => task.taskId === taskId);
+      if (found !== undefined) return found;
+    }
+    throw new Error(`there is no task ${taskId}`);
+  }
+
+  /** The statuses of a request's tasks, in order. */
+  statuses(requestId: bigint): string[] {
+    return this.stored(requestId).tasks.map(({ status }) => Status[status] ?? "");
+  }
+
+  /** How many tasks of a request are in a status. */
+  count(requestId: bigint, status: Status): number {
+    return this.stored(requestId).tasks.filter((task) => task.status === status).length;
+  }
+
+  /** Commits what an agent says about a task; nobody is told. */
+  report(taskId: bigint, event: TaskEvent): TaskChange {
+    const task = this.taskOf(taskId);
+    const stored = this.stored(task.requestId);
+    const { request } = stored;
+    const over = request.cancelRequested || request.abortReason !== "";
+    const outcome = transition({ ...state(task), requestOver: over }, event, policy);
+    if (outcome.kind === "move") {
+      request.version += 1n;
+      task.status = outcome.status;
+      task.attempt = outcome.attempt;
+      if (isDone(outcome.status)) task.cancelRequested = false;
+      task.changeVersion = request.version;
+      this.rollUp(stored);
+    }
+    return toChange(task);
+  }
+
+  private rollUp({ request, tasks }: Stored): void {
+    const over = tasks.every(({ status }) => isDone(status));
+    request.progressPercent = over ? 100 : 0;
+    request.status = over ? Status.COMPLETED : Status.IN_PROGRESS;
+  }
+
+  private apply(token: bigint, part: RequestTransitions) {
+    const { requestId } = part;
+    const stored = this.requests.get(requestId);
+    const result: MessageInitShape<typeof RequestTransitionsResultSchema> = { requestId };
+    if (stored === undefined || stored.ownerToken > token) return { ...result, staleOwner: true };
+    const { request } = stored;
+    stored.ownerToken = token;
+    request.version += 1n;
+    if (part.abort !== undefined) {
+      request.cancelRequested ||= part.abort.cancelled;
+      request.abortReason ||= part.abort.reason;
+    }
+    const touched = part.transitions.filter((one) => this.applyOne(stored, one));
+    this.rollUp(stored);
+    const tasks = touched.map(({ taskId }) => this.taskOf(taskId));
+    const released = touched.filter(({ event }) => event === TaskEvent.RELEASED);
+    return {
+      ...result,
+      version: request.version,
+      changes: tasks.map(toChange),
+      commands: released.map(({ taskId }) => this.command(this.taskOf(taskId))),
+    };
+  }
+
+  private applyOne({ request, tasks }: Stored, one: TaskTransition): boolean {
+    const task = tasks.find(({ taskId }) => taskId === one.taskId);
+    if (task === undefined || this.skip(one)) return false;
+    if (task.attempt !== one.attempt || task.hostId !== one.hostId) return false;
+    const { event, sessionEpoch } = one;
+    if (event === TaskEvent.NEVER_STARTED && sessionEpoch !== task.sessionEpoch) return false;
+    const over = request.cancelRequested || request.abortReason !== "";
+    const released = event === TaskEvent.RELEASED;
+    if (released && over && task.status === Status.PENDING) return false;
+    const outcome = transition({ ...state(task), requestOver: over }, event, policy);
+    if (outcome.kind === "refused") return false;
+    if (outcome.kind === "known" && !(released && sessionEpoch >= task.sessionEpoch)) return false;
+    if (outcome.kind === "cancel-requested") task.cancelRequested = true;
+    if (outcome.kind === "move") {
+      task.status = outcome.status;
+      if (isDone(outcome.status)) task.cancelRequested = false;
+    }
+    if (released) task.sessionEpoch = sessionEpoch;
+    if (outcome.kind !== "known") task.changeVersion = request.version;
+    return true;
+  }
+
+  private command({ taskId, attempt, requestId, stageId, hostId, role, cancelRequested }: Task) {
+    return create(ExecutionCommandSchema, {
+      ...{ taskId, attempt, requestId, stageId, hostId, role, cancelRequested },
+      spec: { argv: ["x".repeat(this.padding)] },
+    });
+  }
+
+  private async create(messages: AsyncIterable<CreateRequestRequest>) {
+    let header: RequestHeader | undefined;
+    const stages: Stored["stages"] = [];
+    const tasks: Task[] = [];
+    const requestId = BigInt(this.requests.size + 1);
+    for await (const { part } of messages) {
+      if (part.case === "header") header = part.value;
+      else if (part.case === "stage") {
+        const { roles } = part.value;
+        stages.push({
+          roles: roles.map(({ role, roleCommand, successFactor }) => ({
+            ...{ role, roleCommand, successFactor },
+          })),
+        });
+      }
+      if (part.case === "tasks") {
+        for (const { stageId, roleIndex, hostId } of part.value.tasks) {
+          const { role = "", roleCommand = 0 } = stages[stageId]?.roles[roleIndex] ?? {};
+          tasks.push(this.task(requestId, stageId, role, hostId, 60_000n, roleCommand));
+        }
+      }
+    }
+    if (header === undefined) throw new ConnectError("no header", Code.InvalidArgument);
+    const { idempotencyKey, context, options, skippedHosts, schedulerToken } = header;
+    const request = create(RequestSchema, {
+      ...{ requestId, idempotencyKey, context, skippedHosts, version: 1n },
+      ...(options && { options }),
+    });
+    this.requests.set(requestId, { request, stages, tasks, header, ownerToken: schedulerToken });
+    return { request, created: true, taskIds: tasks.map(({ taskId }) => taskId) };
+  }
+
+  private find(idempotencyKey: string, contentDigest: Uint8Array): Request | undefined {
+    for (const { request, header } of this.requests.values()) {
+      if (header === undefined || request.idempotencyKey !== idempotencyKey) continue;
+      if (Buffer.compare(header.contentDigest, contentDigest) === 0) return request;
+      throw new ConnectError(
+        `idempotency_key: request ${request.requestId} has the key ${idempotencyKey}`,
+        Code.AlreadyExists,
+      );
+    }
+    return undefined;
+  }
+
+  private readonly check = () => {
+    if (this.down) throw new ConnectError("the database cannot be reached", Code.Unavailable);
+  };
+
+  private commandStore(): Partial<ServiceImpl<typeof CommandStoreService>> {
+    const { check } = this;
+    return {
+      ...this.leases.calls(check),
+      createRequest: (messages) => {
+        check();
+        return this.create(messages);
+      },
+      findRequest: ({ idempotencyKey, contentDigest }) => {
+        check();
+        const request = this.find(idempotencyKey, contentDigest);
+        return request === undefined ? {} : { request };
+      },
+      getRequest: ({ requestId }) => {
+        check();
+        const { request, stages } = this.stored(requestId);
+        return { request, stages: stages.map(({ roles }, stageId) => ({ stageId, roles })) };
+      },
+      listTasks: async ({ requestId, changedAfterVersion }) => {
+        check();
+        await this.beforeTasks(requestId);
+        const { request, tasks } = this.stored(requestId);
+        const { version } = request;
+        const changed = tasks.filter((task) => task.changeVersion > changedAfterVersion);
+        return { version, tasks: changedAfterVersion === 0n ? tasks : changed };
+      },
+      listUnfinished: () => {
+        check();
+        const open = [...this.requests.values()].filter(({ tasks }) =>
+          tasks.some(({ status }) => !isDone(status)),
+        );
+        return {
+          requests: open.map(({ request: { requestId, version }, ownerToken }) => ({
+            ...{ requestId, version, ownerToken },
+          })),
+        };
+      },
+      recordTransitions: async (message) => {
+        this.recorded.push(message);
+        check();
+        await this.hold;
+        check();
+        const { schedulerToken, requests } = message;
+        const results = requests.map((part) => this.apply(schedulerToken, part));
+        if (this.loseAnswers > 0) {
+          this.loseAnswers -= 1;
+          throw new ConnectError("the connection was lost", Code.Unavailable);
+        }
+        return { results };
+      },
+    };
+  }
+
+  private fleet(): Partial<ServiceImpl<typeof FleetService>> {
+    return {
+      listHosts: ({ selector }) => {
+        this.check();
+        this.reads.push("listHosts");
+        const { names = [], labels = {} } = selector ?? {};
+        const fits = (host: Host) =>
+          (names.length === 0 || names.includes("*") || names.includes(host.hostName)) &&
+          Object.entries(labels).every(([key, value]) => host.labels[key] === value);
+        return { hosts: this.hosts.filter(fits) };
+      },
+      getCluster: ({ name }) => {
+        this.check();
+        this.reads.push("getCluster");
+        const cluster = this.clusters.find((one) => one.name === name);
+        if (cluster !== undefined) return { cluster };
+        throw new ConnectError(`there is no cluster ${name}`, Code.NotFound);
+      },
+    };
+  }
+
+  private stacks(): Partial<ServiceImpl<typeof StackService>> {
+    return {
+      listStacks: () => {
+        this.check();
+        this.reads.push("listStacks");
+        if (this.stack === undefined) return {};
+        const { digest, stack } = this.stack;
+        return { stacks: [{ name: stack.name, version: stack.version, digest }] };
+      },
+      getStack: ({ name, version }) => {
+        this.check();
+        this.reads.push("getStack");
+        const { stack } = this.stack ?? {};
+        if (stack?.name === name && stack.version === version) return this.stack ?? {};
+        throw new ConnectError(`there is no stack ${name}/${version}`, Code.NotFound);
+      },
+    };
+  }
+
+  /** Serves it; its address, and how to stop it. */
+  async serve(): Promise<{ address: string; stop(): Promise<void> }> {
+    const server = createRpcServer({ name: "fake-store", log: pino({ level: "silent" }) });
+    server.add(CommandStoreService, this.commandStore());
+    server.add(FleetService, this.fleet());
+    server.add(StackService, this.stacks());
+    const address = await server.listen("127.0.0.1:0");
+    return { address, stop: () => server.drain() };
+  }
+}
+
+const policy = { onFailure: 0, maxAttempts: 1, retryOn: new Set<TaskEvent>(), manual: false };
+
+function state({ status, attempt, cancelRequested }: Task) {
+  return { status: status as TaskStatus, attempt, cancelRequested };
+}
+
+function toChange(task: Task): TaskChange {
+  return create(TaskChangeSchema, {
+    taskId: task.taskId,
+    requestId: task.requestId,
+    stageId: task.stageId,
+    hostId: task.hostId,
+    status: task.status,
+    attempt: task.attempt,
+    version: task.changeVersion,
+    cancelRequested: task.cancelRequested,
+    sessionEpoch: task.sessionEpoch,
+  });
+}
+
+/** Whether two calls of RecordTransitions say the same. */
+export function sameCall(
+  a: RecordTransitionsRequest | undefined,
+  b: RecordTransitionsRequest | undefined,
+): boolean {
+  return a !== undefined && b !== undefined && equals(RecordTransitionsRequestSchema, a, b);
+}
