@@ -58,13 +58,14 @@ export function isConflict(error: unknown): boolean {
 
 /** The connection broke under a statement. */
 export function isLostConnection(error: unknown): boolean {
-  return lost.has(codeOf(error));
+  if (lost.has(codeOf(error))) return true;
+  // "Can't add new command when connection is in closed state" has no code.
+  return codeOf(error) === "" && error instanceof Error && "fatal" in error && error.fatal === true;
 }
 
 /** The database cannot be reached, or not for writing: nothing is wrong with the call itself. */
 export function isUnavailable(error: unknown): boolean {
-  const code = codeOf(error);
-  if (away.has(code) || lost.has(code)) return true;
+  if (away.has(codeOf(error)) || isLostConnection(error)) return true;
   return error instanceof Error && error.name === "KnexTimeoutError";
 }
 

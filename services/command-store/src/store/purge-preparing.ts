@@ -21,8 +21,8 @@ export async function abandonPreparing(db: Knex, requestId: number): Promise<boo
 export async function listAbandoned(db: Knex, before: number): Promise<number[]> {
   const rows = await query<{ requestId: number }>(
     db,
-    `select request_id as requestId from request
-    where open = 0 and ready = 0 and (create_time < ? or idempotency_key like ?) order by request_id`,
+    `select request_id as requestId from request force index (open)
+    where open = 0 and ready = 0 and (create_time < ? or idempotency_key like ?)`,
     [before, `${abandonedPrefix}%`],
   );
   return rows.map(({ requestId }) => requestId);

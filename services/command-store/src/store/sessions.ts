@@ -152,7 +152,7 @@ export async function moveTasksToSession(
 }
 
 const closeSessions = `update ${jsonRows("v", { host_id: "bigint", epoch: "bigint" })}
-  straight_join session s on s.host_id = v.host_id and s.session_epoch = v.epoch
+  straight_join session s force index (primary) on s.host_id = v.host_id and s.session_epoch = v.epoch
 set s.open = null, s.closed_at = ? where s.open = 1`;
 
 /** Closes sessions, each if it is still its host's current one. */

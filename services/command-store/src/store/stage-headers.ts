@@ -34,7 +34,7 @@ export function stageName({ requestId, stageId }: StageKey): string {
 
 const selectHeaders = `select s.request_id as requestId, s.stage_id as stageId, s.command_params as header
   from ${jsonRows("v", { request_id: "bigint", stage_id: "int" })}
-  straight_join stage s on s.request_id = v.request_id and s.stage_id = v.stage_id`;
+  straight_join stage s force index (primary) on s.request_id = v.request_id and s.stage_id = v.stage_id`;
 
 /** Keeps the headers of the last 1,000 stages in mind. */
 export function createStageHeaders(): StageHeaders {

@@ -54,7 +54,7 @@ const updateStages = `update ${jsonRows("v", {
   display_status: "tinyint",
   start_time: "bigint",
   end_time: "bigint",
-})} straight_join stage s on s.request_id = v.request_id and s.stage_id = v.stage_id
+})} straight_join stage s force index (primary) on s.request_id = v.request_id and s.stage_id = v.stage_id
 set s.status = v.status, s.display_status = v.display_status, s.start_time = v.start_time, s.end_time = v.end_time`;
 
 /** Writes the statuses and times of stages. */
@@ -86,7 +86,7 @@ const updateRequests = `update ${jsonRows("v", {
   abort_reason: "varchar(255) character set utf8mb4",
   start_time: "bigint",
   end_time: "bigint",
-})} straight_join request r on r.request_id = v.request_id
+})} straight_join request r force index (primary) on r.request_id = v.request_id
 set r.open = v.open, r.status = v.status, r.display_status = v.display_status, r.progress_percent = v.progress,
   r.run = v.run, r.cancel_requested = v.cancel_requested, r.aborted = v.aborted, r.abort_reason = v.abort_reason,
   r.start_time = v.start_time, r.end_time = v.end_time`;

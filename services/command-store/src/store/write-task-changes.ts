@@ -13,7 +13,7 @@ const counterNames = statuses.map((status) => counterColumns[status]);
 const updateCounters = `update ${jsonRows("v", {
   ...keyColumns,
   ...Object.fromEntries(counterNames.map((name) => [name, "int"])),
-})} straight_join role_success_criteria r
+})} straight_join role_success_criteria r force index (primary)
   on r.request_id = v.request_id and r.stage_id = v.stage_id and r.role_index = v.role_index
 set ${counterNames.map((name) => `r.${name} = r.${name} + v.${name}`).join(", ")}`;
 
@@ -27,8 +27,8 @@ export async function writeCounters(
     if (before.status === after.status) continue;
     const key = [before.requestId, before.stageId, before.roleIndex];
     const name = key.join("/");
-    let role = roles.get(name);
-    if (role === undefined) roles.set(name, (role = { key, deltas: new Map() }));
+    const role = roles.get(name) ?? { key, deltas: new Map<TaskStatus, number>() };
+    roles.set(name, role);
     const { deltas } = role;
     deltas.set(before.status, (deltas.get(before.status) ?? 0) - 1);
     deltas.set(after.status, (deltas.get(after.status) ?? 0) + 1);
@@ -72,7 +72,7 @@ const updateTasks = `update ${jsonRows("v", {
   stderr_length: "bigint",
   structured_length: "bigint",
   reason: "varchar(255) character set utf8mb4",
-})} straight_join host_role_command t on t.task_id = v.task_id
+})} straight_join host_role_command t force index (primary) on t.task_id = v.task_id
   and t.status = v.was_status and t.attempt = v.was_attempt and t.session_epoch = v.was_epoch
   and t.cancel_requested = v.was_cancel
 set t.status = v.status, t.attempt = v.attempt, t.open = v.open, t.cancel_requested = v.cancel_requested,
@@ -155,7 +155,7 @@ const correctAttempts = `update ${jsonRows("v", {
   stderr_length: "bigint",
   structured_length: "bigint",
   reason: "varchar(255) character set utf8mb4",
-})} straight_join task_attempt a on a.task_id = v.task_id and a.attempt = v.attempt
+})} straight_join task_attempt a force index (primary) on a.task_id = v.task_id and a.attempt = v.attempt
 set a.status = v.status, a.exit_code = v.exit_code, a.start_time = v.start_time, a.end_time = v.end_time,
   a.stdout_length = v.stdout_length, a.stderr_length = v.stderr_length, a.structured_length = v.structured_length,
   a.reason = v.reason

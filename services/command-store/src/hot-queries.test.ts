@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { statuses, statusName } from "@howdah/state/statuses";
+import type { Knex } from "knex";
+import { purgeAbandoned } from "./purge-abandoned.js";
+import { query } from "./query.js";
+import { type Fixture, openFixture } from "./testing/fixture.js";
+import { asynchronous, createSample, openSession, requestParts } from "./testing/store.js";
+
+/** A statement as knex sent it. */
+interface Sent {
+  readonly sql: string;
+  readonly bindings: readonly unknown[];
+}
+
+/** Row of EXPLAIN. */
+interface Explained {
+  readonly table: string | null;
+  readonly type: string | null;
+  readonly key: string | null;
+}
+
+/** Tables of which a scan would cost more with every request ever made. */
+const large =
+  /^(q|request|stage|s|role_success_criteria|r|host_role_command|t|execution_command|task_output|o|task_attempt|a)$/;
+
+describe("hot queries", () => {
+  let fixture: Fixture;
+  before(async () => {
+    fixture = await openFixture();
+  });
+  after(() => fixture?.close());
+
+  /** Records what is sent while `work` runs. */
+  async function recorded(db: Knex, work: () => Promise<unknown>): Promise<Sent[]> {
+    const sent = new Map<string, Sent>();
+    const listen = ({ sql, bindings }: Sent) => sent.set(sql, { sql, bindings });
+    db.on("query", listen);
+    try {
+      await work();
+    } finally {
+      db.removeListener("query", listen);
+    }
+    return [...sent.values()].filter(({ sql }) => /^\s*(select|update|delete)\b/i.test(sql));
+  }
+
+  it("should be served by an index each, with much history in the store", async () => {
+    const { store, database, hostId, sessionEpoch } = fixture;
+    // History, so that a scan would not look cheap to the optimiser.
+    for (let i = 0; i < 8; i += 1) {
+      const old = await fixture.subject(1_000);
+      await old.transit(TaskEvent.GIVEN_UP);
+    }
+    for (let i = 0; i < 60; i += 1) await (await fixture.subject(1)).transit(TaskEvent.GIVEN_UP);
+    for (const table of ["request", "stage", "role_success_criteria", "host_role_command"]) {
+      await database.db.raw(`analyze table ${table}`);
+    }
+    const output = (text: string) => [
+      { stream: OutputStream.STDOUT, offset: 0n, data: Buffer.from(text) },
+    ];
+    const sent = await recorded(store.db, async () => {
+      const subject = await fixture.subject([
+        [{ role: "A", hosts: [hostId, hostId, hostId] }],
+        [{ role: "B", hosts: [hostId] }],
+      ]);
+      const { requestId } = subject;
+      const [a = 0n, b = 0n, c = 0n] = subject.taskIds;
+      const large = { stages: [[{ role: "A", hosts: [hostId, hostId] }]], chunk: 1 };
+      await createSample(store, large);
+      await assert.rejects(
+        store.client.createRequest(asynchronous([...requestParts(large)].slice(0, -1))),
+      );
+      await subject.transit(TaskEvent.RELEASED);
+      await subject.report(TaskEvent.STARTED, a, { output: output("x") });
+      await store.client.appendOutput({
+        appends: output("y").map((chunk) => ({
+          taskId: b,
+          attempt: 1,
+          hostId,
+          sessionEpoch,
+          chunk,
+        })),
+      });
+      await subject.report(TaskEvent.FAILED, a);
+      await subject.transit(TaskEvent.DEADLINE_PASSED, [c]);
+      await subject.transit(TaskEvent.RETRIED, [a, c]);
+      await subject.report(TaskEvent.SUCCEEDED, a);
+      await store.client.listTasks({ requestId });
+      await store.client.listTasks({ requestId, changedAfterVersion: 3n });
+      await store.client.getTask({ taskId: a });
+      await store.client.listRequests({});
+      await store.client.listRequests({ unfinishedOnly: true });
+      await store.client.listUnfinished({});
+      const caller = new AbortController();
+      const watching = store.client.watchRequest(
+        { requestId, includeTasks: true },
+        { signal: caller.signal },
+      );
+      for await (const _ of watching) break;
+      caller.abort();
+      for await (const _ of store.client.readTaskOutput({ taskId: b }));
+      await openSession(store, "host", {
+        takeoverEpoch: sessionEpoch,
+        journalId: "journal of host",
+      });
+      await store.client.closeSessions({ sessions: [{ hostId, sessionEpoch: 1n }] });
+      await purgeAbandoned(store.db, Date.now() + 3_700_000);
+    });
+    assert.ok(sent.length > 30, `only ${sent.length} statements were seen`);
+    const scans: string[] = [];
+    for (const { sql, bindings } of sent) {
+      const rows = await query<Explained>(database.db, `explain ${sql}`, bindings as never);
+      for (const { table, type } of rows) {
+        if (table === null || !large.test(table)) continue;
+        if (type === "ALL" || type === "index") scans.push(`${table}: ${sql}`);
+      }
+    }
+    assert.deepEqual(scans, []);
+  });
+
+  it("should number statuses and role commands in the tables as protobuf does", async () => {
+    const { db } = fixture.database;
+    const columns = await query<{ COLUMN_NAME: string; COLUMN_TYPE: string }>(
+      db,
+      `select column_name as COLUMN_NAME, column_type as COLUMN_TYPE from information_schema.columns
+      where table_schema = database() and table_name = 'host_role_command' and column_name in ('status', 'role_command')`,
+    );
+    const values = new Map(
+      columns.map(({ COLUMN_NAME, COLUMN_TYPE }) => [
+        COLUMN_NAME,
+        Array.from(COLUMN_TYPE.matchAll(/'([A-Z_]+)'/g), ([, name]) => name),
+      ]),
+    );
+    for (const status of statuses)
+      assert.equal(values.get("status")?.[status - 1], statusName(status));
+    for (let command = 1; RoleCommand[command] !== undefined; command += 1) {
+      assert.equal(values.get("role_command")?.[command - 1], RoleCommand[command]);
+    }
+  });
+});

@@ -1,0 +1,133 @@
+import { createHash, randomUUID } from "node:crypto";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type Client, createClient } from "@connectrpc/connect";
+import {
+  CommandStoreService,
+  type CreateRequestRequest,
+  CreateRequestRequestSchema,
+  type CreateRequestResponse,
+  type OpenSessionRequestSchema,
+  type OpenSessionResponse,
+  type RequestHeaderSchema,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { createRpcServer } from "@howdah/rpc/server";
+import { createRpcTransport } from "@howdah/rpc/transport";
+import type { Knex } from "knex";
+import { createCommandStoreService } from "../command-store-service.js";
+import { openDatabase } from "../database.js";
+import { mapError } from "../map-error.js";
+import { silent } from "./database.js";
+
+/** A replica of the store that a test started, over a real socket. */
+export interface TestStore {
+  readonly client: Client<typeof CommandStoreService>;
+  /** Its own pool. */
+  readonly db: Knex;
+  stop(): Promise<void>;
+}
+
+/** Starts a replica on a database that has the schema. */
+export async function startStore(url: string, pool = 10): Promise<TestStore> {
+  const db = openDatabase({ url, pool, log: silent });
+  const server = createRpcServer({ name: "command-store", log: silent, mapError });
+  server.add(CommandStoreService, createCommandStoreService(db, silent));
+  const address = await server.listen("127.0.0.1:0");
+  const transport = createRpcTransport({ address, ownConnection: true });
+  return {
+    client: createClient(CommandStoreService, transport),
+    db,
+    async stop() {
+      transport.close();
+      await server.drain();
+      await db.destroy();
+    },
+  };
+}
+
+/** A host's session, opened with defaults. */
+export function openSession(
+  { client }: TestStore,
+  hostName: string,
+  rest: MessageInitShape<typeof OpenSessionRequestSchema> = {},
+): Promise<OpenSessionResponse> {
+  return client.openSession({
+    hostName,
+    agentId: `agent of ${hostName}`,
+    journalId: `journal of ${hostName}`,
+    peerAddress: "127.0.0.1:1",
+    dispatcher: "dispatcher/d1",
+    dispatcherToken: 1n,
+    ...rest,
+  });
+}
+
+/** What a request of a test has: stages of roles, each with the hosts of its tasks. */
+export interface SampleRequest {
+  readonly key?: string;
+  /** What the content digest is made of. Default: the key. */
+  readonly content?: string;
+  readonly token?: bigint;
+  readonly header?: MessageInitShape<typeof RequestHeaderSchema>;
+  /** Stages; each a list of roles with the hosts of their tasks. */
+  readonly stages: readonly (readonly {
+    role: string;
+    hosts: readonly bigint[];
+    factor?: number;
+  }[])[];
+  /** Tasks a chunk. Default 1,000. */
+  readonly chunk?: number;
+}
+
+/** SHA-256 of a text. */
+export function digestOf(text: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(createHash("sha256").update(text).digest());
+}
+
+/** The stream that makes a request. */
+export function* requestParts(sample: SampleRequest): Generator<CreateRequestRequest> {
+  const { key = randomUUID(), stages, chunk = 1_000 } = sample;
+  const part = (value: NonNullable<MessageInitShape<typeof CreateRequestRequestSchema>["part"]>) =>
+    create(CreateRequestRequestSchema, { part: value });
+  yield part({
+    case: "header",
+    value: {
+      idempotencyKey: key,
+      contentDigest: digestOf(sample.content ?? key),
+      context: "a test's request",
+      schedulerToken: sample.token ?? 1n,
+      ...sample.header,
+    },
+  });
+  for (const [stageId, roles] of stages.entries()) {
+    const specs = roles.map(({ role, factor = 1 }) => ({
+      role,
+      roleCommand: RoleCommand.START,
+      successFactor: factor,
+      command: { script: `scripts/${role}.py`, commandParams: { shared: "yes" } },
+    }));
+    yield part({ case: "stage", value: { stageId, roles: specs } });
+  }
+  const tasks = stages.flatMap((roles, stageId) =>
+    roles.flatMap(({ hosts }, roleIndex) =>
+      hosts.map((hostId) => ({ stageId, roleIndex, hostId, command: { timeoutMs: 5_000n } })),
+    ),
+  );
+  for (let i = 0; i < tasks.length; i += chunk) {
+    yield part({ case: "tasks", value: { tasks: tasks.slice(i, i + chunk) } });
+  }
+  yield part({ case: "commit", value: { taskCount: tasks.length } });
+}
+
+/** Makes a request. */
+export function createSample(
+  { client }: TestStore,
+  sample: SampleRequest,
+): Promise<CreateRequestResponse> {
+  return client.createRequest(asynchronous(requestParts(sample)));
+}
+
+/** An async iterable of a synchronous one. */
+export async function* asynchronous<T>(values: Iterable<T>): AsyncGenerator<T> {
+  yield* values;
+}
