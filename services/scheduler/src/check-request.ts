@@ -1,21 +1,27 @@
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   ExecutionType,
   Guarantee,
+  OfflinePolicy,
   OnFailure,
+  type Operation,
   type RequestOptions,
 } from "@howdah/proto/howdah/v1/operation";
 import type {
   CancelRequestRequest,
+  PlanRequestRequest,
   SubmitRequestRequest,
 } from "@howdah/proto/howdah/v1/request_service";
 import { invalidArgument } from "./invalid-argument.js";
 
 const maxKey = 64;
 const maxText = 255;
+const maxTimeoutSeconds = 2_592_000n;
 
 /** Checks what does not need the store. Throws INVALID_ARGUMENT, or UNIMPLEMENTED for what is declared but not built. */
-export function checkSubmit({ idempotencyKey, context, options }: SubmitRequestRequest): void {
+export function checkSubmit(request: SubmitRequestRequest): void {
+  const { idempotencyKey, context } = request;
   if (idempotencyKey.length > maxKey) {
     throw invalidArgument(
       "idempotency_key",
@@ -23,31 +29,60 @@ export function checkSubmit({ idempotencyKey, context, options }: SubmitRequestR
     );
   }
   checkText("context", context);
-  checkOptions(options);
+  checkPlan(request);
 }
 
-/** As checkSubmit, for the options alone. */
-export function checkOptions(options: RequestOptions | undefined): void {
-  if (options === undefined) return;
+/** As checkSubmit, for a dry run. */
+export function checkPlan({
+  operation,
+  options,
+}: Pick<PlanRequestRequest, "operation" | "options">): void {
+  checkOperation(operation);
+  if (options !== undefined) checkOptions(options);
+}
+
+function checkOperation(operation: Operation | undefined): void {
+  if (operation?.kind.case !== "adHoc") return;
+  const { argv, timeout } = operation.kind.value;
+  if (argv.length === 0) {
+    throw invalidArgument("operation.ad_hoc.argv", "is empty; name the program to run");
+  }
+  checkTimeout("operation.ad_hoc.timeout", timeout);
+}
+
+function checkOptions(options: RequestOptions): void {
   for (const [role, factor] of Object.entries(options.successFactors)) {
     if (!(factor >= 0 && factor <= 1)) {
       throw invalidArgument(`options.success_factors.${role}`, `${factor} is not between 0 and 1`);
     }
   }
-  const { timeout } = options;
-  if (timeout !== undefined && timeout.seconds <= 0n) {
-    throw invalidArgument("options.timeout", `${timeout.seconds}s is too short; at least 1s`);
-  }
-  const isNamed = (names: object, value: number) => value in names;
-  if (!isNamed(OnFailure, options.onFailure)) {
-    throw invalidArgument("options.on_failure", `${options.onFailure} is not a known value`);
-  }
+  checkTimeout("options.timeout", options.timeout);
+  checkNamed("options.on_failure", OnFailure, options.onFailure);
+  checkNamed("options.guarantee", Guarantee, options.guarantee);
+  checkNamed("options.execution_type", ExecutionType, options.executionType);
+  checkNamed("options.offline_policy", OfflinePolicy, options.offlinePolicy);
   notBuilt("options.on_failure HOLD", options.onFailure === OnFailure.HOLD);
   notBuilt(
     "options.execution_type DEPENDENCY_ORDERED",
     options.executionType === ExecutionType.DEPENDENCY_ORDERED,
   );
   notBuilt("options.guarantee AT_LEAST_ONCE", options.guarantee === Guarantee.AT_LEAST_ONCE);
+}
+
+/** Whole milliseconds, from 1 s to 30 days. */
+function checkTimeout(field: string, timeout: Duration | undefined): void {
+  if (timeout === undefined) return;
+  const { seconds, nanos } = timeout;
+  if (seconds < 1n || seconds > maxTimeoutSeconds || nanos % 1_000_000 !== 0) {
+    throw invalidArgument(
+      field,
+      `${seconds}.${String(Math.abs(nanos)).padStart(9, "0")}s will not do; give whole milliseconds from 1s to ${maxTimeoutSeconds}s`,
+    );
+  }
+}
+
+function checkNamed(field: string, names: object, value: number): void {
+  if (!(value in names)) throw invalidArgument(field, `${value} is not a known value`);
 }
 
 /** Checks a cancel. */

@@ -7,7 +7,7 @@ import type { RequestOptions } from "@howdah/proto/howdah/v1/operation";
 import type { Request } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { RunContents } from "./engine/request-run.js";
-import type { PlannedRequest } from "./plan-request.js";
+import { type PlannedRequest, skippedOf } from "./plan-request.js";
 import type { PlannedRole } from "./planner/plan-operation.js";
 
 /** Tasks in one message to the store. */
@@ -60,7 +60,7 @@ export async function* createRequestMessages(
       context,
       clusterId,
       options,
-      skippedHosts: plan.skippedHosts.map(({ host, reason }) => ({ hostName: host, reason })),
+      skippedHosts: skippedOf(plan),
       schedulerToken,
     },
   });

@@ -11,6 +11,7 @@ import { runService } from "@howdah/service/run-service";
 import { lead } from "./lead.js";
 import { takeTurns } from "./leadership.js";
 import { createRequestService, type Leading } from "./request-service.js";
+import { StackCache } from "./stack-cache.js";
 
 await runService({
   name: "scheduler",
@@ -46,7 +47,7 @@ await runService({
       createRequestService({
         store,
         fleet: createClient(FleetService, transport),
-        stacks: createClient(StackService, transport),
+        stacks: new StackCache(createClient(StackService, transport)),
         leading: () => leading,
       }),
     );

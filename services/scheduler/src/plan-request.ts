@@ -1,38 +1,31 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { Cluster, Host } from "@howdah/proto/howdah/v1/fleet";
-import { HostState as FleetHostState } from "@howdah/proto/howdah/v1/fleet";
-import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type AdHocOperation,
   type CustomCommandOperation,
   ExecutionType,
-  type HostSelector,
   OfflinePolicy,
   type Operation,
   type RequestOptions,
   type ServiceOperation,
 } from "@howdah/proto/howdah/v1/operation";
-import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
-import type { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import {
+  type ClusterInput,
+  clusterInput,
+  lostHosts,
+  type PlanningSources,
+} from "./cluster-input.js";
 import { invalidArgument } from "./invalid-argument.js";
 import { CycleError } from "./planner/cycle.js";
 import {
-  type ClusterTopology,
-  type HostState,
   HostsOfflineError,
   InvalidOperationError,
   type Operation as PlannedOperation,
 } from "./planner/operation.js";
 import { planAdHoc } from "./planner/plan-ad-hoc.js";
 import { type Plan, planOperation } from "./planner/plan-operation.js";
-
-/** Where planning reads from. */
-export interface PlanningSources {
-  readonly fleet: Client<typeof FleetService>;
-  readonly stacks: Client<typeof StackService>;
-}
+import { isEmpty, selectHosts } from "./select-hosts.js";
 
 /** A plan, and what turning it into a request takes. */
 export interface PlannedRequest {
@@ -45,9 +38,18 @@ export interface PlannedRequest {
   readonly hostIds: ReadonlyMap<string, bigint>;
 }
 
-// An agent that restarts is away for a moment; only a host that stays away is lost.
-const lostAfterMs = 30_000;
-const pageSize = 10_000;
+/**
+ * What a plan leaves out, for the request: hosts, and service checks, which stand there under their role's name as no host is left for
+ * them.
+ */
+export function skippedOf({ skippedHosts, skippedChecks }: Plan) {
+  return [
+    ...skippedHosts.map(({ host, reason }) => ({ hostName: host, reason })),
+    ...skippedChecks.map(({ role, reason }) => ({ hostName: role, reason })),
+  ];
+}
+
+const maxContext = 255;
 
 /**
  * Reads what planning needs, and plans.
@@ -119,8 +121,7 @@ async function planService(
     runServiceChecks: !operation.skipServiceChecks,
     ...commonOptions(options),
   };
-  const name = operation.cluster;
-  const input = await clusterInput(sources, name, operation.hosts, signal);
+  const input = await clusterInput(sources, "service", operation, signal);
   const context = `${verb} ${what.length > 0 ? what.join(", ") : `all of ${input.cluster.name}`}`;
   return planFor(input, withHosts(planned, input.selected), context);
 }
@@ -131,7 +132,7 @@ async function planCustomCommand(
   options: RequestOptions | undefined,
   signal: AbortSignal,
 ): Promise<PlannedRequest> {
-  const input = await clusterInput(sources, operation.cluster, operation.hosts, signal);
+  const input = await clusterInput(sources, "custom_command", operation, signal);
   const planned: PlannedOperation = {
     kind: "custom",
     services: operation.service === "" ? [] : [operation.service],
@@ -154,10 +155,7 @@ async function planCommandLine(
   if (selector === undefined || isEmpty(selector)) {
     throw invalidArgument("operation.ad_hoc.hosts", "is empty; name hosts, `*` for all, or labels");
   }
-  const hosts = await listHosts(fleet, selector, signal);
-  if (hosts.length === 0) {
-    throw invalidArgument("operation.ad_hoc.hosts", `${describe(selector)} selects no host`);
-  }
+  const hosts = await selectHosts(fleet, selector, "operation.ad_hoc.hosts", signal);
   const timeout = options?.timeout ?? operation.timeout;
   const offlineHosts = offlinePolicy(options);
   const successFactor = options?.successFactors.RUN;
@@ -169,13 +167,19 @@ async function planCommandLine(
     ...(offlineHosts && { offlineHosts }),
     ...(successFactor !== undefined && { successFactor }),
   });
-  const shown = argv.join(" ");
   return {
     plan,
-    context: `Run ${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}`,
+    context: cut(`Run ${argv.join(" ")}`),
     clusterId: 0n,
     hostIds: new Map(hosts.map((host) => [host.hostName, host.hostId])),
   };
+}
+
+/** A context that fits; cut between characters. */
+function cut(context: string): string {
+  const characters = [...context];
+  if (characters.length <= maxContext) return context;
+  return `${characters.slice(0, maxContext - 1).join("")}…`;
 }
 
 /** A single word with blanks or shell characters is a line for the shell; anything else is run as it is. */
@@ -183,68 +187,6 @@ function commandLine(argv: readonly string[]): readonly string[] {
   const [line] = argv;
   const isLine = argv.length === 1 && line !== undefined && /[\s|&;<>()$`"'*?{}~#=]/.test(line);
   return isLine ? ["/bin/sh", "-c", line] : argv;
-}
-
-interface ClusterInput {
-  readonly cluster: ClusterTopology;
-  readonly stack: StackDefinition;
-  readonly hosts: readonly Host[];
-  /** The hosts that the operation is limited to; undefined for no limit. */
-  readonly selected: readonly string[] | undefined;
-}
-
-async function clusterInput(
-  { fleet, stacks }: PlanningSources,
-  name: string,
-  selector: HostSelector | undefined,
-  signal: AbortSignal,
-): Promise<ClusterInput> {
-  const { cluster } = await fleet.getCluster({ name }, { signal });
-  if (cluster === undefined) throw new ConnectError(`cluster ${name} is empty`, Code.Internal);
-  const [stackName = "", version = ""] = cluster.stack.split("/");
-  const [{ stack }, hosts] = await Promise.all([
-    stacks.getStack({ name: stackName, version }, { signal }),
-    listHosts(fleet, undefined, signal),
-  ]);
-  if (stack === undefined) {
-    throw new ConnectError(`stack ${cluster.stack} is empty`, Code.Internal);
-  }
-  const topology = topologyOf(cluster);
-  return {
-    cluster: topology,
-    stack,
-    hosts,
-    selected: await selectedHosts(fleet, topology, selector, signal),
-  };
-}
-
-async function selectedHosts(
-  fleet: Client<typeof FleetService>,
-  topology: ClusterTopology,
-  selector: HostSelector | undefined,
-  signal: AbortSignal,
-): Promise<readonly string[] | undefined> {
-  if (selector === undefined || isEmpty(selector)) return undefined;
-  const members = new Set([...topology.components.values()].flat());
-  const matching = await listHosts(fleet, selector, signal);
-  const names = matching.map((host) => host.hostName).filter((name) => members.has(name));
-  if (names.length === 0) {
-    throw invalidArgument("hosts", `${describe(selector)} selects no host of ${topology.name}`);
-  }
-  return names;
-}
-
-function topologyOf(cluster: Cluster): ClusterTopology {
-  return {
-    name: cluster.name,
-    id: cluster.clusterId,
-    services: cluster.services.map((service) => service.name),
-    components: new Map(
-      cluster.services.flatMap((service) =>
-        service.components.map((component) => [component.name, component.hostNames] as const),
-      ),
-    ),
-  };
 }
 
 function planFor(
@@ -255,7 +197,7 @@ function planFor(
   const { cluster, stack, hosts } = input;
   return {
     plan: planOperation({ operation, cluster, stack, hostStates: lostHosts(hosts) }),
-    context,
+    context: cut(context),
     clusterId: cluster.id,
     hostIds: new Map(hosts.map((host) => [host.hostName, host.hostId])),
   };
@@ -289,41 +231,4 @@ function offlinePolicy(options: RequestOptions | undefined) {
     default:
       return undefined;
   }
-}
-
-function isEmpty(selector: HostSelector): boolean {
-  return selector.names.length === 0 && Object.keys(selector.labels).length === 0;
-}
-
-function describe(selector: HostSelector): string {
-  const labels = Object.entries(selector.labels).map(([key, value]) => `${key}=${value}`);
-  return [...selector.names, ...labels].join(", ");
-}
-
-async function listHosts(
-  fleet: Client<typeof FleetService>,
-  selector: HostSelector | undefined,
-  signal: AbortSignal,
-): Promise<Host[]> {
-  const hosts: Host[] = [];
-  let pageToken = "";
-  do {
-    const page = await fleet.listHosts(
-      { ...(selector && { selector }), pageSize, pageToken, brief: true },
-      { signal },
-    );
-    hosts.push(...page.hosts);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return hosts;
-}
-
-function lostHosts(hosts: readonly Host[]): ReadonlyMap<string, HostState> {
-  const lost = new Map<string, HostState>();
-  for (const { hostName, state, disconnectedAt } of hosts) {
-    if (state !== FleetHostState.HEARTBEAT_LOST) continue;
-    const awaySinceMs = disconnectedAt === undefined ? 0 : Number(disconnectedAt.seconds) * 1_000;
-    if (Date.now() - awaySinceMs > lostAfterMs) lost.set(hostName, "LOST");
-  }
-  return lost;
 }

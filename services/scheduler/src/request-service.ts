@@ -5,11 +5,13 @@ import { type Client, Code, ConnectError, type ServiceImpl } from "@connectrpc/c
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import type { PlannedRoleSchema, RequestService } from "@howdah/proto/howdah/v1/request_service";
-import { checkCancel, checkOptions, checkSubmit } from "./check-request.js";
+import { checkCancel, checkPlan, checkSubmit } from "./check-request.js";
+import type { PlanningSources } from "./cluster-input.js";
 import { contentDigest } from "./content-digest.js";
 import { contentsOf, createRequestMessages } from "./create-request.js";
 import type { Engine } from "./engine/engine.js";
-import { type PlannedRequest, type PlanningSources, planRequest } from "./plan-request.js";
+import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
+import { shorten } from "./planner/operation.js";
 import type { PlannedRole } from "./planner/plan-operation.js";
 
 /** The engine while this scheduler leads. */
@@ -42,12 +44,12 @@ export function createRequestService(
 
   return {
     async planRequest(request, context) {
-      checkOptions(request.options);
+      checkPlan(request);
       const { operation, options: how } = request;
       const { plan } = await planRequest(options, operation, how, context.signal);
       return {
         stages: plan.stages.map(({ roles }) => ({ roles: roles.map(toPlannedRole) })),
-        skippedHosts: plan.skippedHosts.map(({ host, reason }) => ({ hostName: host, reason })),
+        skippedHosts: skippedOf(plan),
       };
     },
 
@@ -56,12 +58,15 @@ export function createRequestService(
       const { engine, token } = requireLeading();
       const { signal } = context;
       const digest = contentDigest(request);
+      const planning = planRequest(options, request.operation, request.options, signal);
       if (request.idempotencyKey !== "") {
+        // Meanwhile planning may fail: a request that is there is answered all the same.
+        planning.catch(() => undefined);
         const key = { idempotencyKey: request.idempotencyKey, contentDigest: digest };
         const { request: found } = await store.findRequest(key, { signal });
         if (found !== undefined) return { request: found, created: false };
       }
-      const planned = await planRequest(options, request.operation, request.options, signal);
+      const planned = await planning;
       refuseEmpty(planned);
       const messages = createRequestMessages(planned, {
         idempotencyKey: request.idempotencyKey || randomUUID(),
@@ -100,11 +105,9 @@ export function createRequestService(
 
 function refuseEmpty({ plan }: PlannedRequest): void {
   if (plan.stages.length > 0) return;
-  const skipped = plan.skippedHosts.map(({ host, reason }) => `${host} (${reason})`);
+  const skipped = skippedOf(plan).map(({ hostName, reason }) => `${hostName} (${reason})`);
   const why =
-    skipped.length > 0
-      ? `all hosts are left out: ${skipped.slice(0, 5).join(", ")}`
-      : "nothing fits it";
+    skipped.length > 0 ? `all hosts are left out: ${shorten(skipped)}` : "nothing fits it";
   throw new ConnectError(`there is nothing to do: ${why}`, Code.FailedPrecondition);
 }
 

@@ -1,6 +1,6 @@
 import { create, equals, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
+import { type CommandSpec, ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
 import {
   CommandStoreService,
   type CreateRequestRequest,
@@ -37,6 +37,8 @@ interface Stored {
   readonly request: Request;
   readonly stages: { roles: MessageInitShape<typeof StageRoleSchema>[] }[];
   readonly tasks: Task[];
+  /** What each stage's roles share, in order. */
+  readonly commands: CommandSpec[];
   readonly header?: RequestHeader;
   ownerToken: bigint;
 }
@@ -94,6 +96,7 @@ export class FakeStore {
         })),
       })),
       tasks,
+      commands: [],
       ownerToken: 0n,
     });
     return requestId;
@@ -224,11 +227,13 @@ export class FakeStore {
     let header: RequestHeader | undefined;
     const stages: Stored["stages"] = [];
     const tasks: Task[] = [];
+    const commands: CommandSpec[] = [];
     const requestId = BigInt(this.requests.size + 1);
     for await (const { part } of messages) {
       if (part.case === "header") header = part.value;
       else if (part.case === "stage") {
         const { roles } = part.value;
+        commands.push(...roles.flatMap(({ command }) => command ?? []));
         stages.push({
           roles: roles.map(({ role, roleCommand, successFactor }) => ({
             ...{ role, roleCommand, successFactor },
@@ -248,7 +253,14 @@ export class FakeStore {
       ...{ requestId, idempotencyKey, context, skippedHosts, version: 1n },
       ...(options && { options }),
     });
-    this.requests.set(requestId, { request, stages, tasks, header, ownerToken: schedulerToken });
+    this.requests.set(requestId, {
+      request,
+      stages,
+      tasks,
+      commands,
+      header,
+      ownerToken: schedulerToken,
+    });
     return { request, created: true, taskIds: tasks.map(({ taskId }) => taskId) };
   }
 

@@ -1,0 +1,103 @@
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import {
+  type Cluster,
+  HostState as FleetHostState,
+  type Host,
+} from "@howdah/proto/howdah/v1/fleet";
+import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import type { HostSelector } from "@howdah/proto/howdah/v1/operation";
+import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
+import { invalidArgument } from "./invalid-argument.js";
+import type { ClusterTopology, HostState } from "./planner/operation.js";
+import { describe, isEmpty, listHosts, selectHosts } from "./select-hosts.js";
+import type { StackCache } from "./stack-cache.js";
+
+// An agent that restarts is away for a moment; only a host that stays away is lost.
+const lostAfterMs = 30_000;
+
+/** Where planning reads from. */
+export interface PlanningSources {
+  readonly fleet: Client<typeof FleetService>;
+  readonly stacks: StackCache;
+}
+
+/** What planning for a cluster needs. */
+export interface ClusterInput {
+  readonly cluster: ClusterTopology;
+  readonly stack: StackDefinition;
+  readonly hosts: readonly Host[];
+  /** The hosts that the operation is limited to; undefined for no limit. */
+  readonly selected: readonly string[] | undefined;
+}
+
+/**
+ * Reads what planning for a cluster needs, in one round trip while its stack is known.
+ * @throws ConnectError INVALID_ARGUMENT for a cluster or hosts that are not there
+ */
+export async function clusterInput(
+  { fleet, stacks }: PlanningSources,
+  kind: "service" | "custom_command",
+  { cluster: name, hosts: selector }: { cluster: string; hosts?: HostSelector | undefined },
+  signal: AbortSignal,
+): Promise<ClusterInput> {
+  const field = `operation.${kind}`;
+  const limited = selector !== undefined && !isEmpty(selector);
+  const [cluster, digests, hosts, matching] = await Promise.all([
+    getCluster(fleet, name, `${field}.cluster`, signal),
+    stacks.digests(signal),
+    listHosts(fleet, undefined, signal),
+    limited ? selectHosts(fleet, selector, `${field}.hosts`, signal) : undefined,
+  ]);
+  const topology = topologyOf(cluster);
+  const stack = await stacks.get(cluster.stack, digests, signal);
+  if (matching === undefined) return { cluster: topology, stack, hosts, selected: undefined };
+  const members = new Set([...topology.components.values()].flat());
+  const selected = matching.map((host) => host.hostName).filter((host) => members.has(host));
+  if (selected.length === 0 && limited) {
+    throw invalidArgument(
+      `${field}.hosts`,
+      `${describe(selector)} selects no host of ${topology.name}`,
+    );
+  }
+  return { cluster: topology, stack, hosts, selected };
+}
+
+async function getCluster(
+  fleet: Client<typeof FleetService>,
+  name: string,
+  field: string,
+  signal: AbortSignal,
+): Promise<Cluster> {
+  try {
+    const { cluster } = await fleet.getCluster({ name }, { signal });
+    if (cluster !== undefined) return cluster;
+    throw new ConnectError(`cluster ${name} is empty`, Code.Internal);
+  } catch (error) {
+    const { code, rawMessage } = ConnectError.from(error);
+    throw code === Code.NotFound ? invalidArgument(field, rawMessage) : error;
+  }
+}
+
+function topologyOf(cluster: Cluster): ClusterTopology {
+  return {
+    name: cluster.name,
+    id: cluster.clusterId,
+    services: cluster.services.map((service) => service.name),
+    components: new Map(
+      cluster.services.flatMap((service) =>
+        service.components.map((component) => [component.name, component.hostNames] as const),
+      ),
+    ),
+  };
+}
+
+/** The hosts that are lost: away for longer than a restart takes. */
+export function lostHosts(hosts: readonly Host[]): ReadonlyMap<string, HostState> {
+  const lost = new Map<string, HostState>();
+  for (const { hostName, state, disconnectedAt } of hosts) {
+    if (state !== FleetHostState.HEARTBEAT_LOST) continue;
+    const awaySinceMs = disconnectedAt === undefined ? 0 : Number(disconnectedAt.seconds) * 1_000;
+    if (Date.now() - awaySinceMs > lostAfterMs) lost.set(hostName, "LOST");
+  }
+  return lost;
+}
