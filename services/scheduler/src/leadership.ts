@@ -70,6 +70,7 @@ async function acquire(
   signal: AbortSignal,
 ): Promise<Lease | undefined> {
   let watched: { lease: Lease; since: number } | undefined;
+  let away = false;
   while (!signal.aborted) {
     try {
       const expired =
@@ -92,6 +93,7 @@ async function acquire(
       );
       if (lease === undefined) throw new ConnectError("the answer has no lease", Code.Internal);
       if (acquired) return lease;
+      away = false;
       const same = watched?.lease.token === lease.token && watched.lease.counter === lease.counter;
       if (!same) {
         if (watched === undefined) log.info({ holder: lease.holder }, "standing by");
@@ -100,7 +102,9 @@ async function acquire(
     } catch (error) {
       if (signal.aborted) break;
       watched = undefined;
-      log.warn(`cannot ask for the lease: ${ConnectError.from(error).rawMessage}`);
+      if (!away)
+        log.warn(`cannot ask for the lease, asking on: ${ConnectError.from(error).rawMessage}`);
+      away = true;
     }
     await sleep(retryMs, undefined, { signal }).catch(() => undefined);
   }
