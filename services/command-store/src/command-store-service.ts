@@ -59,6 +59,7 @@ export function createCommandStoreService(
   const feed = createChangeFeed(db, log);
   const parts = createCommandParts();
   const taskIds = createTaskIds();
+  let storeId: string | undefined;
 
   async function viewOf(requestId: bigint) {
     const view = await readRequestView(db, Number(requestId));
@@ -202,7 +203,7 @@ export function createCommandStoreService(
 
     async openSession(request) {
       checkOpenSession(request);
-      const storeId = await readStoreId(db);
+      storeId ??= await readStoreId(db);
       const opened = await openSession(db, parts, storeId, request, Date.now());
       feed.requestsChanged(opened.requestIds);
       return opened.response;

@@ -73,3 +73,12 @@ export function isUnavailable(error: unknown): boolean {
 export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === "ER_DUP_ENTRY";
 }
+
+/** What went wrong, for people, without the statement that knex puts in front of it. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ("sqlMessage" in error && typeof error.sqlMessage === "string") return error.sqlMessage;
+  // An AggregateError of one failure per address has no message of its own.
+  const message = error.message.slice(error.message.lastIndexOf(" - ") + 1).replace(/^- /, "");
+  return message || codeOf(error) || error.name;
+}

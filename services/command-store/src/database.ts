@@ -34,11 +34,11 @@ export function parseDatabaseUrl(text: string): Target {
   const shape = "write it as mysql://USER:PASSWORD@HOST:PORT/DATABASE";
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^(mysql|mariadb):$/.test(url.protocol)) {
-    throw new Error(`HOWDAH_DATABASE_URL is not a mysql:// URL; ${shape}`);
+    throw new Error(`HOWDAH_DATABASE_URL: is no mysql:// URL; ${shape}`);
   }
   const database = decodeURIComponent(url.pathname.slice(1));
   if (database === "" || database.includes("/")) {
-    throw new Error(`HOWDAH_DATABASE_URL names no database; ${shape}`);
+    throw new Error(`HOWDAH_DATABASE_URL: names no database; ${shape}`);
   }
   const socketPath = url.searchParams.get("socket");
   return {
@@ -78,6 +78,8 @@ export function openDatabase({ url, pool = 10, log }: DatabaseOptions): Knex {
       },
     },
     acquireConnectionTimeout: 10_000,
+    // Else errors repeat the statement with all its values.
+    compileSqlOnError: false,
     log: {
       warn: (message: unknown) => log.warn({ detail: message }, "database driver"),
       error: (message: unknown) => log.error({ detail: message }, "database driver"),

@@ -1,11 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { isConflict, isUnavailable } from "./database-errors.js";
+import { isConflict, isUnavailable, reasonOf } from "./database-errors.js";
 
 /** What a caller may see of the database's errors; nothing of those that should not be. */
 export function mapError(error: unknown): ConnectError | undefined {
   if (isUnavailable(error)) {
-    const { message } = error as Error;
-    return new ConnectError(`the database cannot be reached: ${message}`, Code.Unavailable);
+    return new ConnectError(`the database cannot be reached: ${reasonOf(error)}`, Code.Unavailable);
   }
   if (isConflict(error)) {
     return new ConnectError("too many others change the same rows; send it again", Code.Aborted);

@@ -192,6 +192,15 @@ describe("OpenSession", () => {
     );
   });
 
+  it("should open nothing for a dispatcher whose lease went to a newer start of it", async () => {
+    const token = await acquire("dispatcher/d3", "d3/1");
+    await acquire("dispatcher/d3", "d3/2");
+    await assert.rejects(
+      open("stale", { dispatcher: "dispatcher/d3", dispatcherToken: token }),
+      (error) => error instanceof ConnectError && error.code === Code.FailedPrecondition,
+    );
+  });
+
   it("should refuse what is no registration, naming the field", async () => {
     const cases: [Parameters<typeof open>[1], RegExp][] = [
       [{ hostName: "Upper" }, /host_name/],

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type OpenSessionConflict,
   OpenSessionConflictSchema,
@@ -93,6 +94,13 @@ async function open(
   request: OpenSessionRequest,
   now: number,
 ): Promise<Opening> {
+  const own = await readLease(trx, request.dispatcher);
+  if (own !== undefined && BigInt(own.token) > request.dispatcherToken) {
+    throw new ConnectError(
+      `dispatcher_token ${request.dispatcherToken} of ${request.dispatcher} is stale, its lease is at ${own.token}`,
+      Code.FailedPrecondition,
+    );
+  }
   const facts = factsOf(request, now);
   const last = await readHostSession(trx, request.hostName);
   if (last?.open) {

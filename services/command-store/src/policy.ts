@@ -10,11 +10,17 @@ const maxInterruptedAttempts = 10;
 const interrupted: ReadonlySet<TaskEvent> = new Set([TaskEvent.INTERRUPTED]);
 const nothing: ReadonlySet<TaskEvent> = new Set();
 
+/** By the options they were read from, since a batch asks for one request's policy again and again. */
+const policies = new WeakMap<Buffer, Policy>();
+
 /** What a request's options say about the failures of its tasks. */
-export function policyOf({
-  onFailure,
-  options,
-}: Pick<RequestRow, "onFailure" | "options">): Policy {
+export function policyOf(request: Pick<RequestRow, "onFailure" | "options">): Policy {
+  const policy = policies.get(request.options) ?? readPolicy(request);
+  policies.set(request.options, policy);
+  return policy;
+}
+
+function readPolicy({ onFailure, options }: Pick<RequestRow, "onFailure" | "options">): Policy {
   const { guarantee } = fromBinary(RequestOptionsSchema, options);
   const retried = guarantee === Guarantee.AT_LEAST_ONCE;
   return {

@@ -16,8 +16,8 @@ export async function query<Row>(
   sql: string,
   bindings: readonly Binding[] = [],
 ): Promise<Row[]> {
-  const answer: unknown = await db.raw(sql, bindings as Knex.RawBinding[]);
-  return (answer as [Row[]])[0];
+  const [rows] = (await send(db, sql, bindings)) as [Row[]];
+  return rows;
 }
 
 /** What a statement did. */
@@ -34,8 +34,18 @@ export async function execute(
   sql: string,
   bindings: readonly Binding[] = [],
 ): Promise<Executed> {
-  const answer: unknown = await db.raw(sql, bindings as Knex.RawBinding[]);
-  return (answer as [Executed])[0];
+  const [result] = (await send(db, sql, bindings)) as [Executed];
+  return result;
+}
+
+async function send(db: Knex, sql: string, bindings: readonly Binding[]): Promise<unknown> {
+  try {
+    return await db.raw(sql, bindings as Knex.RawBinding[]);
+  } catch (error) {
+    // The driver keeps the statement with all its values there: commands and configurations, which belong into no log.
+    if (error instanceof Error && "sql" in error) delete error.sql;
+    throw error;
+  }
 }
 
 /** Protobuf's bytes as the driver wants them, without a copy. */

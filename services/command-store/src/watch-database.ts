@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
-import { isUnavailable } from "./database-errors.js";
+import { isUnavailable, reasonOf } from "./database-errors.js";
 import { migrate } from "./migrate.js";
 
 const checkMs = 1_000;
@@ -53,8 +53,4 @@ async function ask(db: Knex): Promise<string | undefined> {
   } catch (error) {
     return reasonOf(error);
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message || String(error) : String(error);
 }
