@@ -1,56 +1,90 @@
 import { writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { TlsFileError } from "@howdah/rpc/tls";
 import { pino } from "pino";
-import { fetcher } from "./connection/fetcher.js";
-import { OutputUploads } from "./connection/output-uploads.js";
+import { createSessionSlot, fetcher } from "./connection/fetcher.js";
 import { Reporter } from "./connection/reporter.js";
-import type { LiveSession } from "./connection/session.js";
-import { stayConnected } from "./connection/stay-connected.js";
+import { connectionTo, type Servers, stayConnected } from "./connection/stay-connected.js";
 import { agentFolders, createFolders, FolderError } from "./folders.js";
 import { PrefixInUseError } from "./instance-lock.js";
+import type { JournalEntry } from "./journal/entry.js";
 import { JournalDamagedError, openJournal } from "./journal/journal.js";
+import { JournalBrokenError } from "./journal/journal-file.js";
+import { isJsonObject } from "./json.js";
 import { openPackageCache } from "./package-cache.js";
 import { resolveCommand } from "./resolve-command.js";
 import { installSupervisor } from "./run/install-supervisor.js";
 import { openQueue } from "./run/queue.js";
 import { removeRecordFolders } from "./run/record-folders.js";
-import { readSettings, SettingsError } from "./settings.js";
+import { readSettings, type Settings, SettingsError } from "./settings.js";
+import { keyText } from "./task-key.js";
 import { agentVersion } from "./version.js";
 
+const defaultConfig = "/var/lib/howdah-agent/conf/howdah-agent.ini";
+
 /** Errors that an operator can mend: told in a line each, without a stack. */
-const operators = [SettingsError, FolderError, PrefixInUseError, JournalDamagedError];
+const operators = [
+  ...[SettingsError, FolderError, PrefixInUseError, JournalDamagedError],
+  TlsFileError,
+];
+
+function configFile(): string {
+  try {
+    const { values } = parseArgs({
+      options: { config: { type: "string", default: defaultConfig } },
+    });
+    return values.config;
+  } catch (error) {
+    const [what] = (error as Error).message.split(". ");
+    throw new SettingsError([`${what}; the only option is --config FILE`]);
+  }
+}
+
+function serversOf({ server }: Settings): Servers {
+  const { addresses, caFile, certFile, keyFile } = server;
+  const files = { caFile, certFile, keyFile };
+  const plaintext = Object.values(files).every((file) => file === undefined);
+  const servers = { addresses, tls: plaintext ? undefined : files };
+  // Whatever the files lack is said now, not in the log of a connection that never comes about.
+  for (const address of addresses) connectionTo(address, servers.tls).close();
+  return servers;
+}
+
+/** Background commands run beside the others, which wait for each other. */
+function laneOf({ key, command }: JournalEntry): string {
+  const spec = isJsonObject(command) ? command.spec : undefined;
+  return isJsonObject(spec) && spec.background === true ? `background ${keyText(key)}` : "commands";
+}
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      config: { type: "string", default: "/var/lib/howdah-agent/conf/howdah-agent.ini" },
-    },
-  });
-  const settings = readSettings(values.config);
+  const settings = readSettings(configFile());
+  const servers = serversOf(settings);
   const folders = agentFolders(settings.prefix);
   createFolders(folders);
   const log = pino({
     level: settings.logLevel,
     base: { service: "agent", host: settings.hostName },
   });
-  const stopping = new AbortController();
-  const stop = (reason: string) => {
-    if (stopping.signal.aborted) process.exit(1);
-    log.info({ reason }, "stopping");
-    stopping.abort();
-  };
   const journal = await openJournal(folders, log, {
     onForgotten: (keys) => removeRecordFolders(folders, keys),
   });
-  installSupervisor(folders);
-  const uploads = new OutputUploads(journal, folders, log);
-  const reporter = new Reporter(journal, uploads, log);
-  const live: { session: LiveSession | undefined; waiters: (() => void)[] } = {
-    session: undefined,
-    waiters: [],
+  const stopping = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"]) {
+    process.on(signal, () => {
+      if (stopping.signal.aborted) process.exit(1);
+      log.info({ reason: signal }, "stopping");
+      stopping.abort();
+    });
+  }
+  const onBroken = (error: Error) => {
+    log.fatal({ err: error }, "ending, so that a new start can try again");
+    process.exit(1);
   };
-  const packages = await openPackageCache(folders, fetcher(live));
+  installSupervisor(folders);
+  const reporter = new Reporter(journal, log);
+  const sessions = createSessionSlot();
+  const packages = await openPackageCache(folders, fetcher(sessions, log));
   const facts = {
     hostName: settings.hostName,
     publicHostName: settings.hostName,
@@ -60,41 +94,27 @@ async function main(): Promise<void> {
     journal,
     folders,
     log,
+    laneOf,
     resolve: (entry, signal) => resolveCommand(entry, signal, { folders, packages, facts }),
     settings: { python: settings.python, logLevel: settings.logLevel.toUpperCase() },
     onStarted: (entry) => reporter.started(entry),
     onEnded: (entry) => reporter.ended(entry),
-    onBroken: (error) => {
-      log.fatal(
-        { err: error },
-        "the journal cannot be written: ending, so that a new start can try again",
-      );
-      process.exit(1);
-    },
+    onBroken,
   });
   writeFileSync(folders.pidFile, `${process.pid}\n`);
-  process.on("SIGTERM", () => stop("SIGTERM"));
-  process.on("SIGINT", () => stop("SIGINT"));
   log.info({ journal: journal.journalId, open: queue.open(), version: agentVersion }, "started");
 
-  const { caFile, certFile, keyFile } = settings.server;
   await stayConnected(
     {
-      addresses: settings.server.addresses,
-      tls:
-        caFile === undefined && certFile === undefined ? undefined : { caFile, certFile, keyFile },
+      ...servers,
+      ...{ agentVersion, journal, folders, queue, reporter, log },
       hostName: settings.hostName,
-      agentVersion,
       labels: settings.labels,
-      journal,
-      queue,
-      reporter,
-      uploads,
-      log,
       lastStore: { storeId: journal.entries().at(-1)?.key.storeId ?? "" },
-      onLive: (session) => {
-        live.session = session;
-        for (const wake of live.waiters.splice(0)) wake();
+      onLive: (session) => sessions.set(session),
+      onJournalError: (error) => {
+        if (error instanceof JournalBrokenError) onBroken(error);
+        log.error({ err: error }, "the journal did not take what the server said");
       },
     },
     stopping.signal,
@@ -108,11 +128,9 @@ async function main(): Promise<void> {
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    if (operators.some((kind) => error instanceof kind)) {
-      process.stderr.write(`howdah-agent: ${(error as Error).message}\n`);
-      process.exit(2);
-    }
-    process.stderr.write(`howdah-agent: ${error instanceof Error ? error.stack : String(error)}\n`);
-    process.exit(1);
+    const known = operators.some((kind) => error instanceof kind);
+    const text = error instanceof Error ? (known ? error.message : error.stack) : String(error);
+    for (const line of (text ?? "").split("\n")) process.stderr.write(`howdah-agent: ${line}\n`);
+    process.exit(known ? 2 : 1);
   },
 );

@@ -1,126 +1,163 @@
 import { createHash, randomUUID } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { extract } from "tar";
 import type { AgentFolders } from "./folders.js";
-import { isJsonObject, type JsonObject } from "./json.js";
+import { isJsonObject, type Json, type JsonObject } from "./json.js";
+import { createSharedWork } from "./shared-work.js";
 
-/** Thrown when a package or document is not what its digest says, or cannot be unpacked. */
+/** Thrown when a package or document cannot be had, is not what its digest says, or cannot be unpacked. */
 export class PackageError extends Error {
   override readonly name = "PackageError";
 }
 
-/** Reads what has a digest from the server, piece by piece. Waits for a session when there is none. */
-export type Fetch = (digest: string, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+/**
+ * Fetches what has a digest into a file, which is replaced, and resolves with the SHA-256 of what came. Waits for a session when there
+ * is none. Throws PackageError when it cannot be had.
+ */
+export type FetchFile = (digest: string, path: string, signal: AbortSignal) => Promise<string>;
 
 /** What the agent has of packages and documents, by digest: fetched when it is lacking, verified before it is used. */
 export interface PackageCache {
-  /** The folder of an unpacked package. */
+  /** The folder of an unpacked package. Throws PackageError. */
   folder(digest: string, signal: AbortSignal): Promise<string>;
-  /** A document. */
+  /** A document. Throws PackageError. */
   document(digest: string, signal: AbortSignal): Promise<JsonObject>;
 }
 
 const digestForm = /^[0-9a-f]{64}$/;
 
 /** Opens the cache below the agent's folders. What a crash left half-done there is removed. */
-export async function openPackageCache(folders: AgentFolders, fetch: Fetch): Promise<PackageCache> {
+export async function openPackageCache(
+  folders: AgentFolders,
+  fetchFile: FetchFile,
+): Promise<PackageCache> {
   const packages = join(folders.cache, "packages");
   const scratch = join(folders.cache, "fetching");
   await rm(scratch, { recursive: true, force: true });
   await mkdir(packages, { recursive: true });
-  await mkdir(scratch, { recursive: true });
-  const underWay = new Map<string, Promise<void>>();
+  await mkdir(scratch, { recursive: true, mode: 0o700 });
+  const once = createSharedWork();
 
-  /** Fetches once, however many ask for it at the same time. A caller that gives up does not stop the others. */
-  async function once(
-    path: string,
-    signal: AbortSignal,
-    make: (signal: AbortSignal) => Promise<void>,
-  ) {
-    if (await exists(path)) return;
-    let making = underWay.get(path);
-    if (making === undefined) {
-      making = make(signal).finally(() => underWay.delete(path));
-      underWay.set(path, making);
-    }
-    await making;
-  }
-
-  async function fetchFile(digest: string, signal: AbortSignal): Promise<string> {
-    if (!digestForm.test(digest)) throw new PackageError(`${digest} is no SHA-256 digest`);
+  /** Fetches into a file of its own, which the caller removes. */
+  async function fetch(digest: string, signal: AbortSignal): Promise<string> {
     const path = join(scratch, randomUUID());
-    const hash = createHash("sha256");
-    const pieces = fetch(digest, signal);
-    async function* hashed() {
-      for await (const piece of pieces) {
-        hash.update(piece);
-        yield piece;
-      }
-    }
     try {
-      await pipeline(hashed, createWriteStream(path, { mode: 0o600 }), { signal });
-      const found = hash.digest("hex");
-      if (found !== digest) {
-        throw new PackageError(`what the server sent for ${digest} has the digest ${found}`);
-      }
-      return path;
+      const found = await fetchFile(digest, path, signal);
+      if (found === digest) return path;
+      throw new PackageError(`what the server sent for ${digest} has the digest ${found}`);
     } catch (error) {
       await rm(path, { force: true });
       throw error;
     }
   }
 
+  async function makeFolder(digest: string, target: string, signal: AbortSignal): Promise<void> {
+    const file = await fetch(digest, signal);
+    const unpacked = `${file}.d`;
+    try {
+      await mkdir(unpacked, { mode: 0o755 });
+      await unpack(digest, file, unpacked);
+      // All of it is on disk before it has its name: a power cut must not leave empty files in a package that looks whole.
+      await syncTree(unpacked);
+      await rename(unpacked, target).catch((error: NodeJS.ErrnoException) => {
+        // Somebody who gave up waiting had come so far: theirs is the same.
+        if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+      });
+      await sync(dirname(target));
+    } finally {
+      await rm(file, { force: true });
+      await rm(unpacked, { recursive: true, force: true });
+    }
+  }
+
   return {
     async folder(digest, signal) {
+      checkForm(digest);
       const target = join(packages, digest);
-      await once(target, signal, async (signal) => {
-        const file = await fetchFile(digest, signal);
-        const unpacked = `${file}.d`;
-        try {
-          await mkdir(unpacked, { mode: 0o755 });
-          await unpack(file, unpacked);
-          await rename(unpacked, target);
-        } finally {
-          await rm(file, { force: true });
-          await rm(unpacked, { recursive: true, force: true });
-        }
-      });
+      if (!(await exists(target))) {
+        await once(target, signal, async (both) => {
+          if (!(await exists(target))) await makeFolder(digest, target, both);
+        });
+      }
       return target;
     },
     async document(digest, signal) {
+      checkForm(digest);
       const target = join(folders.clusterCache, `${digest}.json`);
-      await once(target, signal, async (signal) => {
-        await rename(await fetchFile(digest, signal), target);
-      });
-      const document: unknown = JSON.parse(await readFile(target, "utf8"));
-      if (!isJsonObject(document as JsonObject))
-        throw new PackageError(`${digest} is no JSON object`);
-      return document as JsonObject;
+      let bytes = await readIntact(target, digest);
+      if (bytes === undefined) {
+        await once(target, signal, async (both) => rename(await fetch(digest, both), target));
+        bytes = await readFile(target);
+      }
+      return parse(bytes, digest);
     },
   };
 }
 
+function checkForm(digest: string): void {
+  if (!digestForm.test(digest)) {
+    throw new PackageError(`${JSON.stringify(digest.slice(0, 80))} is no SHA-256 digest`);
+  }
+}
+
+/** A file's content; undefined when it is not there or is not what it was. */
+async function readIntact(path: string, digest: string): Promise<Buffer | undefined> {
+  if (!(await exists(path))) return undefined;
+  const bytes = await readFile(path);
+  return createHash("sha256").update(bytes).digest("hex") === digest ? bytes : undefined;
+}
+
+function parse(bytes: Buffer, digest: string): JsonObject {
+  let document: Json;
+  try {
+    document = JSON.parse(bytes.toString()) as Json;
+  } catch (error) {
+    throw new PackageError(`the document ${digest} is no JSON: ${(error as Error).message}`);
+  }
+  if (!isJsonObject(document)) throw new PackageError(`the document ${digest} is no JSON object`);
+  return document;
+}
+
 /** Unpacks below a folder. An entry that would leave it, or a link or device, fails the whole. */
-async function unpack(file: string, folder: string): Promise<void> {
+async function unpack(digest: string, file: string, folder: string): Promise<void> {
   let refused: string | undefined;
-  await extract({
-    file,
-    cwd: folder,
-    strict: true,
-    preserveOwner: false,
-    filter: (path, entry) => {
-      const type = "type" in entry ? entry.type : "File";
-      const safe = !path.startsWith("/") && !path.split("/").includes("..");
-      const plain = type === "File" || type === "OldFile" || type === "Directory";
-      if (!safe || !plain) refused ??= `${path} (${type})`;
-      return safe && plain;
-    },
-  });
-  if (refused !== undefined)
-    throw new PackageError(`the package holds ${refused}, which is refused`);
+  try {
+    await extract({
+      file,
+      cwd: folder,
+      strict: true,
+      preserveOwner: false,
+      filter: (path, entry) => {
+        const type = "type" in entry ? entry.type : "File";
+        const safe = !path.startsWith("/") && !path.split("/").includes("..");
+        const plain = type === "File" || type === "OldFile" || type === "Directory";
+        if (!safe || !plain) refused ??= `${JSON.stringify(path)} (${type})`;
+        return safe && plain;
+      },
+    });
+  } catch (error) {
+    refused ??= `what cannot be unpacked (${(error as Error).message})`;
+  }
+  if (refused !== undefined) throw new PackageError(`the package ${digest} holds ${refused}`);
+}
+
+async function syncTree(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await syncTree(path);
+    else await sync(path);
+  }
+  await sync(folder);
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

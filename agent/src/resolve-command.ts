@@ -1,5 +1,6 @@
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import {
+  type CommandSpec,
   type ExecutionCommand,
   ExecutionCommandSchema,
   ScriptType,
@@ -13,6 +14,8 @@ import type { PackageCache } from "./package-cache.js";
 import type { CommandSpec as RunSpec } from "./run/command-spec.js";
 
 const defaultTimeoutMs = 900_000;
+/** Anything longer is as good as none. */
+const longestTimeoutMs = 10 * 365 * 24 * 3_600_000;
 const noDocument: JsonObject = {};
 
 const scriptTypes = {
@@ -34,9 +37,16 @@ export async function resolveCommand(
   signal: AbortSignal,
   { folders, packages, facts }: ResolveOptions,
 ): Promise<RunSpec> {
-  const command = fromJson(ExecutionCommandSchema, entry.command as JsonValue);
+  // An agent of a later version may have written what this one does not know.
+  const command = fromJson(ExecutionCommandSchema, entry.command as JsonValue, {
+    ignoreUnknownFields: true,
+  });
   const { spec } = command;
   if (spec === undefined) throw new Error("the command says nothing about what to run");
+  const roleCommand = RoleCommand[command.roleCommand];
+  if (roleCommand === undefined) {
+    throw new Error(`this agent does not know the role command ${command.roleCommand}: upgrade it`);
+  }
   const document = (digest: string) =>
     digest === "" ? noDocument : packages.document(digest, signal);
   const [configurations, topology, metadata] = await Promise.all([
@@ -49,11 +59,11 @@ export async function resolveCommand(
   return {
     key: entry.key,
     role: command.role,
-    roleCommand: RoleCommand[command.roleCommand],
+    roleCommand,
     serviceName: spec.serviceName,
     commandParams,
     run: await runOf(command, packages, signal),
-    timeoutMs: Number(spec.timeoutMs) || defaultTimeoutMs,
+    timeoutMs: timeoutOf(spec),
     commandJson: assembleCommandJson(
       headerOf(command, commandParams),
       {
@@ -81,6 +91,9 @@ async function runOf(
   if (script === "" || scriptType === ScriptType.UNSPECIFIED) {
     throw new Error(`${spec.componentName || spec.serviceName} has no script to run`);
   }
+  if (scriptTypes[scriptType] === undefined) {
+    throw new Error(`this agent does not know the script type ${scriptType}: upgrade it`);
+  }
   if (spec.packageDigest === "") {
     throw new Error(
       `the stack has no package with the scripts of ${spec.serviceName}; add its package folder and push the stack again`,
@@ -93,13 +106,17 @@ async function runOf(
   return { kind: "script", scriptType: scriptTypes[scriptType], script, baseDir, hooksDir };
 }
 
+function timeoutOf({ timeoutMs }: CommandSpec): number {
+  return timeoutMs > 0n ? Math.min(Number(timeoutMs), longestTimeoutMs) : defaultTimeoutMs;
+}
+
 function commandParamsOf({ spec }: ExecutionCommand): Record<string, string> {
   const params = { ...spec?.commandParams };
   if (spec === undefined || spec.argv.length > 0) return params;
   return {
     script: spec.script,
     script_type: ScriptType[spec.scriptType],
-    command_timeout: String(Math.ceil(Number(spec.timeoutMs) / 1_000)),
+    command_timeout: String(Math.ceil(timeoutOf(spec) / 1_000)),
     ...(spec.customCommand !== "" && { custom_command: spec.customCommand }),
     ...params,
   };

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { parseListenAddress } from "@howdah/rpc/listen-address";
 import { parse } from "ini";
 import { z } from "zod";
 
@@ -12,39 +13,79 @@ export class SettingsError extends Error {
   }
 }
 
-const list = z
-  .string()
-  .transform((text) =>
-    text
+/** What the ini file's reader takes for more than text: `true`, and a key without a value. */
+const text = z.preprocess(
+  (value) => (typeof value === "boolean" || value === null ? String(value) : value),
+  z.string("must be written once, as KEY = VALUE").min(1, "is empty"),
+);
+
+const addresses = text
+  .transform((list) =>
+    list
       .split(",")
       .map((item) => item.trim())
       .filter((item) => item !== ""),
   )
-  .pipe(z.array(z.string()).min(1, "is empty"));
+  .superRefine((list, context) => {
+    if (list.length === 0) context.addIssue("is empty");
+    for (const address of list) {
+      try {
+        if (parseListenAddress(address).port === 0) throw new Error();
+      } catch {
+        context.addIssue(
+          `${JSON.stringify(address)} is no address; write HOST:PORT, such as dispatcher.example.com:7440, with commas between several`,
+        );
+      }
+    }
+  });
 
-const label = /^[A-Za-z0-9._/-]{1,63}$/;
+const path = text.refine((value) => value.startsWith("/"), "must be an absolute path");
+const labelName = /^[A-Za-z0-9._/-]{1,63}$/;
 
-const schema = z.strictObject({
-  server: z.strictObject({
-    /** The dispatchers' addresses for agents, `host:port`, with commas between them. One is chosen by chance. */
-    address: list,
-    /** PEM files for TLS; without `ca_file` and the others the connection is plaintext. */
-    ca_file: z.string().optional(),
-    cert_file: z.string().optional(),
-    key_file: z.string().optional(),
-  }),
-  agent: z.strictObject({
-    /** The host's name in the fleet. Default: what the machine calls itself. */
-    hostname: z.string().min(1).max(255).default(hostname()),
-    /** The folder below which everything of the agent is. */
-    prefix: z.string().startsWith("/", "must be an absolute path").default("/var/lib/howdah-agent"),
-    /** Default info. */
-    log_level: z.enum(["debug", "info", "warn", "error"]).default("info"),
-    /** The interpreter of PYTHON scripts. */
-    python: z.string().default("python3"),
-  }),
+const server = z.strictObject({
+  /** The dispatchers' addresses for agents, `host:port`, with commas between them. They are tried in an order by chance. */
+  address: addresses,
+  /** PEM files for TLS: whom to trust, and the agent's own certificate. Without any of them the connection is plaintext. */
+  ca_file: path.optional(),
+  cert_file: path.optional(),
+  key_file: path.optional(),
+});
+
+const agent = z.strictObject({
+  /** The host's name in the fleet. Default: what the machine calls itself. */
+  hostname: text
+    .refine((name) => name.length <= 255, "has more than 255 characters")
+    .refine((name) => /^[^\s\p{Cc}]+$/u.test(name), "has white space or control characters")
+    .default(hostname()),
+  /** The folder below which everything of the agent is. */
+  prefix: path.default("/var/lib/howdah-agent"),
+  /** Default info. */
+  log_level: z
+    .enum(["debug", "info", "warn", "error"], "must be debug, info, warn or error")
+    .default("info"),
+  /** The interpreter of PYTHON scripts. */
+  python: text.default("python3"),
+});
+
+const sections = z.strictObject({
+  server,
+  agent,
   /** Labels that operators select the host by: `rack = r12`. */
-  labels: z.record(z.string().regex(label, "is no label"), z.string().max(63)).default({}),
+  labels: z
+    .record(
+      z.string(),
+      text.refine((value) => value.length <= 63, "has more than 63 characters"),
+    )
+    .superRefine((labels, context) => {
+      for (const name of Object.keys(labels).filter((name) => !labelName.test(name))) {
+        context.addIssue({
+          code: "custom",
+          path: [name],
+          message: "is no label: letters, digits, . _ / and -, at most 63",
+        });
+      }
+    })
+    .default({}),
 });
 
 /** What the ini file says. */
@@ -64,18 +105,18 @@ export interface Settings {
 }
 
 /** Reads `howdah-agent.ini`. Throws SettingsError, naming the file, the section, the key and what is wrong. */
-export function readSettings(path: string): Settings {
-  let text: string;
+export function readSettings(file: string): Settings {
+  let content: string;
   try {
-    text = readFileSync(path, "utf8");
+    content = readFileSync(file, "utf8");
   } catch (error) {
-    throw new SettingsError([
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}); name the file with --config`,
-    ]);
+    const { code } = error as NodeJS.ErrnoException;
+    throw new SettingsError([`${file} cannot be read (${code}); name the file with --config`]);
   }
-  const result = schema.safeParse({ agent: {}, ...parse(text) });
+  // A missing section is an empty one, so that what is said names the key that is missing.
+  const result = sections.safeParse({ server: {}, agent: {}, ...parse(content) });
   if (!result.success) {
-    throw new SettingsError(result.error.issues.map((issue) => `${path}: ${problem(issue)}`));
+    throw new SettingsError(result.error.issues.flatMap((issue) => problems(file, issue)));
   }
   const { server, agent, labels } = result.data;
   return {
@@ -93,13 +134,24 @@ export function readSettings(path: string): Settings {
   };
 }
 
-function problem(issue: z.core.$ZodIssue): string {
+function problems(file: string, issue: z.core.$ZodIssue): string[] {
   const [section, ...rest] = issue.path.map(String);
-  const place = section === undefined ? "" : `[${section}] ${rest.join(".")}`.trim();
+  const key = rest.join(".");
   if (issue.code === "unrecognized_keys") {
-    const known = section === "server" ? schema.shape.server : schema.shape.agent;
-    const names = section === undefined ? Object.keys(schema.shape) : Object.keys(known.shape);
-    return `${place} ${issue.keys.join(", ")}: not known; known are ${names.join(", ")}`.trim();
+    const known = Object.keys(
+      section === undefined ? sections.shape : (section === "server" ? server : agent).shape,
+    );
+    return issue.keys.map((name) =>
+      section === undefined
+        ? `${file}: [${name}] or ${name} outside of a section is not known; there are the sections ${known.join(", ")}`
+        : `${file}: [${section}] ${name} is not known; known are ${known.join(", ")}`,
+    );
   }
-  return `${place}: ${issue.message}`;
+  if (section === "server" && key === "address" && issue.input === undefined) {
+    return [
+      `${file}: [server] address is missing; set it to where agents reach a dispatcher, HOST:PORT`,
+    ];
+  }
+  const place = key === "" ? `[${section}]` : `[${section}] ${key}`;
+  return [`${file}: ${place} ${issue.message}`];
 }

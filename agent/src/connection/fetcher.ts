@@ -1,58 +1,115 @@
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Fetch } from "../package-cache.js";
+import type { Logger } from "pino";
+import { type FetchFile, PackageError } from "../package-cache.js";
+import { reconnectPauseMs } from "./server-addresses.js";
 import type { LiveSession } from "./session.js";
 
-/** The session of the moment, and who waits for one. */
-export interface Live {
-  session: LiveSession | undefined;
-  readonly waiters: (() => void)[];
+/** The session of the moment. */
+export interface SessionSlot {
+  /** Sets it; undefined when there is none. */
+  set(session: LiveSession | undefined): void;
+  /** The session, waiting for one when there is none. Rejects with the signal's reason. */
+  get(signal: AbortSignal): Promise<LiveSession>;
 }
 
-const retryMs = 500;
+/** Makes an empty slot. */
+export function createSessionSlot(): SessionSlot {
+  let current: LiveSession | undefined;
+  const waiters = new Set<(session: LiveSession) => void>();
+  return {
+    set(session) {
+      current = session;
+      if (session === undefined) return;
+      for (const wake of waiters) wake(session);
+      waiters.clear();
+    },
+    get(signal) {
+      if (current !== undefined) return Promise.resolve(current);
+      return new Promise((resolve, reject) => {
+        signal.throwIfAborted();
+        const give = () => {
+          waiters.delete(wake);
+          reject(signal.reason);
+        };
+        const wake = (session: LiveSession) => {
+          signal.removeEventListener("abort", give);
+          resolve(session);
+        };
+        waiters.add(wake);
+        signal.addEventListener("abort", give, { once: true });
+      });
+    },
+  };
+}
+
+/** What will not be otherwise if it is asked again. */
+const finalCodes = new Set([
+  Code.NotFound,
+  Code.InvalidArgument,
+  Code.OutOfRange,
+  Code.DataLoss,
+  Code.Unimplemented,
+  Code.PermissionDenied,
+  Code.Unauthenticated,
+]);
+/** A server that fails of itself so often in a row, its session alive, is believed. */
+const mostFailures = 5;
 
 /**
  * Fetches over the session of the moment, waiting for one when there is none. A session that ends in the middle is no failure: the fetch
- * begins anew on the next one. What the server does not have fails.
+ * begins anew on the next one. What the server does not have fails, and what cannot be written.
  */
-export function fetcher(live: Live): Fetch {
-  return async function* fetch(digest, signal) {
-    for (;;) {
-      signal.throwIfAborted();
-      const { session } = live;
-      if (session === undefined) {
-        await nextSession(live, signal);
-        continue;
-      }
-      const pieces: Uint8Array[] = [];
+export function fetcher(sessions: SessionSlot, log: Logger): FetchFile {
+  return async (digest, path, signal) => {
+    let failures = 0;
+    for (let tries = 1; ; tries += 1) {
+      const session = await sessions.get(signal);
       try {
-        const both = AbortSignal.any([signal, session.signal]);
-        const stream = session.client.fetchPackage(
-          { digest, session: session.key },
-          { signal: both },
-        );
-        for await (const { data } of stream) pieces.push(data);
+        return await fetchOnce(session, digest, path, signal);
       } catch (error) {
         signal.throwIfAborted();
-        const { code, rawMessage } = ConnectError.from(error);
-        const final = code === Code.NotFound || code === Code.InvalidArgument;
-        if (final) throw new Error(`the server cannot give ${digest}: ${rawMessage}`);
-        await sleep(retryMs, undefined, { signal });
-        continue;
+        if (!(error instanceof ConnectError)) {
+          throw new PackageError(`${digest} cannot be kept: ${(error as Error).message}`);
+        }
+        const { code, rawMessage } = error;
+        const own = code === Code.Internal || code === Code.Unknown;
+        failures = own && !session.signal.aborted ? failures + 1 : 0;
+        if (finalCodes.has(code) || failures >= mostFailures) {
+          throw new PackageError(`the server cannot give ${digest}: ${rawMessage}`);
+        }
+        log.info({ digest, reason: rawMessage }, "a package did not come through: trying again");
+        await sleep(reconnectPauseMs(tries), undefined, { signal });
       }
-      yield* pieces;
-      return;
     }
   };
 }
 
-async function nextSession(live: Live, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const give = () => reject(signal.reason);
-    signal.addEventListener("abort", give, { once: true });
-    live.waiters.push(() => {
-      signal.removeEventListener("abort", give);
-      resolve();
-    });
-  });
+/** Writes what the server sends to a file, and resolves with its digest. */
+async function fetchOnce(
+  { client, key, signal: live }: LiveSession,
+  digest: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<string> {
+  // Ours, so that the call ends with us even where nobody reads it to its end.
+  const over = new AbortController();
+  const both = AbortSignal.any([signal, live, over.signal]);
+  const hash = createHash("sha256");
+  const pieces = client.fetchPackage({ digest, session: key }, { signal: both });
+  async function* hashed() {
+    for await (const { data } of pieces) {
+      hash.update(data);
+      yield data;
+    }
+  }
+  try {
+    await pipeline(hashed, createWriteStream(path, { mode: 0o600, flush: true }));
+    return hash.digest("hex");
+  } finally {
+    over.abort();
+  }
 }

@@ -1,15 +1,26 @@
 /**
- * What is to be written to a stream, in order. The stream reads it at its own pace; what may wait here is bounded by the credit of who
- * puts it in.
+ * What is to be written to a stream, in order. The stream reads it at its own pace. A stream that takes nothing any more is told of
+ * by `overflow`, once, when more than `most` messages wait; until its end it is then given nothing more.
  */
 export class Outbox<T> implements AsyncIterable<T> {
-  private readonly waiting: T[] = [];
+  private waiting: T[] = [];
   private ended = false;
   private wake: () => void = () => undefined;
+
+  constructor(
+    private readonly most: number = Number.POSITIVE_INFINITY,
+    private readonly overflow: () => void = () => undefined,
+  ) {}
 
   /** Adds a message; after the end it is dropped, since the stream is gone and what matters is in the journal. */
   put(message: T): void {
     if (this.ended) return;
+    if (this.waiting.length >= this.most) {
+      this.waiting = [];
+      this.end();
+      this.overflow();
+      return;
+    }
     this.waiting.push(message);
     this.wake();
   }

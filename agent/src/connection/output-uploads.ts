@@ -1,340 +1,320 @@
-import { type FSWatcher, watch } from "node:fs";
-import { open } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type CommandReportSchema,
   type ReportAcked,
-  type UploadOutputRequest,
   UploadOutputRequestSchema,
-  type UploadOutputResponse,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { ReportOutcome } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Logger } from "pino";
 import type { AgentFolders } from "../folders.js";
 import type { JournalEntry } from "../journal/entry.js";
 import type { Journal } from "../journal/journal.js";
 import { dataFiles } from "../run/data-files.js";
-import { readStructuredOutput } from "../run/structured-output.js";
-import { keyText } from "../task-key.js";
-import { headLength, outputPieces, type Piece, pieceAt, piecesLength } from "./output-window.js";
+import { keyText, type TaskKey } from "../task-key.js";
+import {
+  type AttemptStream,
+  outputStreams,
+  readOutput,
+  storedPieces,
+  writtenBytes,
+} from "./output-source.js";
+import { createOutputWatch } from "./output-watch.js";
+import { piecesLength } from "./output-window.js";
+import { reconnectPauseMs } from "./server-addresses.js";
 import { readSmallOutput } from "./small-output.js";
+import { createUploadSlots } from "./upload-slots.js";
+import type { UploadStream } from "./upload-stream.js";
 
-/** Where uploads go while a session lives. */
-export interface UploadSink {
-  readonly storeId: string;
-  readonly hostId: bigint;
-  readonly sessionEpoch: bigint;
-  /** How many bytes of a stream are stored at most. */
-  readonly cap: number;
-  send(request: UploadOutputRequest): void;
+/** What the uploads of a session need. */
+export interface OutputUploadsOptions {
+  readonly journal: Journal;
+  readonly folders: AgentFolders;
+  readonly log: Logger;
+  readonly session: {
+    readonly storeId: string;
+    readonly hostId: bigint;
+    readonly sessionEpoch: bigint;
+    /** How many bytes of a stream are stored at most. */
+    readonly outputCap: number;
+  };
+  readonly stream: UploadStream;
+  /** Ends the uploads. */
+  readonly signal: AbortSignal;
+  /** Told when the journal cannot take an acknowledgement. */
+  readonly onJournalError: (error: unknown) => void;
+}
+
+/**
+ * What a session uploads of what commands write, live while they run, and to the end once they have ended. Every piece is
+ * compare-and-set by its offset, one at a time for a stream, so that whatever is repeated or lost, what is stored has no gap and no
+ * repeat. An attempt is acknowledged in the journal once its result and all of its output are stored.
+ */
+export interface OutputUploads {
+  /** A command runs: if it takes longer, its output is uploaded meanwhile. Also for one that a former session knew. */
+  follow(entry: JournalEntry, startedNow: boolean): void;
+  /** A result is in the journal. */
+  ended(entry: JournalEntry): void;
+  /** What a terminal report says of the output: its lengths, and the output itself when it is small and not begun. */
+  withReport(
+    entry: JournalEntry,
+  ): Pick<MessageInitShape<typeof CommandReportSchema>, "lengths" | "output">;
+  /** The terminal report is committed: what is left of the output follows, then the attempt is done with. */
+  reportStored(entry: JournalEntry, stored: ReportAcked["stored"]): void;
+  /** The server wants nothing more of an attempt that has ended. */
+  forget(key: TaskKey): void;
 }
 
 interface Upload {
-  readonly entry: JournalEntry;
-  readonly stream: OutputStream;
-  /** How much the server has. */
+  readonly stream: AttemptStream;
+  /** How much the server has, as far as we know. */
   stored: number;
-  /** A chunk is under way: its answer says how to go on. */
-  busy: boolean;
-  /** Look again when the answer is there: more was written meanwhile. */
+  /** False until the server has said so in this session. */
+  known: boolean;
+  /** Something was sent in this session. */
+  begun: boolean;
+  going: boolean;
+  /** There may be more since it was last looked at. */
   again: boolean;
+  timer: NodeJS.Timeout | undefined;
 }
 
 interface Attempt {
-  entry: JournalEntry;
-  readonly uploads: Upload[];
-  watchers: FSWatcher[];
+  readonly key: TaskKey;
+  readonly entry: JournalEntry;
+  readonly uploads: readonly Upload[];
+  /** Ends following its files. */
+  unfollow: () => void;
   timer: NodeJS.Timeout | undefined;
   /** The terminal report is committed. */
   reported: boolean;
 }
 
 /** A command that ends sooner has its output travel with its report. */
-const liveAfterMs = 200;
-/** What is written in so short a time goes in one chunk. */
+const liveAfterMs = 100;
+/** What is written in so short a time goes in one piece. */
 const gatherMs = 50;
-const chunkBytes = 256 * 1024;
+const pieceBytes = 256 * 1024;
+/** Pieces read and under way at a time, for all attempts together. */
+const slotCount = 4;
 /** Output that travels with a report, in all. */
 const withReportBytes = 16 * 1024;
-const streams = [OutputStream.STDOUT, OutputStream.STDERR, OutputStream.STRUCTURED] as const;
 
-/**
- * Uploads what commands write, live while they run, and to the end once they have ended. Every chunk is compare-and-set by its offset,
- * so that whatever is repeated or lost, what is stored has no gap and no repeat. An attempt is acknowledged in the journal once its
- * result and all of its output are stored.
- */
-export class OutputUploads {
-  private sink: UploadSink | undefined;
-  private readonly attempts = new Map<string, Attempt>();
+/** Makes the uploads of a session. */
+export function createOutputUploads(options: OutputUploadsOptions): OutputUploads {
+  const { journal, folders, log, session, stream, signal } = options;
+  const cap = session.outputCap;
+  const attempts = new Map<string, Attempt>();
+  const slots = createUploadSlots(slotCount);
+  const files = createOutputWatch(folders.data, log);
+  signal.addEventListener("abort", () => {
+    slots.close();
+    files.close();
+    for (const attempt of attempts.values()) stopFollowing(attempt);
+    attempts.clear();
+  });
 
-  constructor(
-    private readonly journal: Journal,
-    private readonly folders: AgentFolders,
-    private readonly log: Logger,
-  ) {}
-
-  /** A session lives: uploads begin anew, from what the server says it has. */
-  connected(sink: UploadSink): void {
-    this.sink = sink;
-    for (const attempt of this.attempts.values()) this.forget(attempt);
-    this.attempts.clear();
-    for (const entry of this.journal.entries()) {
-      if (entry.key.storeId !== sink.storeId || entry.acknowledgedAtMs !== null) continue;
-      if (entry.state === "RUNNING") this.goLive(this.attempt(entry));
-    }
-  }
-
-  /** The session is over. */
-  disconnected(): void {
-    this.sink = undefined;
-    for (const attempt of this.attempts.values()) this.forget(attempt);
-    this.attempts.clear();
-  }
-
-  private attempt(entry: JournalEntry): Attempt {
+  function attemptOf(entry: JournalEntry, known: boolean): Attempt {
     const text = keyText(entry.key);
-    let attempt = this.attempts.get(text);
+    let attempt = attempts.get(text);
     if (attempt === undefined) {
-      const uploads = streams.map((stream) => ({
+      const blank = { stored: 0, known, begun: false, going: false, again: false };
+      attempt = {
+        key: entry.key,
         entry,
-        stream,
-        stored: 0,
-        busy: false,
-        again: false,
-      }));
-      attempt = { entry, uploads, watchers: [], timer: undefined, reported: false };
-      this.attempts.set(text, attempt);
+        uploads: outputStreams.map((stream) => ({ ...blank, stream, timer: undefined })),
+        unfollow: () => undefined,
+        timer: undefined,
+        reported: false,
+      };
+      attempts.set(text, attempt);
     }
-    attempt.entry = this.journal.entry(entry.key) ?? entry;
     return attempt;
   }
 
-  /** A command has started: if it takes longer, its output is uploaded while it runs. */
-  started(entry: JournalEntry): void {
-    if (this.sink === undefined) return;
-    const attempt = this.attempt(entry);
-    attempt.timer = setTimeout(() => this.goLive(attempt), liveAfterMs);
-  }
+  const current = ({ key, entry }: Attempt) => journal.entry(key) ?? entry;
 
-  private goLive(attempt: Attempt): void {
+  function goLive(attempt: Attempt): void {
     attempt.timer = undefined;
-    const files = dataFiles(this.folders, attempt.entry.key.taskId);
-    for (const [stream, path] of [
-      [OutputStream.STDOUT, files.stdout],
-      [OutputStream.STDERR, files.stderr],
-    ] as const) {
-      const upload = attempt.uploads.find((each) => each.stream === stream);
-      if (upload === undefined) continue;
-      try {
-        const watcher = watch(path, () => this.soon(attempt, upload));
-        watcher.on("error", () => undefined);
-        attempt.watchers.push(watcher);
-      } catch (error) {
-        // Not there yet, or no watches left: then its output comes when it ends.
-        this.log.debug({ err: error }, "output is not followed");
-      }
-      this.soon(attempt, upload);
+    // An attempt that runs has the plain names.
+    const { stdout, stderr } = dataFiles(folders, attempt.key.taskId);
+    const ends = attempt.uploads.flatMap((upload) => {
+      const path = pathOf(upload.stream);
+      if (path === undefined) return [];
+      wake(attempt, upload);
+      return [files.follow(path.slice(folders.data.length + 1), () => soon(attempt, upload))];
+    });
+    attempt.unfollow = () => {
+      for (const end of ends) end();
+    };
+
+    function pathOf(stream: AttemptStream): string | undefined {
+      if (stream === OutputStream.STDOUT) return stdout;
+      return stream === OutputStream.STDERR ? stderr : undefined;
     }
   }
 
-  private soon(attempt: Attempt, upload: Upload): void {
-    if (upload.again) return;
-    upload.again = true;
-    setTimeout(() => {
-      upload.again = false;
-      this.next(attempt, upload);
+  function stopFollowing(attempt: Attempt): void {
+    clearTimeout(attempt.timer);
+    attempt.unfollow();
+    for (const upload of attempt.uploads) {
+      clearTimeout(upload.timer);
+      upload.timer = undefined;
+    }
+  }
+
+  function soon(attempt: Attempt, upload: Upload): void {
+    upload.timer ??= setTimeout(() => {
+      upload.timer = undefined;
+      wake(attempt, upload);
     }, gatherMs);
   }
 
-  /** A result is in the journal. */
-  ended(entry: JournalEntry): void {
-    const attempt = this.attempt(entry);
-    clearTimeout(attempt.timer);
-    for (const watcher of attempt.watchers) watcher.close();
-    attempt.watchers = [];
-  }
-
-  private forget(attempt: Attempt): void {
-    clearTimeout(attempt.timer);
-    for (const watcher of attempt.watchers) watcher.close();
-  }
-
-  /** What a terminal report says of the output: its lengths, and the output itself when it is small and not begun. */
-  withReport(
-    entry: JournalEntry,
-  ): Pick<MessageInitShape<typeof CommandReportSchema>, "lengths" | "output"> {
-    const { result } = entry;
-    const cap = this.sink?.cap ?? 0;
-    if (result === null) return {};
-    const attempt = this.attempt(entry);
-    const lengths = streams.map((stream) => ({
-      stream,
-      length: BigInt(piecesLength(this.pieces(entry, stream, cap))),
-      written: BigInt(writtenBytes(entry, stream)),
-    }));
-    const total = lengths.reduce((sum, { length }) => sum + Number(length), 0);
-    const begun = attempt.uploads.some((upload) => upload.busy || upload.stored > 0);
-    if (begun || total > withReportBytes) return { lengths };
-    const files = dataFiles(this.folders, entry.key.taskId, entry.fileSuffix);
-    const output = lengths
-      .filter(({ length }) => length > 0n)
-      .map(({ stream, length }) => ({
-        stream,
-        offset: 0n,
-        data: readSmallOutput(files, stream, Number(length)),
-      }));
-    // A file that is gone or shorter than the journal says goes the long way, which copes with it.
-    const whole = output.every(({ data }, at) => {
-      const { length = 0n } = lengths.filter((each) => each.length > 0n)[at] ?? {};
-      return BigInt(data.length) === length;
+  function wake(attempt: Attempt, upload: Upload): void {
+    if (signal.aborted) return;
+    upload.again = true;
+    if (upload.going) return;
+    upload.going = true;
+    sendAll(attempt, upload).catch((error: unknown) => {
+      if (signal.aborted) return;
+      log.error({ err: error, task: keyText(attempt.key) }, "output cannot be uploaded");
     });
-    return whole ? { lengths, output } : { lengths };
   }
 
-  private pieces(entry: JournalEntry, stream: OutputStream, cap: number): readonly Piece[] {
-    return outputPieces(writtenBytes(entry, stream), cap);
-  }
-
-  /** The terminal report is committed: what is left of the output follows, then the attempt is done with. */
-  async reportStored(entry: JournalEntry, ack: ReportAcked): Promise<void> {
-    if (entry.acknowledgedAtMs !== null) return;
-    const attempt = this.attempt(entry);
-    attempt.reported = true;
-    for (const { stream, length } of ack.stored) {
-      const upload = attempt.uploads.find((each) => each.stream === stream);
-      if (upload !== undefined) upload.stored = Math.max(upload.stored, Number(length));
+  /** Sends what there is of a stream, piece by piece. */
+  async function sendAll(attempt: Attempt, upload: Upload): Promise<void> {
+    let misses = 0;
+    try {
+      while (upload.again) {
+        upload.again = false;
+        for (;;) {
+          const sent = await slots.run(() => sendNext(attempt, upload), !attempt.reported);
+          if (sent === "nothing") break;
+          misses = sent === "stored" ? 0 : misses + 1;
+          if (misses > 0) await sleep(reconnectPauseMs(misses), undefined, { signal });
+        }
+        if (isComplete(attempt)) acknowledge(attempt);
+      }
+    } finally {
+      upload.going = false;
     }
-    // A task that the server will not hear of has no output to store either.
-    if (ack.outcome === ReportOutcome.REFUSED) await this.done(attempt);
-    else await this.goOn(attempt);
   }
 
-  /** The server has the result, and may lack output: go on from what it says it has. */
-  async finish(entry: JournalEntry): Promise<void> {
-    const attempt = this.attempt(entry);
-    attempt.reported = true;
-    await this.goOn(attempt);
+  /**
+   * Sends the next piece. "missed": it is not stored, so the same is to be tried again after a pause. That is also what a refusal
+   * means: the report, or the verdict of the next session, says whether the server wants the attempt no more.
+   */
+  async function sendNext(
+    attempt: Attempt,
+    upload: Upload,
+  ): Promise<"stored" | "missed" | "nothing"> {
+    if (signal.aborted || !attempts.has(keyText(attempt.key))) return "nothing";
+    // What the server has of a former session's upload it says in answer to an empty piece.
+    const asking = !upload.known;
+    const range = { stream: upload.stream, offset: upload.stored, most: pieceBytes, cap };
+    const data = asking
+      ? new Uint8Array()
+      : await readOutput(folders, () => current(attempt), range);
+    if (!asking && data.length === 0) return "nothing";
+    upload.begun = true;
+    const { taskId, attempt: number } = attempt.key;
+    const fields = { task: keyText(attempt.key), stream: OutputStream[upload.stream] };
+    try {
+      const { length, refused } = await stream.append(
+        create(UploadOutputRequestSchema, {
+          session: { hostId: session.hostId, sessionEpoch: session.sessionEpoch },
+          taskId: BigInt(taskId),
+          attempt: number,
+          chunk: { stream: upload.stream, offset: BigInt(range.offset), data },
+        }),
+      );
+      if (refused !== "" || length < 0n) {
+        log.warn({ ...fields, reason: refused }, "the server refused output");
+        return "missed";
+      }
+      const stored = Number(length);
+      // Between the two it is older than what an acknowledgement has said meanwhile.
+      if (stored > upload.stored || stored < range.offset) upload.stored = stored;
+      upload.known = true;
+      return asking || stored > range.offset ? "stored" : "missed";
+    } catch (error) {
+      signal.throwIfAborted();
+      log.debug({ ...fields, err: error }, "a piece of output got no answer");
+      return "missed";
+    }
   }
 
-  private async goOn(attempt: Attempt): Promise<void> {
-    if (this.isComplete(attempt)) return this.done(attempt);
-    for (const upload of attempt.uploads) this.next(attempt, upload);
-  }
-
-  private isComplete({ entry, uploads, reported }: Attempt): boolean {
-    const { sink } = this;
-    if (!reported || entry.result === null || sink === undefined) return false;
-    return uploads.every(
-      ({ stream, stored }) => stored >= piecesLength(this.pieces(entry, stream, sink.cap)),
+  function isComplete(attempt: Attempt): boolean {
+    const { result } = current(attempt);
+    if (!attempt.reported || result === null) return false;
+    return attempt.uploads.every(
+      ({ stream, stored }) => stored >= piecesLength(storedPieces(result, stream, cap)),
     );
   }
 
-  private async done(attempt: Attempt): Promise<void> {
-    this.forget(attempt);
-    this.attempts.delete(keyText(attempt.entry.key));
-    await this.journal.acknowledged(attempt.entry.key);
+  function acknowledge(attempt: Attempt): void {
+    if (!attempts.has(keyText(attempt.key))) return;
+    attempts.delete(keyText(attempt.key));
+    stopFollowing(attempt);
+    forget(attempt.key);
   }
 
-  /** Sends the next chunk of a stream, unless one is under way. */
-  private next(attempt: Attempt, upload: Upload): void {
-    const { sink } = this;
-    if (sink === undefined || upload.busy) return;
-    upload.busy = true;
-    this.read(attempt, upload, sink)
-      .then((data) => {
-        if (data === undefined || data.length === 0 || this.sink !== sink) {
-          upload.busy = false;
-          return;
-        }
-        const { taskId, attempt: number } = attempt.entry.key;
-        sink.send(
-          create(UploadOutputRequestSchema, {
-            session: { hostId: sink.hostId, sessionEpoch: sink.sessionEpoch },
-            taskId: BigInt(taskId),
-            attempt: number,
-            chunk: { stream: upload.stream, offset: BigInt(upload.stored), data },
-          }),
-        );
-      })
-      .catch((error: unknown) => {
-        upload.busy = false;
-        this.log.warn({ err: error, task: keyText(attempt.entry.key) }, "output cannot be read");
-      });
+  function forget(key: TaskKey): void {
+    journal.acknowledged(key).catch(options.onJournalError);
   }
 
-  private async read(
-    attempt: Attempt,
-    upload: Upload,
-    sink: UploadSink,
-  ): Promise<Buffer | undefined> {
-    const entry = this.journal.entry(attempt.entry.key) ?? attempt.entry;
-    const { stream, stored } = upload;
-    const files = dataFiles(this.folders, entry.key.taskId, entry.fileSuffix);
-    if (stream === OutputStream.STRUCTURED) {
-      if (entry.result === null) return undefined;
-      return Buffer.from(readStructuredOutput(files.structuredOut)).subarray(
-        stored,
-        entry.result.structuredOutBytes,
-      );
-    }
-    const path = stream === OutputStream.STDOUT ? files.stdout : files.stderr;
-    // While it runs nobody knows how much it will be: only what is kept in any case is uploaded.
-    const piece: Piece | undefined =
-      entry.result === null
-        ? { kind: "file", from: stored, to: Math.min(stored + chunkBytes, headLength(sink.cap)) }
-        : pieceAt(this.pieces(entry, stream, sink.cap), stored, chunkBytes);
-    if (piece === undefined) return undefined;
-    if (piece.kind === "mark") return piece.bytes;
-    if (piece.to <= piece.from) return undefined;
-    const data = await readRange(path, piece.from, piece.to);
-    const lacking = piece.to - piece.from - data.length;
-    // A file that lost its end after the fact (somebody cut it) is filled up, so that the upload can end.
-    return entry.result !== null && lacking > 0
-      ? Buffer.concat([data, Buffer.alloc(lacking)])
-      : data;
+  function withReport(entry: JournalEntry) {
+    const { result } = entry;
+    if (result === null) return {};
+    const lengths = outputStreams.map((stream) => ({
+      stream,
+      length: BigInt(piecesLength(storedPieces(result, stream, cap))),
+      written: BigInt(writtenBytes(result, stream)),
+    }));
+    const attempt = attempts.get(keyText(entry.key));
+    const total = lengths.reduce((sum, { written }) => sum + Number(written), 0);
+    if (total > Math.min(withReportBytes, cap)) return { lengths };
+    if (attempt?.uploads.some(({ begun }) => begun)) return { lengths };
+    const { key, fileSuffix } = journal.entry(entry.key) ?? entry;
+    const from = dataFiles(folders, key.taskId, fileSuffix);
+    const output = lengths
+      .filter(({ length }) => length > 0n)
+      .map(({ stream, length }) => ({
+        length,
+        chunk: { stream, offset: 0n, data: readSmallOutput(from, stream, Number(length)) },
+      }));
+    // A file that is gone or shorter than the journal says goes the long way, which copes with it.
+    const whole = output.every(({ chunk, length }) => BigInt(chunk.data.length) === length);
+    return whole ? { lengths, output: output.map(({ chunk }) => chunk) } : { lengths };
   }
 
-  /** The server's answer to a chunk. */
-  async answered(response: UploadOutputResponse, storeId: string): Promise<void> {
-    const key = { storeId, taskId: String(response.taskId), attempt: response.attempt };
-    const attempt = this.attempts.get(keyText(key));
-    const upload = attempt?.uploads.find((each) => each.stream === response.stream);
-    if (attempt === undefined || upload === undefined) return;
-    upload.busy = false;
-    if (response.refused !== "") {
-      this.log.warn({ task: keyText(key), reason: response.refused }, "the server refused output");
-      if (attempt.reported) await this.done(attempt);
-      return;
-    }
-    upload.stored = Number(response.length);
-    if (this.isComplete(attempt)) await this.done(attempt);
-    else this.next(attempt, upload);
-  }
-}
-
-function writtenBytes({ result }: JournalEntry, stream: OutputStream): number {
-  if (result === null) return 0;
-  if (stream === OutputStream.STDOUT) return result.stdoutBytes;
-  if (stream === OutputStream.STDERR) return result.stderrBytes;
-  return result.structuredOutBytes > noStructuredOutput.length ? result.structuredOutBytes : 0;
-}
-
-/** What the file is read as when a command left none: not worth storing. */
-const noStructuredOutput = "{}";
-
-/** The bytes of a file from `from` up to `to`; fewer when it has fewer, none when it is gone. */
-async function readRange(path: string, from: number, to: number): Promise<Buffer> {
-  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (file === undefined) return Buffer.alloc(0);
-  try {
-    const buffer = Buffer.alloc(to - from);
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, from);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
+  return {
+    withReport,
+    forget,
+    follow(entry, startedNow) {
+      if (entry.key.storeId !== session.storeId || signal.aborted) return;
+      const attempt = attemptOf(entry, startedNow);
+      if (startedNow) attempt.timer = setTimeout(() => goLive(attempt), liveAfterMs);
+      else goLive(attempt);
+    },
+    ended(entry) {
+      const attempt = attempts.get(keyText(entry.key));
+      if (attempt === undefined) return;
+      stopFollowing(attempt);
+      if (!attempt.uploads.some(({ begun }) => begun)) return;
+      for (const upload of attempt.uploads) wake(attempt, upload);
+    },
+    reportStored(entry, stored) {
+      const attempt = attemptOf(entry, true);
+      attempt.reported = true;
+      for (const { stream, length } of stored) {
+        const upload = attempt.uploads.find((each) => each.stream === stream);
+        if (upload === undefined) continue;
+        upload.stored = Math.max(upload.stored, Number(length));
+        upload.known = true;
+      }
+      if (isComplete(attempt)) acknowledge(attempt);
+      else for (const upload of attempt.uploads) wake(attempt, upload);
+    },
+  };
 }

@@ -17,7 +17,7 @@ export function outputPieces(written: number, cap: number): readonly Piece[] {
   const head = headLength(cap);
   // The mark's own length depends on the digits of the number in it; what it says is exact for this tail.
   const tail = Math.max(0, cap - head - mark(written).length);
-  const bytes = mark(written - head - tail);
+  const bytes = mark(written - head - tail).subarray(0, cap - head);
   return [
     { kind: "file", from: 0, to: head },
     { kind: "mark", bytes },

@@ -8,7 +8,7 @@ import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_
 import type { Logger } from "pino";
 import type { CommandResult, JournalEntry } from "../journal/entry.js";
 import type { Journal } from "../journal/journal.js";
-import { keyText, type TaskKey } from "../task-key.js";
+import { keyText } from "../task-key.js";
 import type { OutputUploads } from "./output-uploads.js";
 
 /** Where reports go while a session lives. */
@@ -17,7 +17,10 @@ export interface ReportSink {
   readonly storeId: string;
   /** How many reports may be under way without an acknowledgement. */
   readonly credit: number;
+  readonly uploads: OutputUploads;
   send(report: CommandReport): void;
+  /** The server says that the session is not the host's any more. */
+  stale(): void;
 }
 
 const events: Readonly<Record<CommandResult["status"], TaskEvent>> = {
@@ -39,31 +42,42 @@ export class Reporter {
   private sink: ReportSink | undefined;
   /** Reports that wait for credit, by attempt; only the latest of each attempt matters. */
   private readonly waiting = new Map<string, JournalEntry>();
-  /** Reports under way, by attempt: the event that was told. */
-  private readonly underWay = new Map<string, TaskEvent>();
+  /** Reports under way: attempt and event. */
+  private readonly underWay = new Set<string>();
   private readonly starts = new Map<string, NodeJS.Timeout>();
+  private sending: NodeJS.Immediate | undefined;
 
   constructor(
     private readonly journal: Journal,
-    private readonly uploads: OutputUploads,
     private readonly log: Logger,
   ) {}
 
   /** A session lives: everything that is not acknowledged is reported on it. */
   connected(sink: ReportSink): void {
+    this.disconnected();
     this.sink = sink;
-    this.underWay.clear();
-    this.waiting.clear();
     for (const entry of this.journal.entries()) {
       if (entry.key.storeId !== sink.storeId || entry.acknowledgedAtMs !== null) continue;
-      if (entry.state !== "RECEIVED") this.waiting.set(keyText(entry.key), entry);
+      if (entry.result !== null) this.reportOnceWritten(entry, entry.result);
+      else if (entry.state === "RUNNING") {
+        sink.uploads.follow(entry, false);
+        this.report(entry);
+      }
     }
-    this.sendWaiting();
+  }
+
+  /** The journal shows a result a moment before it is on disk. */
+  private reportOnceWritten(entry: JournalEntry, result: CommandResult): void {
+    this.journal.ended(entry.key, result).then(
+      () => this.report(entry),
+      (error: unknown) => this.log.error({ err: error, task: keyText(entry.key) }, "not reported"),
+    );
   }
 
   /** The session is over. */
   disconnected(): void {
     this.sink = undefined;
+    this.waiting.clear();
     this.underWay.clear();
   }
 
@@ -76,7 +90,7 @@ export class Reporter {
       if (now?.state === "RUNNING") this.report(now);
     }, startDelayMs);
     this.starts.set(text, timer);
-    this.uploads.started(entry);
+    this.sink?.uploads.follow(entry, true);
   }
 
   /** An attempt's result is in the journal. */
@@ -84,31 +98,23 @@ export class Reporter {
     const text = keyText(entry.key);
     clearTimeout(this.starts.get(text));
     this.starts.delete(text);
-    this.uploads.ended(entry);
+    this.sink?.uploads.ended(entry);
     this.report(entry);
   }
 
-  /** Reports an attempt as the journal has it, also if that was done before. */
+  /** Reports an attempt as `entry` has it, also if that was done in a former session. */
   report(entry: JournalEntry): void {
     if (this.sink === undefined || entry.key.storeId !== this.sink.storeId) return;
     this.waiting.set(keyText(entry.key), entry);
-    this.sendWaiting();
+    this.sendSoon();
   }
 
-  /** Says that a command could not be taken: there is no journal entry to keep it by, so it is told once. */
-  refused(key: TaskKey, reason: string): void {
-    const now = BigInt(Date.now());
-    this.sink?.send(
-      create(CommandReportSchema, {
-        taskId: BigInt(key.taskId),
-        attempt: key.attempt,
-        event: TaskEvent.FAILED,
-        exitCode: 1,
-        reason: reason.slice(0, 255),
-        startedAtMs: now,
-        endedAtMs: now,
-      }),
-    );
+  /** After what is said in the same turn: that a command was taken comes before how it ended. */
+  private sendSoon(): void {
+    this.sending ??= setImmediate(() => {
+      this.sending = undefined;
+      this.sendWaiting();
+    });
   }
 
   private sendWaiting(): void {
@@ -117,45 +123,72 @@ export class Reporter {
     for (const [text, entry] of this.waiting) {
       if (this.underWay.size >= sink.credit) return;
       this.waiting.delete(text);
-      const report = this.message(entry);
-      this.underWay.set(text, report.event);
-      sink.send(report);
+      const told = reportText(text, eventOf(entry));
+      if (this.underWay.has(told)) continue;
+      this.underWay.add(told);
+      sink.send(message(entry, sink));
     }
-  }
-
-  private message(entry: JournalEntry): CommandReport {
-    const { key, result, start } = entry;
-    const base = { taskId: BigInt(key.taskId), attempt: key.attempt };
-    if (result === null) {
-      const startedAtMs = BigInt(start?.atMs ?? 0);
-      return create(CommandReportSchema, { ...base, event: TaskEvent.STARTED, startedAtMs });
-    }
-    return create(CommandReportSchema, {
-      ...base,
-      event: events[result.status],
-      exitCode: result.exitCode,
-      startedAtMs: BigInt(Math.round(result.started ? result.startedAtMs : 0)),
-      endedAtMs: BigInt(Math.round(result.endedAtMs)),
-      reason: result.reason.slice(0, 255),
-      ...this.uploads.withReport(entry),
-    });
   }
 
   /** The server's answer to reports. */
-  async acknowledged(acks: readonly ReportAcked[], storeId: string): Promise<void> {
-    for (const ack of acks) {
-      const key = { storeId, taskId: String(ack.taskId), attempt: ack.attempt };
-      const text = keyText(key);
-      const told = this.underWay.get(text);
-      if (told === ack.event) this.underWay.delete(text);
-      if (ack.outcome === ReportOutcome.STALE_SESSION) continue;
-      if (ack.outcome === ReportOutcome.REFUSED) {
-        this.log.warn({ task: text, reason: ack.reason }, "the server refused a report");
-      }
-      const entry = this.journal.entry(key);
-      if (ack.event === TaskEvent.STARTED || entry?.result === undefined) continue;
-      if (entry.result !== null) await this.uploads.reportStored(entry, ack);
-    }
-    this.sendWaiting();
+  acknowledged(acks: readonly ReportAcked[]): void {
+    const { sink } = this;
+    if (sink === undefined) return;
+    for (const ack of acks) this.settle(ack, sink);
+    this.sendSoon();
   }
+
+  private settle(ack: ReportAcked, { storeId, uploads, stale }: ReportSink): void {
+    const { taskId, attempt, event, outcome, reason, stored } = ack;
+    const key = { storeId, taskId: String(taskId), attempt };
+    const text = keyText(key);
+    const fields = { task: text, event: TaskEvent[event], reason };
+    if (!this.underWay.delete(reportText(text, event))) {
+      this.log.warn(fields, "the server acknowledged what was not reported");
+      return;
+    }
+    const entry = this.journal.entry(key);
+    // A result that was acknowledged before was asked for again.
+    const open = entry?.result != null && event !== TaskEvent.STARTED && !entry.acknowledgedAtMs;
+    switch (outcome) {
+      case ReportOutcome.RECORDED:
+      case ReportOutcome.KNOWN:
+        if (open) uploads.reportStored(entry, stored);
+        return;
+      case ReportOutcome.REFUSED:
+        this.log.warn(fields, "the server refused a report");
+        // What the server will not hear of it keeps no output of either.
+        if (open) uploads.forget(key);
+        return;
+      case ReportOutcome.STALE_SESSION:
+        stale();
+        return;
+      default:
+        this.log.warn(fields, "the server's answer to a report is not understood: it is kept");
+    }
+  }
+}
+
+function eventOf({ result }: JournalEntry): TaskEvent {
+  return result === null ? TaskEvent.STARTED : events[result.status];
+}
+
+function reportText(attempt: string, event: TaskEvent): string {
+  return `${attempt} ${event}`;
+}
+
+function message(entry: JournalEntry, { uploads }: ReportSink): CommandReport {
+  const { key, result, start } = entry;
+  const base = { taskId: BigInt(key.taskId), attempt: key.attempt, event: eventOf(entry) };
+  if (result === null) {
+    return create(CommandReportSchema, { ...base, startedAtMs: BigInt(start?.atMs ?? 0) });
+  }
+  return create(CommandReportSchema, {
+    ...base,
+    exitCode: result.exitCode,
+    startedAtMs: BigInt(Math.round(result.started ? result.startedAtMs : 0)),
+    endedAtMs: BigInt(Math.round(result.endedAtMs)),
+    reason: [...result.reason].slice(0, 255).join(""),
+    ...uploads.withReport(entry),
+  });
 }

@@ -1,18 +1,20 @@
 /**
- * The order in which to try the servers: chance, so that a fleet spreads; but the one that just failed comes last. grpc-js's own
- * shuffle does not shuffle two addresses, so it is done here.
+ * The order in which to try the servers: chance, so that a fleet spreads; but the one that was tried last is not tried next. grpc-js's
+ * own shuffle does not shuffle two addresses, so it is done here.
  */
 export function* serverAddresses(
   addresses: readonly string[],
   random: () => number = Math.random,
 ): Generator<string, never> {
-  let round = [...addresses];
+  let last: string | undefined;
   for (;;) {
-    round = round
+    const round = addresses
       .map((address) => ({ address, at: random() }))
       .sort((a, b) => a.at - b.at)
       .map(({ address }) => address);
+    if (round[0] === last) round.push(...round.splice(0, 1));
     yield* round;
+    last = round.at(-1);
   }
 }
 

@@ -1,47 +1,71 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { AgentService } from "@howdah/proto/howdah/v1/agent_service";
 import type { ClientTlsFiles } from "@howdah/rpc/tls";
-import { createRpcTransport } from "@howdah/rpc/transport";
+import { createRpcTransport, type RpcTransport } from "@howdah/rpc/transport";
 import { reconnectPauseMs, serverAddresses } from "./server-addresses.js";
-import { refusal, runSession, type SessionEnd, type SessionOptions } from "./session.js";
+import { runSession, type SessionEnd, type SessionOptions } from "./session.js";
 
-/** How to stay connected. */
-export interface StayConnectedOptions extends Omit<SessionOptions, "client"> {
+/** How to reach the servers. */
+export interface Servers {
   readonly addresses: readonly string[];
   readonly tls: ClientTlsFiles | undefined;
 }
 
+/** How to stay connected. */
+export interface StayConnectedOptions extends Omit<SessionOptions, "client">, Servers {}
+
 // Both ends ping: a link that vanished without a word is noticed within 20 s.
 const keepalive = { timeMs: 12_000, timeoutMs: 8_000 };
+/** A session that lived so long shows that the server is well: the next tries begin with a short pause again. */
+const wellAfterMs = 1_000;
 
-/** Holds a session with one of the servers, whatever happens, until stopped. */
+/**
+ * The connection to a server, made with the first call. Throws an Error for an address that cannot be one, TlsFileError for a file
+ * that is not as it should be; both in one line.
+ */
+export function connectionTo(address: string, tls: ClientTlsFiles | undefined): RpcTransport {
+  const addressOption = "[server] address";
+  return createRpcTransport({ address, addressOption, tls, keepalive, ownConnection: true });
+}
+
+/** Holds a session with one of the servers, whatever happens, until stopped. Never rejects. */
 export async function stayConnected(
   options: StayConnectedOptions,
   stop: AbortSignal,
 ): Promise<void> {
-  const { log, tls } = options;
   const addresses = serverAddresses(options.addresses);
+  let address = addresses.next().value;
   let tries = 0;
   while (!stop.aborted) {
-    const address = addresses.next().value;
-    const transport = createRpcTransport({
-      address,
-      addressOption: "[server] address",
-      tls,
-      keepalive,
-      ownConnection: true,
-    });
-    let end: SessionEnd = { registered: false };
-    try {
-      end = await runSession({ ...options, client: createClient(AgentService, transport) }, stop);
-    } catch (error) {
-      log.warn({ server: address }, `not connected: ${refusal(error)}`);
-    } finally {
-      transport.close();
+    const end = await oneSession(address, options, stop);
+    if (end.error !== undefined && !stop.aborted) {
+      const { code, rawMessage } = end.error;
+      options.log.warn({ server: address }, `not connected: ${Code[code]}: ${rawMessage}`);
     }
-    tries = end.registered ? 1 : tries + 1;
-    const pauseMs = end.reconnectAfterMs ?? reconnectPauseMs(tries);
+    tries = end.livedMs >= wellAfterMs ? 1 : tries + 1;
+    // The server's word counts, but not that of one that sends us away all the time.
+    const asked = end.reconnectAfterMs;
+    const pauseMs =
+      asked !== undefined && tries <= 2 ? asked : Math.max(asked ?? 0, reconnectPauseMs(tries));
+    if (end.sameServer !== true) address = addresses.next().value;
     await sleep(pauseMs, undefined, { signal: stop }).catch(() => undefined);
+  }
+}
+
+async function oneSession(
+  address: string,
+  options: StayConnectedOptions,
+  stop: AbortSignal,
+): Promise<SessionEnd> {
+  let transport: RpcTransport | undefined;
+  try {
+    // Made anew each time: the files of its certificate may be others by now.
+    transport = connectionTo(address, options.tls);
+    return await runSession({ ...options, client: createClient(AgentService, transport) }, stop);
+  } catch (error) {
+    return { livedMs: 0, error: ConnectError.from(error, Code.FailedPrecondition) };
+  } finally {
+    transport?.close();
   }
 }
