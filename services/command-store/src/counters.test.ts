@@ -9,9 +9,11 @@ import {
 import { Guarantee, OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { statuses } from "@howdah/state/statuses";
+import type { Knex } from "knex";
 import { query } from "./query.js";
 import { counterColumns } from "./store/counter-columns.js";
 import { openFixture } from "./testing/fixture.js";
+import { startStore } from "./testing/store.js";
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function randomNumbers(seed: number): () => number {
@@ -46,6 +48,33 @@ const schedulers = [
   TaskEvent.RETRIED,
   TaskEvent.RETRIED,
 ];
+
+/** Invariant 8, for every role in the store. */
+async function assertCountersEqualRows(db: Knex): Promise<void> {
+  const rows = await query<Record<string, number>>(
+    db,
+    `select request_id, stage_id, role_index, status + 0 as status, count(*) as n, max(change_version) as version
+    from host_role_command group by request_id, stage_id, role_index, status`,
+  );
+  const counters = await query<Record<string, number>>(db, "select * from role_success_criteria");
+  for (const role of counters) {
+    for (const status of statuses) {
+      const row = rows.find(
+        (r) =>
+          r.request_id === role.request_id &&
+          r.stage_id === role.stage_id &&
+          r.role_index === role.role_index &&
+          r.status === status,
+      );
+      const name = counterColumns[status];
+      assert.equal(
+        role[name],
+        row?.n ?? 0,
+        `${role.request_id}/${role.stage_id}/${role.role} ${name}`,
+      );
+    }
+  }
+}
 
 it("should keep counters, progress and ends right through 500 random events", async () => {
   const fixture = await openFixture();
@@ -122,32 +151,7 @@ it("should keep counters, progress and ends right through 500 random events", as
       highest.set(subject.requestId, { run: request.run, progress: request.progressPercent });
     }
 
-    const rows = await query<Record<string, number>>(
-      database.db,
-      `select request_id, stage_id, role_index, status + 0 as status, count(*) as n, max(change_version) as version
-      from host_role_command group by request_id, stage_id, role_index, status`,
-    );
-    const counters = await query<Record<string, number>>(
-      database.db,
-      "select * from role_success_criteria",
-    );
-    for (const role of counters) {
-      for (const status of statuses) {
-        const row = rows.find(
-          (r) =>
-            r.request_id === role.request_id &&
-            r.stage_id === role.stage_id &&
-            r.role_index === role.role_index &&
-            r.status === status,
-        );
-        const name = counterColumns[status];
-        assert.equal(
-          role[name],
-          row?.n ?? 0,
-          `${role.request_id}/${role.stage_id}/${role.role} ${name}`,
-        );
-      }
-    }
+    await assertCountersEqualRows(database.db);
     const open = await query<{ status: number; open: number | null }>(
       database.db,
       "select distinct status + 0 as status, open from host_role_command",
@@ -161,6 +165,51 @@ it("should keep counters, progress and ends right through 500 random events", as
       "no request was retried",
     );
   } finally {
+    await fixture.close();
+  }
+});
+
+it("should keep counters right when two replicas record reports, releases and cancels of the same tasks at once", async () => {
+  const fixture = await openFixture();
+  const other = await startStore(fixture.database.url);
+  try {
+    const { hostId, sessionEpoch, store } = fixture;
+    const stages = [[{ role: "A", hosts: Array.from({ length: 40 }, () => hostId) }]];
+    const one = await fixture.subject(stages);
+    const two = await fixture.subject(stages);
+    const requestIds = [two.requestId, one.requestId];
+    const taskIds = [...one.taskIds, ...two.taskIds];
+    const reports = (event: TaskEvent) => ({
+      reports: taskIds.map((taskId) => ({ taskId, attempt: 1, hostId, sessionEpoch, event })),
+    });
+    const decisions = (event: TaskEvent) => ({
+      schedulerToken: 1n,
+      requests: requestIds.map((requestId) => ({
+        requestId,
+        transitions: taskIds.map((taskId) => ({ taskId, attempt: 1, event, sessionEpoch })),
+      })),
+    });
+    await Promise.all([
+      store.client.recordTransitions(decisions(TaskEvent.RELEASED)),
+      other.client.recordTransitions(decisions(TaskEvent.RELEASED)),
+    ]);
+    const answers = await Promise.all([
+      store.client.recordReports(reports(TaskEvent.STARTED)),
+      other.client.recordReports(reports(TaskEvent.SUCCEEDED)),
+      store.client.recordTransitions(decisions(TaskEvent.CANCEL_REQUESTED)),
+      other.client.recordReports(reports(TaskEvent.FAILED)),
+      store.client.recordReports(reports(TaskEvent.SUCCEEDED)),
+      other.client.recordTransitions(decisions(TaskEvent.DEADLINE_PASSED)),
+    ]);
+    assert.equal(answers.length, 6);
+    await assertCountersEqualRows(fixture.database.db);
+    for (const subject of [one, two]) {
+      const { counts, progressPercent } = await subject.request();
+      assert.equal((counts?.completed ?? 0) + (counts?.failed ?? 0), 40);
+      assert.equal(progressPercent, 100);
+    }
+  } finally {
+    await other.stop();
     await fixture.close();
   }
 });
