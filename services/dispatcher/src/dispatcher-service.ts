@@ -34,13 +34,14 @@ export function createDispatcherService(
   /** Whether the command is in a queue now, or was on a stream: anything but proof that it never was. */
   function enqueue({ sessionEpoch, command }: EnqueuedCommand): boolean {
     if (command === undefined) throw invalid("commands: a command is missing");
-    if (parts.draining()) return false;
     const session = registry.find(command.hostId, sessionEpoch);
     if (session === undefined) {
       // The host may have registered anew since the command was released: then the store gave it to the new session.
       const newer = registry.ofHost(command.hostId)?.outbox.queue.has(command) === true;
-      return newer || registry.wasWritten(command.hostId, sessionEpoch, attemptKey(command));
+      // Without that proof it is kept back: the store gives it to the host's next session, unless the journal has it.
+      return newer || !registry.neverWritten(command.hostId, sessionEpoch, attemptKey(command));
     }
+    if (parts.draining()) return session.outbox.queue.has(command);
     if (!session.outbox.queue.addCommand(command)) return false;
     session.outbox.wake();
     return true;

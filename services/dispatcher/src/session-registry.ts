@@ -11,14 +11,14 @@ export interface SessionListener {
   closed(session: Session, end: SessionEnd): void;
 }
 
-/** For how long the commands of an ended session are remembered as written. */
+/** For how long an ended session and what it had written are remembered. */
 const rememberMs = 60_000;
 
 /** The sessions of this dispatcher: at most one for each host. */
 export class SessionRegistry {
   readonly #byHost = new Map<bigint, Session>();
-  /** Commands that ended sessions had written, by host: they may have reached their agents. */
-  readonly #written = new Map<bigint, { epoch: bigint; keys: ReadonlySet<string>; at: number }>();
+  /** The last session of a host that ended here, and the commands it had written: they may have reached the agent. */
+  readonly #ended = new Map<bigint, { epoch: bigint; written: ReadonlySet<string>; at: number }>();
 
   constructor(
     private readonly listener: SessionListener,
@@ -45,10 +45,15 @@ export class SessionRegistry {
     return session?.identity.epoch === epoch ? session : undefined;
   }
 
-  /** Whether an ended session of that epoch had written the attempt to its stream. */
-  wasWritten(hostId: bigint, epoch: bigint, key: string): boolean {
-    const written = this.#written.get(hostId);
-    return written?.epoch === epoch && written.keys.has(key);
+  /**
+   * Whether the attempt, released to that session, is known never to have been written: the session ended here without it, or the
+   * host has a newer one here. Of a session that this process never had nothing is known: the process before it may have written it.
+   */
+  neverWritten(hostId: bigint, epoch: bigint, key: string): boolean {
+    const ended = this.#ended.get(hostId);
+    if (ended?.epoch === epoch) return !ended.written.has(key);
+    const newer = this.#byHost.get(hostId);
+    return newer !== undefined && newer.identity.epoch > epoch;
   }
 
   /** Makes a session its host's current one. False when a newer one is here: then the caller's is of no use. */
@@ -77,9 +82,9 @@ export class SessionRegistry {
   /** Forgets what was remembered of sessions that ended a while ago. */
   forget(): void {
     const before = performance.now() - rememberMs;
-    for (const [hostId, { at }] of this.#written) {
+    for (const [hostId, { at }] of this.#ended) {
       if (at > before) return;
-      this.#written.delete(hostId);
+      this.#ended.delete(hostId);
     }
   }
 
@@ -87,9 +92,10 @@ export class SessionRegistry {
     const { hostId, hostName, epoch } = session.identity;
     session.end(end === "replaced");
     if (this.#byHost.get(hostId) === session) this.#byHost.delete(hostId);
-    const keys = session.outbox.queue.written;
-    this.#written.delete(hostId);
-    if (keys.size > 0) this.#written.set(hostId, { epoch, keys, at: performance.now() });
+    const { written } = session.outbox.queue;
+    // Deleted first, so that the oldest stand first.
+    this.#ended.delete(hostId);
+    this.#ended.set(hostId, { epoch, written, at: performance.now() });
     this.log.info(
       { hostId: String(hostId), hostName, epoch: String(epoch), end },
       "session closed",
