@@ -1,6 +1,7 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  Concurrency,
   ExecutionType,
   Guarantee,
   OfflinePolicy,
@@ -67,6 +68,12 @@ function checkOptions(options: RequestOptions): void {
     options.executionType === ExecutionType.DEPENDENCY_ORDERED,
   );
   notBuilt("options.guarantee AT_LEAST_ONCE", options.guarantee === Guarantee.AT_LEAST_ONCE);
+  notBuilt("options.retry", options.retry !== undefined);
+  notBuilt("options.role_retries", Object.keys(options.roleRetries).length > 0);
+  notBuilt("options.rolling", options.rolling !== undefined);
+  notBuilt("options.concurrency", options.concurrency > Concurrency.IN_ORDER);
+  notBuilt("options.max_in_flight", options.maxInFlight !== 0);
+  notBuilt("options.offline_expiry", options.offlineExpiry !== undefined);
 }
 
 /** Whole milliseconds, from 1 s to 30 days. */
