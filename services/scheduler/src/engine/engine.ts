@@ -13,9 +13,9 @@ import type { Logger } from "pino";
 import { Batch, type BatchPart } from "./batch.js";
 import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
-import type { Cancel, DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
+import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
+import { type HandOverOptions, handOverCancels, handOverCommands } from "./hand-over.js";
 import { HostQueues } from "./host-queues.js";
-import { PerDispatcher } from "./per-dispatcher.js";
 import { RequestRun, type RunContents } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
 import { StoreReader } from "./store-reader.js";
@@ -37,15 +37,11 @@ export interface EngineTimes {
 }
 
 /** What the engine needs. */
-export interface EngineOptions extends EngineTimes {
+export interface EngineOptions extends EngineTimes, Pick<HandOverOptions, "enqueue" | "cancel"> {
   readonly store: Client<typeof CommandStoreService>;
   /** The token of the scheduler's lease. */
   readonly token: bigint;
   readonly log: Logger;
-  /** Hands commands to a dispatcher; returns at once. */
-  readonly enqueue: (dispatcher: string, commands: readonly ReleasedCommand[]) => void;
-  /** Hands cancels to a dispatcher; returns at once. */
-  readonly cancel: (dispatcher: string, cancels: readonly Cancel[]) => void;
 }
 
 const storeRetryMs = 200;
@@ -60,6 +56,7 @@ const maxStoreRetryMs = 2_000;
 export class Engine implements DispatcherEvents {
   private readonly runs = new Map<bigint, RequestRun>();
   private readonly queues = new HostQueues();
+  private readonly handing: HandOverOptions;
   private readonly deadlines: Deadlines;
   private readonly reader: StoreReader;
   private readonly dirtyRuns = new Set<RequestRun>();
@@ -73,7 +70,8 @@ export class Engine implements DispatcherEvents {
   private wake: () => void = () => undefined;
 
   constructor(private readonly options: EngineOptions) {
-    const { store, log, reconcileMs = 3_000 } = options;
+    const { store, log, enqueue, cancel, reconcileMs = 3_000 } = options;
+    this.handing = { runs: this.runs, queues: this.queues, enqueue, cancel };
     this.reconcileMs = reconcileMs;
     this.deadlines = new Deadlines({
       graceMs: options.deadlineGraceMs ?? 60_000,
@@ -178,7 +176,7 @@ export class Engine implements DispatcherEvents {
       if (task.status === Status.QUEUED) this.want(task, TaskEvent.RELEASED);
       if (task.cancelRequested) inherited.push(task);
     }
-    this.tellCancels(inherited);
+    handOverCancels(this.handing, inherited);
     this.dirtyRuns.add(run);
     for (const hostId of run.unfinishedHosts()) this.dirtyHosts.add(hostId);
     this.wake();
@@ -211,7 +209,7 @@ export class Engine implements DispatcherEvents {
     if (!this.queues.opened(hostId, { dispatcher, epoch })) return;
     this.dirtyHosts.add(hostId);
     // Some may have been recorded while nobody could tell the agent.
-    this.tellCancels(this.queues.cancelling(hostId));
+    handOverCancels(this.handing, this.queues.cancelling(hostId));
     this.wake();
   }
 
@@ -375,7 +373,7 @@ export class Engine implements DispatcherEvents {
         continue;
       }
       for (const [at, part] of entries.entries()) this.recorded(part, results[at]);
-      this.handOver(results);
+      handOverCommands(this.handing, results);
       this.wants.push(...this.held.splice(0));
       return;
     }
@@ -396,37 +394,11 @@ export class Engine implements DispatcherEvents {
     for (const { taskId } of commands) answered.add(taskId);
     run.answered(tasks.filter((task) => answered.has(task.taskId)));
     this.dirtyRuns.add(run);
-    this.tellCancels(tasks.filter((task) => task.cancelRequested && openStatuses.has(task.status)));
+    handOverCancels(
+      this.handing,
+      tasks.filter((task) => task.cancelRequested && openStatuses.has(task.status)),
+    );
     // What was skipped is not as it was thought to be: it is read anew before it is asked for again.
     if (tasks.some((task) => task.asked)) this.reader.skipped(run);
-  }
-
-  private handOver(results: readonly RequestTransitionsResult[]): void {
-    const handed = new PerDispatcher<ReleasedCommand>();
-    for (const { commands } of results) {
-      for (const command of commands) {
-        const task = this.runs.get(command.requestId)?.task(command.taskId);
-        const session = this.queues.session(command.hostId);
-        // No session now: the host registers again, and its dispatcher sends it then. Not QUEUED: its agent has it already.
-        if (session === undefined || task?.status !== Status.QUEUED) continue;
-        handed.add(session.dispatcher, { sessionEpoch: task.sessionEpoch, command });
-      }
-    }
-    handed.forEach((dispatcher, commands) => {
-      this.options.enqueue(dispatcher, commands);
-    });
-  }
-
-  private tellCancels(tasks: Iterable<RunTask>): void {
-    const told = new PerDispatcher<Cancel>();
-    for (const { hostId, taskId, attempt, requestId } of tasks) {
-      const session = this.queues.session(hostId);
-      if (session === undefined) continue;
-      const reason = this.runs.get(requestId)?.reason || "the request was aborted";
-      told.add(session.dispatcher, { hostId, taskId, attempt, reason });
-    }
-    told.forEach((dispatcher, cancels) => {
-      this.options.cancel(dispatcher, cancels);
-    });
   }
 }
