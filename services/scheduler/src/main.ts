@@ -25,7 +25,7 @@ await runService({
     /** How long a released command may go without a word before it is sent again. */
     resendMs: duration("30s"),
   },
-  async start({ name, config, log, signal }) {
+  async start({ name, config, log, metrics, signal }) {
     const tls = clientTls(config);
     const transport = connectService({
       address: config.commandStore,
@@ -41,6 +41,7 @@ await runService({
       log,
       tls: serverTls(config),
       listenOption: "HOWDAH_LISTEN",
+      observe: metrics?.observe,
     });
     server.add(
       RequestService,
