@@ -66,13 +66,11 @@ export class Engine implements DispatcherEvents {
   private held: Want[] = [];
   private readonly cancels = new CommitWaiters<RequestRun>();
   private readonly stopping = new AbortController();
-  private readonly reconcileMs: number;
   private wake: () => void = () => undefined;
 
   constructor(private readonly options: EngineOptions) {
     const { store, log, enqueue, cancel, reconcileMs = 3_000 } = options;
     this.handing = { runs: this.runs, queues: this.queues, enqueue, cancel };
-    this.reconcileMs = reconcileMs;
     this.deadlines = new Deadlines({
       graceMs: options.deadlineGraceMs ?? 60_000,
       resendMs: options.resendMs ?? 30_000,
@@ -81,7 +79,7 @@ export class Engine implements DispatcherEvents {
       overdue: (task) => this.overdue(task),
     });
     this.reader = new StoreReader({
-      ...{ store, log, runs: this.runs, signal: this.stopping.signal, pauseMs: reconcileMs },
+      ...{ store, log, runs: this.runs, signal: this.stopping.signal, everyMs: reconcileMs },
       found: (contents) => this.add(contents),
       changed: (change) => this.apply(change),
       read: (run) => this.wasRead(run),
@@ -106,8 +104,8 @@ export class Engine implements DispatcherEvents {
     const { signal } = this.stopping;
     let reconciling: Promise<void> | undefined;
     try {
-      await this.takeOver(signal);
-      reconciling = this.reconcileEvery(signal);
+      await this.reader.takeOver();
+      reconciling = this.reader.keepReading();
       while (!signal.aborted) {
         const batch = this.collect();
         if (batch.empty) await this.sleepUntilWoken(signal);
@@ -126,32 +124,6 @@ export class Engine implements DispatcherEvents {
     const why = "this scheduler does not lead any more; try again";
     this.cancels.fail(new ConnectError(why, Code.Unavailable));
     this.wake();
-  }
-
-  private async takeOver(signal: AbortSignal): Promise<void> {
-    for (let pauseMs = storeRetryMs; !signal.aborted; pauseMs *= 2) {
-      if (await this.reconcile(signal)) return;
-      const wait = Math.min(pauseMs, maxStoreRetryMs);
-      await sleep(wait, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  private async reconcileEvery(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(this.reconcileMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.reconcile(signal);
-    }
-  }
-
-  private async reconcile(signal: AbortSignal): Promise<boolean> {
-    try {
-      return await this.reader.pass();
-    } catch (error) {
-      if (signal.aborted) return false;
-      const { rawMessage } = ConnectError.from(error);
-      this.options.log.warn(`cannot reconcile, will try again: ${rawMessage}`);
-      return false;
-    }
   }
 
   private async sleepUntilWoken(signal: AbortSignal): Promise<void> {

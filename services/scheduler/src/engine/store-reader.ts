@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type {
   CommandStoreService,
@@ -23,11 +24,13 @@ export interface StoreReaderOptions {
   changed(change: Omit<TaskChange, "$typeName">): void;
   /** Called when a request was read: it is as it is known, and everything may be asked for again. */
   read(run: RequestRun): void;
-  /** How soon after reading it a request is read again because a transition was skipped: the next pass does it then. */
-  readonly pauseMs: number;
+  /** The pause between two passes; and a request is not read again at once when it was read within it. */
+  readonly everyMs: number;
 }
 
 const readsAtOnce = 8;
+const retryMs = 200;
+const maxRetryMs = 2_000;
 const askedStatuses = new Set([Status.PENDING, ...openStatuses]);
 /** What will not go away by trying again at once. */
 const lastingCodes: ReadonlySet<Code> = new Set([
@@ -55,7 +58,7 @@ export class StoreReader {
   skipped(run: RequestRun): void {
     this.due.add(run);
     const lately = performance.now() - (this.readAt.get(run) ?? Number.NEGATIVE_INFINITY);
-    if (lately < this.options.pauseMs || this.reading.has(run)) return;
+    if (lately < this.options.everyMs || this.reading.has(run)) return;
     void this.attempt(run.requestId, () => this.readDue(run));
   }
 
@@ -64,12 +67,42 @@ export class StoreReader {
     this.due.delete(run);
   }
 
+  /** Reads all there is to drive, however long the store is away; until the signal aborts. */
+  async takeOver(): Promise<void> {
+    const { signal } = this.options;
+    for (let pauseMs = retryMs; !signal.aborted; pauseMs = Math.min(pauseMs * 2, maxRetryMs)) {
+      if (await this.tryPass()) return;
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Makes a pass every now and then, until the signal aborts. */
+  async keepReading(): Promise<void> {
+    const { signal, everyMs } = this.options;
+    while (!signal.aborted) {
+      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.tryPass();
+    }
+  }
+
+  /** Whether a pass reached the store for all that it had to read. */
+  private async tryPass(): Promise<boolean> {
+    try {
+      return await this.pass();
+    } catch (error) {
+      const { signal, log } = this.options;
+      if (signal.aborted) return false;
+      log.warn(`cannot reconcile, will try again: ${ConnectError.from(error).rawMessage}`);
+      return false;
+    }
+  }
+
   /**
    * Finds what hints left behind. One request that cannot be read holds up no other.
    * @returns false when the store could not be reached for some of it
    * @throws ConnectError when the store cannot say which requests there are
    */
-  async pass(): Promise<boolean> {
+  private async pass(): Promise<boolean> {
     const { store, runs, signal } = this.options;
     const { requests } = await store.listUnfinished({}, { signal });
     const listed = new Set<bigint>();
