@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { CommandReport } from "@howdah/proto/howdah/v1/agent_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import type { JournalEntry } from "../journal/entry.js";
+import type { Journal } from "../journal/journal.js";
+import { silent, testKey } from "../testing/test-agent.js";
+import type { OutputUploads } from "./output-uploads.js";
+import { Reporter } from "./reporter.js";
+
+const noUploads: OutputUploads = {
+  follow: () => undefined,
+  ended: () => undefined,
+  withReport: () => ({}),
+  reportStored: () => undefined,
+  forget: () => undefined,
+};
+
+function running(taskId: number): JournalEntry {
+  return {
+    ...{ key: testKey(taskId), command: {}, receivedAtMs: 0, cancel: null, result: null },
+    ...{ state: "RUNNING", acknowledgedAtMs: null, fileSuffix: "" },
+    start: { atMs: 5, uptimeMs: 5, bootId: "boot" },
+  };
+}
+
+function completed(entry: JournalEntry): JournalEntry {
+  const times = { startedAtMs: 5, endedAtMs: 6, startedUptimeMs: 5, endedUptimeMs: 6 };
+  const bytes = { stdoutBytes: 0, stderrBytes: 0, structuredOutBytes: 2 };
+  const result = { status: "COMPLETED", exitCode: 0, reason: "", started: true, tries: 1 } as const;
+  return {
+    ...entry,
+    state: "ENDED",
+    result: { ...result, ...times, ...bytes, bootId: "boot" },
+  };
+}
+
+/** A reporter over a journal of the test's own. */
+function reporterOf(entries: Map<string, JournalEntry>, written: Promise<void>) {
+  const journal = {
+    entries: () => [...entries.values()],
+    entry: ({ taskId }: JournalEntry["key"]) => entries.get(taskId),
+    ended: () => written,
+  } as unknown as Journal;
+  const sent: CommandReport[] = [];
+  const reporter = new Reporter(journal, silent);
+  const connect = () =>
+    reporter.connected({
+      ...{ storeId: "store", credit: 10, uploads: noUploads },
+      send: (report) => sent.push(report),
+      stale: () => undefined,
+    });
+  return { reporter, sent, connect };
+}
+
+test("a start is reported when the command takes 50 ms, and not when it has ended before", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "setImmediate"] });
+  const [short, long] = [running(1), running(2)];
+  const entries = new Map<string, JournalEntry>();
+  const { reporter, sent, connect } = reporterOf(entries, Promise.resolve());
+  connect();
+  for (const entry of [short, long]) {
+    entries.set(entry.key.taskId, entry);
+    reporter.started(entry);
+  }
+  t.mock.timers.tick(49);
+  assert.deepEqual(sent, []);
+  entries.set("1", completed(short));
+  reporter.ended(completed(short));
+  t.mock.timers.tick(10);
+  assert.deepEqual(
+    sent.map(({ taskId, event }) => [taskId, event]),
+    [
+      [1n, TaskEvent.SUCCEEDED],
+      [2n, TaskEvent.STARTED],
+    ],
+  );
+});
+
+test("a result that is not on disk yet is not reported on a new session", async () => {
+  let wrote = () => {};
+  const written = new Promise<void>((resolve) => {
+    wrote = resolve;
+  });
+  const { sent, connect } = reporterOf(new Map([["1", completed(running(1))]]), written);
+  connect();
+  await new Promise(setImmediate);
+  assert.equal(sent.length, 0);
+  wrote();
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  assert.deepEqual(
+    sent.map(({ event }) => event),
+    [TaskEvent.SUCCEEDED],
+  );
+});
