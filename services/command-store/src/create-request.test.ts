@@ -74,6 +74,28 @@ describe("CreateRequest", () => {
     assert.deepEqual(command?.commandParams, { shared: "yes" });
   });
 
+  it("should keep a command for each task, also when all of it is shared", async () => {
+    const { taskIds } = await createSample(store, {
+      stages: [
+        [
+          { role: "A", hosts: hosts(2), bare: true },
+          { role: "B", hosts: hosts(1) },
+        ],
+      ],
+    });
+    const rows = await query<{ taskId: number }>(
+      database.db,
+      "select task_id as taskId from execution_command where task_id in (?) order by task_id",
+      [taskIds.map(Number)],
+    );
+    assert.deepEqual(
+      rows.map(({ taskId }) => BigInt(taskId)),
+      taskIds,
+    );
+    const { task, command } = await store.client.getTask({ taskId: taskIds[0] ?? 0n });
+    assert.deepEqual([task?.timeoutMs, command?.script], [900_000n, "scripts/A.py"]);
+  });
+
   it("should store a request of several chunks, invisible until its commit", async () => {
     const sample = { key: "chunks", stages: [[{ role: "A", hosts: hosts(25) }]], chunk: 10 };
     const all = [...requestParts(sample)];

@@ -115,7 +115,8 @@ const tables = [
   )`,
 
   // \`open\` is 1 from the commit that makes the request visible until it is over, then null. While it is PREPARING \`ready\` and
-  // \`open\` are 0, and \`create_time\` is when its last chunk came.
+  // \`open\` are 0, and \`create_time\` is when its last chunk came. \`budget_failures\`: how many tasks failed since its run began or
+  // was last resumed.
   `create table if not exists request (
     request_id bigint not null auto_increment primary key,
     idempotency_key varchar(64) not null,
@@ -132,9 +133,12 @@ const tables = [
     stage_count int not null,
     cancel_requested tinyint not null,
     aborted tinyint not null,
+    paused tinyint not null,
+    budget_failures int not null,
     on_failure tinyint not null,
     request_context varchar(255) not null,
     abort_reason varchar(255) not null,
+    pause_reason varchar(255) not null,
     options blob not null,
     skipped_hosts mediumblob not null,
     create_time bigint not null,
@@ -177,6 +181,15 @@ const tables = [
     unknown int not null default 0,
     primary key (request_id, stage_id, role_index)
   )`,
+  // How many tasks of a batch of a stage failed since the request's run began or was last resumed: one row for each batch with a failure,
+  // of requests with a budget for batches only.
+  `create table if not exists batch_failures (
+    request_id bigint not null,
+    stage_id int not null,
+    batch smallint not null,
+    failures int not null,
+    primary key (request_id, stage_id, batch)
+  )`,
   // The tasks. Narrow on purpose: ten million finished ones must not slow a new one. \`open\` is 1 while an agent's word may still
   // change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: the index on it holds a host's open tasks only.
   `create table if not exists host_role_command (
@@ -187,6 +200,8 @@ const tables = [
     host_id bigint not null,
     role varchar(100) not null,
     role_command ROLE_COMMAND not null,
+    batch smallint not null,
+    manual tinyint not null,
     status STATUS not null,
     attempt smallint not null,
     open tinyint null,
@@ -206,7 +221,7 @@ const tables = [
     key changes (request_id, change_version),
     key host_open (host_id, open)
   )`,
-  // What is a task's own in what it runs: a serialised howdah.v1.CommandSpec.
+  // The command of each task: what is the task's own in what it runs, a serialised howdah.v1.CommandSpec, empty when it shares all.
   `create table if not exists execution_command (
     task_id bigint not null primary key,
     command mediumblob not null

@@ -36,9 +36,9 @@ export async function insertRequest(
   const { insertId } = await execute(
     trx,
     `insert into request (idempotency_key, content_digest, ready, open, status, display_status, progress_percent, version,
-      owner_token, run, cluster_id, stage_count, cancel_requested, aborted, on_failure, request_context, abort_reason,
-      options, skipped_hosts, create_time, start_time, end_time)
-    values (?, ?, 0, 0, 'PENDING', 'PENDING', 0, 1, ?, 1, ?, ?, 0, 0, ?, ?, '', ?, ?, ?, 0, 0)`,
+      owner_token, run, cluster_id, stage_count, cancel_requested, aborted, paused, budget_failures, on_failure,
+      request_context, abort_reason, pause_reason, options, skipped_hosts, create_time, start_time, end_time)
+    values (?, ?, 0, 0, 'PENDING', 'PENDING', 0, 1, ?, 1, ?, ?, 0, 0, 0, 0, ?, ?, '', '', ?, ?, ?, 0, 0)`,
     [
       header.idempotencyKey,
       bytes(header.contentDigest),
@@ -69,14 +69,15 @@ export async function insertRequest(
   return insertId;
 }
 
-/** Inserts tasks of a request, PENDING, and what is their own in what they run. */
+/** Inserts tasks of a request, PENDING, and the command of each. */
 export async function insertTasks(
   trx: Knex.Transaction,
   requestId: number,
   stages: readonly StageHeader[],
   tasks: readonly NewTask[],
 ): Promise<void> {
-  const rows = tasks.map(({ taskId, spec: { stageId, roleIndex, hostId } }) => {
+  if (tasks.length === 0) return;
+  const rows = tasks.map(({ taskId, spec: { stageId, roleIndex, hostId, batch } }) => {
     const role = stages[stageId]?.roles[roleIndex];
     if (role === undefined) throw new Error(`stage ${stageId} has no role ${roleIndex}`);
     return [
@@ -87,24 +88,24 @@ export async function insertTasks(
       Number(hostId),
       role.role,
       role.roleCommand,
+      batch,
+      role.manual ? 1 : 0,
       1,
       1,
     ];
   });
   await execute(
     trx,
-    `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command, status, attempt,
-      cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time)
+    `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command, batch, manual,
+      status, attempt, cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time)
     values ${rows.map(() => "(?, 0, 0, 0, 1, 0, 0, 0)").join(", ")}`,
     rows,
   );
-  const own = tasks.flatMap(({ taskId, spec: { command } }) => {
-    const data = command === undefined ? undefined : toBinary(CommandSpecSchema, command);
-    return data === undefined || data.length === 0 ? [] : [[taskId, bytes(data)]];
-  });
-  if (own.length > 0) {
-    await execute(trx, "insert into execution_command (task_id, command) values ?", [own]);
-  }
+  const commands = tasks.map(({ taskId, spec: { command } }) => [
+    taskId,
+    command === undefined ? Buffer.alloc(0) : bytes(toBinary(CommandSpecSchema, command)),
+  ]);
+  await execute(trx, "insert into execution_command (task_id, command) values ?", [commands]);
 }
 
 /** Inserts the roles of a request's stages, with how many tasks each has: `counts` by stage and role. */

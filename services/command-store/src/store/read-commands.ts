@@ -1,7 +1,7 @@
 import type { Knex } from "knex";
 import { query } from "../query.js";
 
-/** What is tasks' own in what they run, serialised CommandSpecs by task id; tasks that share all of it are left out. */
+/** What is tasks' own in what they run, serialised CommandSpecs by task id; empty of those that share all of it. */
 export async function readOwnCommands(
   db: Knex,
   taskIds: readonly number[],

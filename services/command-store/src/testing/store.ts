@@ -62,6 +62,23 @@ export function openSession(
   });
 }
 
+/** A role of a test's stage. */
+export interface SampleRole {
+  readonly role: string;
+  /** The host of each of its tasks. */
+  readonly hosts: readonly bigint[];
+  /** The batch of each of its tasks. Default: 0. */
+  readonly batches?: readonly number[];
+  /** Default: 1. */
+  readonly factor?: number;
+  /** Default: START. */
+  readonly roleCommand?: RoleCommand;
+  readonly blockers?: readonly number[];
+  readonly manual?: boolean;
+  /** Its tasks have nothing of their own in what they run. */
+  readonly bare?: boolean;
+}
+
 /** What a request of a test has: stages of roles, each with the hosts of its tasks. */
 export interface SampleRequest {
   readonly key?: string;
@@ -70,11 +87,7 @@ export interface SampleRequest {
   readonly token?: bigint;
   readonly header?: MessageInitShape<typeof RequestHeaderSchema>;
   /** Stages; each a list of roles with the hosts of their tasks. */
-  readonly stages: readonly (readonly {
-    role: string;
-    hosts: readonly bigint[];
-    factor?: number;
-  }[])[];
+  readonly stages: readonly (readonly SampleRole[])[];
   /** Tasks a chunk. Default 1,000. */
   readonly chunk?: number;
 }
@@ -100,17 +113,22 @@ export function* requestParts(sample: SampleRequest): Generator<CreateRequestReq
     },
   });
   for (const [stageId, roles] of stages.entries()) {
-    const specs = roles.map(({ role, factor = 1 }) => ({
+    const specs = roles.map(({ role, roleCommand, factor = 1, blockers = [], manual = false }) => ({
       role,
-      roleCommand: RoleCommand.START,
+      roleCommand: roleCommand ?? RoleCommand.START,
       successFactor: factor,
+      blockers: [...blockers],
+      manual,
       command: { script: `scripts/${role}.py`, commandParams: { shared: "yes" } },
     }));
     yield part({ case: "stage", value: { stageId, roles: specs } });
   }
   const tasks = stages.flatMap((roles, stageId) =>
-    roles.flatMap(({ hosts }, roleIndex) =>
-      hosts.map((hostId) => ({ stageId, roleIndex, hostId, command: { timeoutMs: 5_000n } })),
+    roles.flatMap(({ hosts, batches = [], bare = false }, roleIndex) =>
+      hosts.map((hostId, i) => ({
+        ...{ stageId, roleIndex, hostId, batch: batches[i] ?? 0 },
+        ...(bare ? {} : { command: { timeoutMs: 5_000n } }),
+      })),
     ),
   );
   for (let i = 0; i < tasks.length; i += chunk) {
