@@ -20,7 +20,7 @@ export function streamName({ taskId, attempt, stream }: StreamKey): string {
 const selectStored = `select v.task_id as taskId, v.attempt, v.stream, coalesce((
     select o.position + length(o.data) from task_output o
     where o.task_id = v.task_id and o.attempt = v.attempt and o.stream = v.stream
-    order by o.position desc limit 1), 0) as stored
+    order by o.position desc limit 1), 0) as length
   from ${jsonRows("v", { task_id: "bigint", attempt: "smallint", stream: "tinyint" })}`;
 
 /** How many bytes of each stream are stored, by `streamName`. */
@@ -29,10 +29,10 @@ export async function readStored(
   keys: readonly StreamKey[],
 ): Promise<Map<string, number>> {
   if (keys.length === 0) return new Map();
-  const rows = await query<StreamKey & { stored: number }>(db, selectStored, [
+  const rows = await query<StreamKey & { length: number }>(db, selectStored, [
     JSON.stringify(keys.map(({ taskId, attempt, stream }) => [taskId, attempt, stream])),
   ]);
-  return new Map(rows.map((row) => [streamName(row), row.stored]));
+  return new Map(rows.map((row) => [streamName(row), row.length]));
 }
 
 /** Bytes of a stream, and where they begin. */
