@@ -5,6 +5,7 @@ import { uptimeMs } from "../process-table.js";
 import type { CommandPlan, PlannedStep } from "./command-plan.js";
 import type { DataFiles } from "./data-files.js";
 import { type LimitedEnd, runLimitedStep } from "./limited-step.js";
+import { stepVariable } from "./script-environment.js";
 import type { StepContext } from "./step.js";
 import { forbidStart, readStepState } from "./step-records.js";
 
@@ -88,7 +89,7 @@ async function runChain(tries: number, context: TriesContext): Promise<ChainEnd>
         record,
         argv: planned.argv,
         cwd: plan.cwd,
-        environment: plan.environment,
+        environment: { ...plan.environment, [stepVariable]: stepName(tries, planned) },
         stdoutPath: context.files.stdout,
         stderrPath: context.files.stderr,
       },
@@ -109,6 +110,9 @@ async function runChain(tries: number, context: TriesContext): Promise<ChainEnd>
   return ended("COMPLETED", 0, "");
 }
 
+/** Records tell the time since boot in steps of 10 ms, for start and end alike: a step may seem to have taken two less. */
+const recordClockStepMs = 20;
+
 /** What the end of a step means for its command; undefined: it goes on. */
 function judge(
   { end, stoppedBy, leftRunning }: LimitedEnd,
@@ -128,9 +132,11 @@ function judge(
   if (stoppedBy === "cancel") return ["ABORTED", exitCode, aborted()];
   // Ended while no agent looked on: a former one may have stopped it and died before it could say so.
   const tookMs = end.exit.uptimeMs - end.start.uptimeMs;
-  if (plan.timeoutMs > 0 && tookMs >= plan.timeoutMs)
+  const signalled = exitCode === 128 + 15 || exitCode === 128 + 9;
+  if (plan.timeoutMs > 0 && tookMs >= plan.timeoutMs - (signalled ? recordClockStepMs : 0)) {
     return ["TIMEDOUT", timeoutExitCode, timedOut];
-  if (cancel.aborted && (exitCode === 128 + 15 || exitCode === 128 + 9)) {
+  }
+  if (cancel.aborted && signalled) {
     return ["ABORTED", exitCode, aborted()];
   }
   return ["FAILED", exitCode, ""];
@@ -151,7 +157,11 @@ function recordOf(
   step: PlannedStep | undefined,
   { recordFolder }: TriesContext,
 ): string {
-  return join(recordFolder, `${tries}.${step?.name ?? "script"}.record`);
+  return join(recordFolder, `${stepName(tries, step)}.record`);
+}
+
+function stepName(tries: number, step: PlannedStep | undefined): string {
+  return `${tries}.${step?.name ?? "script"}`;
 }
 
 /** Waits for a moment of the clock since boot, a cancel, or the agent's end (then rejects). */

@@ -5,8 +5,17 @@ import { keyText, type TaskKey } from "../task-key.js";
 /** The variable that marks every process of an attempt; its value is `store:task:attempt`. */
 export const taskVariable = "HOWDAH_TASK";
 
+/** Tells each process which try and step of its attempt it belongs to, such as `1.script` or `2.before-START`. */
+export const stepVariable = "HOWDAH_STEP";
+
 /** Never handed on: what the agent itself was given in confidence, or inherited from a command that started it. */
-const withheld = ["AMBARI_PASSPHRASE", "HOWDAH_PASSPHRASE", "HOWDAH_JOIN_TOKEN", taskVariable];
+const withheld = [
+  "AMBARI_PASSPHRASE",
+  "HOWDAH_PASSPHRASE",
+  "HOWDAH_JOIN_TOKEN",
+  taskVariable,
+  stepVariable,
+];
 
 /**
  * The environment of a command's scripts: the agent's own, Ambari's variables with our folders, what the command adds,

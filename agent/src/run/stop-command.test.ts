@@ -54,13 +54,10 @@ describe("stopping a command", () => {
     return result;
   }
 
-  it("aborts on cancel, with the reason in both outputs", async () => {
+  it("aborts on cancel, with the reason in the errors", async () => {
     const result = await cancelWhen(/ready/, marked("echo ready; sleep 60"));
     assert.deepEqual([result.status, result.exitCode, result.reason], ["ABORTED", 143, "enough"]);
-    assert.match(
-      stdout(),
-      /\nCommand aborted\. Reason: 'enough'\n\nCommand failed after 1 tries\n$/,
-    );
+    assert.equal(stdout(), "ready\n");
     assert.match(stderr(), /\nCommand aborted\. Reason: 'enough'$/);
     assert.deepEqual(alive(), []);
   });
