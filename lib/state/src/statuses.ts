@@ -35,6 +35,16 @@ export const holdingStatuses: ReadonlySet<Status> = new Set([
   Status.HOLDING_TIMEDOUT,
 ]);
 
+/** Statuses that a failure budget counts. */
+export const failedStatuses: ReadonlySet<Status> = new Set([
+  Status.FAILED,
+  Status.TIMEDOUT,
+  Status.UNKNOWN,
+  Status.SKIPPED_FAILED,
+  Status.HOLDING_FAILED,
+  Status.HOLDING_TIMEDOUT,
+]);
+
 /** Statuses in which the task is, or may be, with its agent and a word from it is due. */
 export const liveStatuses: ReadonlySet<Status> = new Set([Status.QUEUED, Status.IN_PROGRESS]);
 

@@ -9,6 +9,8 @@ export interface Policy {
   readonly onFailure: OnFailure;
   /** How many attempts the task may have in all; 1 for no retry. */
   readonly maxAttempts: number;
+  /** How many attempts the task may have in all when it is INTERRUPTED; `maxAttempts` when absent or lower than that. */
+  readonly maxInterruptedAttempts?: number;
   /** The events after which a further attempt is made while attempts are left. */
   readonly retryOn: ReadonlySet<TaskEvent>;
   /** A step that a person does: releasing it makes it wait. */
@@ -138,6 +140,12 @@ function failed(event: TaskEvent, onFailure: OnFailure): TaskStatus {
   }
 }
 
+function attemptsLeft(attempt: number, event: TaskEvent, policy: Policy): boolean {
+  const { maxAttempts, maxInterruptedAttempts = 0 } = policy;
+  const most = event === TaskEvent.INTERRUPTED ? maxInterruptedAttempts : 0;
+  return attempt < Math.max(maxAttempts, most);
+}
+
 /**
  * What follows when `event` happens to a task: the only place where a status is decided. Pure.
  *
@@ -164,7 +172,7 @@ export function transition(task: TaskState, event: TaskEvent, policy: Policy): O
     case retry:
       return { kind: "move", status: Status.PENDING, attempt: attempt + 1 };
     case failure:
-      return !stopped && policy.retryOn.has(event) && attempt < policy.maxAttempts
+      return !stopped && policy.retryOn.has(event) && attemptsLeft(attempt, event, policy)
         ? { kind: "move", status: Status.PENDING, attempt: attempt + 1 }
         : { kind: "move", status: failed(event, policy.onFailure), attempt };
     default:
