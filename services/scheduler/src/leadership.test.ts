@@ -57,10 +57,9 @@ describe("takeTurns()", () => {
     await eventually("a leads", () => a.leads);
     const b = contender(world, "b");
     await stays("b stands by while a renews", 3 * durationMs, () => !b.leads);
-    const from = performance.now();
     await a.stop();
+    assert.doesNotMatch(world.store.leases.rows.get("scheduler")?.holder ?? "", /^a\//);
     await eventually("b leads", () => b.leads);
-    assert.ok(performance.now() - from < durationMs, "it waited although the lease was given back");
     assert.deepEqual([a.tokens, b.tokens], [[1n], [2n]]);
   });
 

@@ -17,7 +17,7 @@ import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
 import { type HandOverOptions, handOverCancels, handOverCommands } from "./hand-over.js";
 import { HostQueues } from "./host-queues.js";
 import { RequestRun, type RunContents } from "./request-run.js";
-import type { RunTask } from "./run-task.js";
+import type { RunTask, ToldChange } from "./run-task.js";
 import { StoreReader } from "./store-reader.js";
 import { isDue, type Want } from "./wants.js";
 
@@ -232,7 +232,7 @@ export class Engine implements DispatcherEvents {
     if (!this.queues.isBusy(task.hostId)) this.want(task, TaskEvent.RELEASED);
   }
 
-  private apply(change: Omit<TaskChange, "$typeName">): void {
+  private apply(change: ToldChange): void {
     const run = this.runs.get(change.requestId);
     if (run === undefined) return;
     run.versions.add(change.version);

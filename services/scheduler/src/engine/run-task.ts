@@ -1,3 +1,4 @@
+import type { Status } from "@howdah/proto/howdah/v1/status";
 import type { TaskStatus } from "@howdah/state/statuses";
 
 /** A task as the scheduler keeps it: what it needs to decide, and no more, since there may be a million. */
@@ -32,3 +33,6 @@ export interface CommittedChange {
   readonly cancelRequested: boolean;
   readonly sessionEpoch: bigint;
 }
+
+/** A committed change as dispatchers and the store tell it. */
+export type ToldChange = Omit<CommittedChange, "status"> & { readonly status: Status };

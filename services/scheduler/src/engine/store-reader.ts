@@ -10,6 +10,7 @@ import { openStatuses } from "@howdah/state/statuses";
 import type { Logger } from "pino";
 import { loadRun, stoppingOf, taskPageSize } from "./load-run.js";
 import type { RequestRun, RunContents } from "./request-run.js";
+import type { ToldChange } from "./run-task.js";
 
 /** What reading needs, and what it tells. */
 export interface StoreReaderOptions {
@@ -21,7 +22,7 @@ export interface StoreReaderOptions {
   /** Called with a request that is not driven and not over. */
   found(contents: RunContents): void;
   /** Called with each task that changed. */
-  changed(change: Omit<TaskChange, "$typeName">): void;
+  changed(change: ToldChange): void;
   /** Called when a request was read: it is as it is known, and everything may be asked for again. */
   read(run: RequestRun): void;
   /** The pause between two passes; and a request is not read again at once when it was read within it. */
@@ -193,6 +194,6 @@ export class StoreReader {
   }
 }
 
-function toChange(task: Task): Omit<TaskChange, "$typeName"> {
+function toChange(task: Task): ToldChange {
   return { ...task, version: task.changeVersion };
 }
