@@ -23,7 +23,7 @@ await runService({
     databaseUrl: text(),
     databasePool: integer(10, { min: 1, max: 500 }),
   },
-  async start({ name, config, log, signal, fail }) {
+  async start({ name, config, log, signal, fail, metrics }) {
     const db = openDatabase({ url: config.databaseUrl, pool: config.databasePool, log });
     const gate = createStartingGate();
     const server = createRpcServer({
@@ -32,6 +32,7 @@ await runService({
       tls: serverTls(config),
       listenOption: "HOWDAH_LISTEN",
       mapError,
+      observe: metrics?.observe,
       interceptors: [gate.interceptor],
     });
     server.add(CommandStoreService, createCommandStoreService(db, log));

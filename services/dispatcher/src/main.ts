@@ -26,7 +26,7 @@ await runService({
     /** Over how long agents spread their reconnecting when this dispatcher stops. */
     drainWindowMs: duration("3s"),
   },
-  async start({ name, config, log }) {
+  async start({ name, config, log, metrics }) {
     if (config.instance.length > 80 || config.instance.includes("/")) {
       throw new Error(
         `HOWDAH_INSTANCE: "${config.instance}" names the dispatcher's lease; use at most 80 characters and no slash`,
@@ -57,6 +57,7 @@ await runService({
       log,
       tls,
       listenOption: "HOWDAH_LISTEN",
+      observe: metrics?.observe,
       drainGraceMs: 1_000,
     });
     const agents = createRpcServer({
@@ -64,6 +65,7 @@ await runService({
       log,
       tls,
       listenOption: "HOWDAH_AGENT_LISTEN",
+      observe: metrics?.observe,
       keepalive: { timeMs: 12_000, timeoutMs: 8_000 },
       drainGraceMs: 1_000,
     });
