@@ -114,9 +114,10 @@ export function readSettings(file: string): Settings {
     throw new SettingsError([`${file} cannot be read (${code}); name the file with --config`]);
   }
   // A missing section is an empty one, so that what is said names the key that is missing.
-  const result = sections.safeParse({ server: {}, agent: {}, ...parse(content) });
+  const said: Record<string, unknown> = { server: {}, agent: {}, ...parse(content) };
+  const result = sections.safeParse(said);
   if (!result.success) {
-    throw new SettingsError(result.error.issues.flatMap((issue) => problems(file, issue)));
+    throw new SettingsError(result.error.issues.flatMap((issue) => problems(file, issue, said)));
   }
   const { server, agent, labels } = result.data;
   return {
@@ -134,7 +135,7 @@ export function readSettings(file: string): Settings {
   };
 }
 
-function problems(file: string, issue: z.core.$ZodIssue): string[] {
+function problems(file: string, issue: z.core.$ZodIssue, said: Record<string, unknown>): string[] {
   const [section, ...rest] = issue.path.map(String);
   const key = rest.join(".");
   if (issue.code === "unrecognized_keys") {
@@ -147,7 +148,7 @@ function problems(file: string, issue: z.core.$ZodIssue): string[] {
         : `${file}: [${section}] ${name} is not known; known are ${known.join(", ")}`,
     );
   }
-  if (section === "server" && key === "address" && issue.input === undefined) {
+  if (section === "server" && key === "address" && !Object.hasOwn(Object(said.server), key)) {
     return [
       `${file}: [server] address is missing; set it to where agents reach a dispatcher, HOST:PORT`,
     ];

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { type TestContext, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import {
+  type UploadOutputRequest,
+  UploadOutputResponseSchema,
+} from "@howdah/proto/howdah/v1/agent_service";
+import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { openJournal } from "../journal/journal.js";
+import { dataFiles } from "../run/data-files.js";
+import { neverStartedResult } from "../run/run-command.js";
+import { silent, temporaryFolders, testKey, until } from "../testing/test-agent.js";
+import { createOutputUploads } from "./output-uploads.js";
+
+/** A journal with ended attempts that wrote `bytes` each, and a session whose server answers when told. */
+async function uploadsOf(t: TestContext, count: number, bytes: number) {
+  const { folders, remove } = temporaryFolders();
+  const journal = await openJournal(folders, silent);
+  const over = new AbortController();
+  t.after(async () => {
+    over.abort();
+    await journal.close();
+    remove();
+  });
+  const entries = await Promise.all(
+    Array.from({ length: count }, async (_, at) => {
+      const key = testKey(at + 1);
+      await journal.accept(key, {});
+      await journal.started(key);
+      const entry = journal.entry(key);
+      assert.ok(entry);
+      writeFileSync(dataFiles(folders, key.taskId).stdout, Buffer.alloc(bytes, "x"));
+      await journal.ended(key, { ...neverStartedResult(entry), stdoutBytes: bytes });
+      return journal.entry(key) ?? entry;
+    }),
+  );
+  const waiting: { request: UploadOutputRequest; answer(): void }[] = [];
+  const stored = new Map<bigint, number>();
+  const uploads = createOutputUploads({
+    ...{ journal, folders, log: silent, signal: over.signal },
+    session: { storeId: "store", hostId: 1n, sessionEpoch: 1n, outputCap: 1 << 30 },
+    stream: {
+      append: (request) =>
+        new Promise((resolve) => {
+          const { taskId, attempt, chunk } = request;
+          const answer = () => {
+            waiting.splice(waiting.indexOf(one), 1);
+            const length = (stored.get(taskId) ?? 0) + (chunk?.data.length ?? 0);
+            stored.set(taskId, length);
+            const stream = chunk?.stream ?? 0;
+            const fields = { taskId, attempt, stream, length: BigInt(length), refused: "" };
+            resolve(create(UploadOutputResponseSchema, fields));
+          };
+          const one = { request, answer };
+          waiting.push(one);
+        }),
+    },
+    onJournalError: (error) => {
+      throw error;
+    },
+  });
+  return { journal, folders, entries, uploads, waiting, stored };
+}
+
+test("at most four pieces are under way, and one of a stream", async (t) => {
+  const { journal, entries, uploads, waiting } = await uploadsOf(t, 10, 600_000);
+  for (const entry of entries) uploads.reportStored(entry, []);
+  const done = () => journal.entries().every(({ acknowledgedAtMs }) => acknowledgedAtMs !== null);
+  let most = 0;
+  await until(() => {
+    most = Math.max(most, waiting.length);
+    const tasks = waiting.map(({ request }) => request.taskId);
+    assert.equal(new Set(tasks).size, tasks.length, String(tasks));
+    waiting[0]?.answer();
+    return done();
+  }, "all of it");
+  assert.equal(most, 4);
+});
+
+test("the next piece begins where the server says it ends", async (t) => {
+  const { journal, entries, uploads, waiting, stored } = await uploadsOf(t, 1, 600_000);
+  const [entry] = entries;
+  assert.ok(entry);
+  stored.set(1n, 500_000);
+  const stdout = { stream: OutputStream.STDOUT, length: 500_000n };
+  uploads.reportStored(entry, [{ $typeName: "howdah.v1.OutputPosition", ...stdout }]);
+  const one = await until(() => waiting[0], "a piece");
+  assert.equal(one.request.chunk?.offset, 500_000n);
+  assert.equal(one.request.chunk?.data.length, 100_000);
+  assert.equal(journal.entry(entry.key)?.acknowledgedAtMs, null);
+  one.answer();
+  await until(() => journal.entry(entry.key)?.acknowledgedAtMs, "the acknowledgement");
+});
+
+test("small output travels with the report, unless its file is not what it was", async (t) => {
+  const { folders, entries, uploads } = await uploadsOf(t, 2, 16_000);
+  const [first, second] = entries;
+  assert.ok(first && second);
+  const { lengths, output } = uploads.withReport(first);
+  assert.equal(lengths?.length, 3);
+  assert.deepEqual(
+    output?.map(({ stream, offset, data }) => [stream, offset, data?.length]),
+    [[OutputStream.STDOUT, 0n, 16_000]],
+  );
+  writeFileSync(dataFiles(folders, "2").stdout, "");
+  assert.equal(uploads.withReport(second).output, undefined);
+});
+
+test("output of more than 16 KiB does not travel with the report", async (t) => {
+  const { entries, uploads } = await uploadsOf(t, 1, 16 * 1024 + 1);
+  const [entry] = entries;
+  assert.ok(entry);
+  assert.equal(uploads.withReport(entry).output, undefined);
+});
+
+test("attempts of another store are not uploaded", async (t) => {
+  const { entries, uploads, waiting, journal } = await uploadsOf(t, 1, 1_000);
+  const key = { storeId: "other", taskId: "5", attempt: 1 };
+  await journal.accept(key, {});
+  await journal.started(key);
+  const other = journal.entry(key);
+  assert.ok(other);
+  uploads.follow(other, false);
+  const [entry] = entries;
+  assert.ok(entry);
+  uploads.reportStored(entry, []);
+  const one = await until(() => waiting[0], "a piece");
+  assert.equal(one.request.taskId, 1n);
+  one.answer();
+  await until(() => journal.entry(entry.key)?.acknowledgedAtMs, "the acknowledgement");
+  assert.equal(waiting.length, 0);
+});

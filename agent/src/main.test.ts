@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { agentPrefix, runAgent, startAgent } from "./testing/started-agent.js";
+import { until } from "./testing/test-agent.js";
+
+const ini = "[server]\naddress = 127.0.0.1:1\n[agent]\nprefix = PREFIX\n";
+
+/** What an operator can mend ends the agent with 2 and one line. */
+async function refused(...args: string[]): Promise<string> {
+  const { code, stderr, stdout } = await runAgent(...args);
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /^howdah-agent: [^\n]+\n$/);
+  assert.equal(stdout, "");
+  return stderr;
+}
+
+test("an option that is not known, a file that is not there", async () => {
+  assert.match(await refused("--confg", "x"), /'--confg'; the only option is --config FILE/);
+  assert.match(await refused("--config", "/nowhere"), /\/nowhere cannot be read/);
+});
+
+test("a bad value, a bad TLS file", async (t) => {
+  const { iniFile } = agentPrefix(t, ini.replace("PREFIX", "relative"));
+  assert.match(await refused("--config", iniFile), /\[agent\] prefix must be an absolute path/);
+  const other = agentPrefix(t, ini.replace("[agent]", "ca_file = PREFIX/none.pem\n[agent]"));
+  assert.match(await refused("--config", other.iniFile), /cannot read certificate file .*none.pem/);
+});
+
+test("a data folder that cannot be written", async (t) => {
+  const { prefix, iniFile } = agentPrefix(t, ini);
+  // Not by its mode: root may write everywhere.
+  writeFileSync(join(prefix, "data"), "a file");
+  assert.match(await refused("--config", iniFile), /the data folder .*\/data can't be made/);
+});
+
+test("a second agent under the same prefix", async (t) => {
+  const agent = startAgent(t, "127.0.0.1:1");
+  await until(() => agent.log.some(({ msg }) => msg === "started"), "the start");
+  const text = await refused("--config", agent.folders.iniFile);
+  assert.match(text, /another agent \(pid \d+\) runs with the prefix/);
+  assert.equal(await agent.end("SIGTERM"), 0);
+});
+
+test("no server: it goes on trying, ever less often, and ends when told to", async (t) => {
+  const agent = startAgent(t, "127.0.0.1:1");
+  const refusals = () => agent.log.filter(({ msg }) => String(msg).startsWith("not connected"));
+  await until(() => refusals().length >= 5, "five tries");
+  const times = refusals().map(({ time }) => Number(time));
+  const gaps = times.slice(1).map((time, at) => time - (times[at] ?? 0));
+  assert.ok((gaps[3] ?? 0) > (gaps[0] ?? 0), String(gaps));
+  assert.equal(await agent.end("SIGTERM"), 0);
+});
