@@ -28,6 +28,7 @@ import { createRequest, keyTaken } from "./create-request.js";
 import { acquireLease } from "./leases.js";
 import { noRequest, noTask } from "./not-found.js";
 import { openSession } from "./open-session.js";
+import { checkPurgeRequests, purgeRequests } from "./purge-requests.js";
 import { readTaskOutput } from "./read-output.js";
 import { readRequestView, toTaskMessages } from "./read-request.js";
 import { recordReports } from "./record-reports.js";
@@ -145,6 +146,12 @@ export function createCommandStoreService(
     readTaskOutput(request, { signal }: HandlerContext) {
       checkReadTaskOutput(request);
       return readTaskOutput(db, feed, request, signal);
+    },
+
+    purgeRequests(request, { signal }: HandlerContext) {
+      const olderThanMs = checkPurgeRequests(request);
+      const { dryRun } = request;
+      return purgeRequests(db, { olderThanMs, dryRun, now: Date.now() }, signal);
     },
 
     async createRequest(stream) {

@@ -9,6 +9,7 @@ import {
   insertPackage,
   insertPackageChunk,
   makeUploadId,
+  touchPackages,
 } from "./store/put-package.js";
 import { findPackage } from "./store/read-package.js";
 import { inTransaction } from "./transaction.js";
@@ -80,6 +81,7 @@ export async function receivePackage(
     const row = { digest, size, uploadId };
     // Two replicas may be given one package at once: the loser of the two comes here again.
     if (!known) kept = await inTransaction(db, (trx) => insertPackage(trx, row));
+    else await inTransaction(db, (trx) => touchPackages(trx, [row.digest]));
     return size;
   } finally {
     if (stored > 0 && !kept) await deleteUpload(db, uploadId);

@@ -1,5 +1,6 @@
 import type { Knex } from "knex";
 import { execute, query } from "../query.js";
+import { deleteRequest } from "./purge-rows.js";
 
 /** No caller's key begins so. */
 export const abandonedPrefix = "~";
@@ -28,20 +29,7 @@ export async function listAbandoned(db: Knex, before: number): Promise<number[]>
   return rows.map(({ requestId }) => requestId);
 }
 
-/** Deletes an abandoned request with all it has, 1,000 tasks at a time. Nobody sees it, so that needs no transaction. */
+/** Deletes an abandoned request with all it has. */
 export async function deleteAbandoned(db: Knex, requestId: number): Promise<void> {
-  for (;;) {
-    const rows = await query<{ taskId: number }>(
-      db,
-      "select task_id as taskId from host_role_command where request_id = ? order by task_id limit 1000",
-      [requestId],
-    );
-    if (rows.length === 0) break;
-    const taskIds = rows.map(({ taskId }) => taskId);
-    await execute(db, "delete from execution_command where task_id in (?)", [taskIds]);
-    await execute(db, "delete from host_role_command where task_id in (?)", [taskIds]);
-  }
-  await execute(db, "delete from role_success_criteria where request_id = ?", [requestId]);
-  await execute(db, "delete from stage where request_id = ?", [requestId]);
-  await execute(db, "delete from request where request_id = ? and ready = 0", [requestId]);
+  for await (const _ of deleteRequest(db, requestId));
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Knex } from "knex";
 import { sha256Hex } from "../canonical-json.js";
+import { StaleReadError } from "../database-errors.js";
 import { bytes, execute, query } from "../query.js";
 
 /** How much of a package one row holds, and one message of a stream carries. */
@@ -32,17 +33,40 @@ export interface PackageRow {
   readonly uploadId: string;
 }
 
-/** Makes the package visible. False when it is there already, from another upload: this one's chunks are not needed then. */
+/**
+ * Makes the package visible. False when it is there already, from another upload: this one's chunks are not needed then, and the
+ * other's are touched.
+ */
 export async function insertPackage(
-  db: Knex,
+  trx: Knex.Transaction,
   { digest, size, uploadId }: PackageRow,
 ): Promise<boolean> {
   const { affectedRows } = await execute(
-    db,
+    trx,
     "insert ignore into package (digest, size, upload_id, created_at) values (?, ?, ?, ?)",
     [digest, size, uploadId, Date.now()],
   );
+  if (affectedRows === 0) await touchPackages(trx, [digest]);
   return affectedRows === 1;
+}
+
+/**
+ * Makes packages as good as new, in the transaction that names them: a purge deletes only what nobody has touched, so of the two one
+ * loses, on whatever node each runs. `StaleReadError` when one is gone.
+ */
+export async function touchPackages(
+  trx: Knex.Transaction,
+  digests: readonly string[],
+): Promise<void> {
+  const wanted = [...new Set(digests)].sort();
+  if (wanted.length === 0) return;
+  const { affectedRows } = await execute(
+    trx,
+    // Always another value: an update that changes nothing would conflict with nobody.
+    "update package set created_at = greatest(created_at + 1, ?) where digest in (?)",
+    [Date.now(), wanted],
+  );
+  if (affectedRows !== wanted.length) throw new StaleReadError("a package has just been purged");
 }
 
 /** Removes the chunks of an upload unless a package is made of them. */

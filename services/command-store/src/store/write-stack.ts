@@ -4,6 +4,7 @@ import type { Knex } from "knex";
 import { sha256Hex } from "../canonical-json.js";
 import { bytes, execute, query } from "../query.js";
 import { inTransaction } from "../transaction.js";
+import { touchPackages } from "./put-package.js";
 import type { StackRow } from "./read-stack.js";
 
 /** Stores a definition over one of the same name and version. `replaced` is true when that one was different. */
@@ -16,6 +17,7 @@ export async function writeStack(
   const definition = bytes(toBinary(StackDefinitionSchema, stack));
   const digest = sha256Hex(definition);
   const services = stack.services.map((service) => service.name).sort();
+  const packages = [stack.hooksDigest, ...stack.services.map(({ packageDigest }) => packageDigest)];
   return inTransaction(db, async (trx) => {
     const [old] = await query<{ digest: string }>(
       trx,
@@ -35,6 +37,10 @@ export async function writeStack(
       on duplicate key update digest = values(digest), services = values(services),
         definition = values(definition), pushed_at = values(pushed_at)`,
       [name, version, digest, JSON.stringify(services), definition, pushedAt],
+    );
+    await touchPackages(
+      trx,
+      packages.filter((each) => each !== ""),
     );
     const replaced = old !== undefined && old.digest !== digest;
     return { row: { name, version, digest, services, pushedAt }, replaced };
