@@ -5,8 +5,8 @@ import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { assertListenAllowed, parseListenAddress } from "@howdah/rpc/listen-address";
 import { createRpcServer } from "@howdah/rpc/server";
-import { createRpcTransport } from "@howdah/rpc/transport";
 import { advertised, clientTls, serverTls, serviceAddresses } from "@howdah/service/common-config";
+import { connectService } from "@howdah/service/connect-service";
 import { address, duration, integer } from "@howdah/service/fields";
 import { runService } from "@howdah/service/run-service";
 import { createDispatcher } from "./dispatcher.js";
@@ -38,7 +38,7 @@ await runService({
       tls !== undefined,
       "HOWDAH_AGENT_LISTEN",
     );
-    const transport = createRpcTransport({
+    const transport = connectService({
       address: config.commandStore,
       tls: clientTls(config),
       addressOption: "HOWDAH_COMMAND_STORE",

@@ -1,7 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import type { ClientTlsFiles } from "@howdah/rpc/tls";
-import { createRpcTransport } from "@howdah/rpc/transport";
+import { connectService } from "@howdah/service/connect-service";
 import type { Logger } from "pino";
 import { messageOf } from "./retry.js";
 
@@ -12,7 +12,7 @@ export type ProbePeer = (address: string, hostId: bigint, epoch: bigint) => Prom
 export function createProbePeer(tls: ClientTlsFiles | undefined, log: Logger): ProbePeer {
   return async (address, hostId, epoch) => {
     if (address === "") return false;
-    const transport = createRpcTransport({ address, tls });
+    const transport = connectService({ address, tls });
     try {
       const client = createClient(DispatcherService, transport);
       const request = { hostId, sessionEpoch: epoch };
