@@ -37,6 +37,7 @@ async function uploadsOf(t: TestContext, count: number, bytes: number) {
   );
   const waiting: { request: UploadOutputRequest; answer(): void }[] = [];
   const stored = new Map<bigint, number>();
+  const truth = { told: true };
   const uploads = createOutputUploads({
     ...{ journal, folders, log: silent, signal: over.signal },
     session: { storeId: "store", hostId: 1n, sessionEpoch: 1n, outputCap: 1 << 30 },
@@ -46,7 +47,8 @@ async function uploadsOf(t: TestContext, count: number, bytes: number) {
           const { taskId, attempt, chunk } = request;
           const answer = () => {
             waiting.splice(waiting.indexOf(one), 1);
-            const length = (stored.get(taskId) ?? 0) + (chunk?.data.length ?? 0);
+            const added = truth.told ? (chunk?.data.length ?? 0) : 0;
+            const length = (stored.get(taskId) ?? 0) + added;
             stored.set(taskId, length);
             const stream = chunk?.stream ?? 0;
             const fields = { taskId, attempt, stream, length: BigInt(length), refused: "" };
@@ -60,7 +62,7 @@ async function uploadsOf(t: TestContext, count: number, bytes: number) {
       throw error;
     },
   });
-  return { journal, folders, entries, uploads, waiting, stored };
+  return { journal, folders, entries, uploads, waiting, stored, truth };
 }
 
 test("at most four pieces are under way, and one of a stream", async (t) => {
@@ -130,4 +132,25 @@ test("attempts of another store are not uploaded", async (t) => {
   one.answer();
   await until(() => journal.entry(entry.key)?.acknowledgedAtMs, "the acknowledgement");
   assert.equal(waiting.length, 0);
+});
+
+test("a server whose answers never move is asked ever less often, and believed again", async (t) => {
+  const { journal, entries, uploads, waiting, truth } = await uploadsOf(t, 1, 100_000);
+  const [entry] = entries;
+  assert.ok(entry);
+  truth.told = false;
+  uploads.reportStored(entry, []);
+  let asked = 0;
+  const began = performance.now();
+  await until(() => {
+    asked += waiting.length;
+    waiting[0]?.answer();
+    return performance.now() - began > 1_000;
+  }, "a second");
+  assert.ok(asked >= 2 && asked <= 6, `asked ${asked} times in a second`);
+  truth.told = true;
+  await until(() => {
+    waiting[0]?.answer();
+    return journal.entry(entry.key)?.acknowledgedAtMs;
+  }, "the acknowledgement");
 });

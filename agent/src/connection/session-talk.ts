@@ -27,6 +27,8 @@ const longestDrainMs = 600_000;
 const goodbyeMs = 1_000;
 const defaultOutputCap = 64 * 1024 * 1024;
 const defaultCredit = 100;
+/** Each may carry 16 KiB of output. */
+const mostCredit = 1_000;
 
 /** What the agent does with what the server says on a session's stream, and what it says itself. */
 export class SessionTalk {
@@ -173,7 +175,7 @@ export class SessionTalk {
     const { folders, onJournalError } = this.options;
     reporter.connected({
       storeId,
-      credit: positive(result.maxUnackedReports, defaultCredit),
+      credit: Math.min(mostCredit, positive(result.maxUnackedReports, defaultCredit)),
       send: (value) => this.say({ case: "commandReport", value }),
       stale: () => this.fail("the session is no longer the host's", Code.Aborted),
       uploads: createOutputUploads({
