@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import { FolderInUseError } from "@howdah/launcher/folder-lock";
+import { FolderInUseError, FolderUnusableError } from "@howdah/launcher/folder-lock";
 import { MariadbMissingError } from "@howdah/launcher/mariadb-program";
 import { startInstallation } from "@howdah/launcher/start-installation";
 import { ProcessStartError } from "@howdah/launcher/start-process";
@@ -66,6 +66,7 @@ async function start({ io }: Run, options: UpOptions, json: boolean) {
   } catch (error) {
     const known =
       error instanceof FolderInUseError ||
+      error instanceof FolderUnusableError ||
       error instanceof MariadbMissingError ||
       error instanceof ProcessStartError;
     if (known) throw new CliError(error.message, ExitCode.failed);

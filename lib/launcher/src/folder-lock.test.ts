@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { FolderInUseError, lockFolder } from "./folder-lock.js";
+import { FolderInUseError, FolderUnusableError, lockFolder } from "./folder-lock.js";
 import { listening } from "./log-line.js";
 import { startProcess } from "./start-process.js";
 
@@ -32,6 +32,15 @@ describe("lockFolder()", () => {
       await held[0]?.value.release();
     }
     assert.deepEqual(await readdir(locked), []);
+  });
+
+  it("should say in one line that the folder cannot be made, and what to do", async () => {
+    await writeFile(locked, "a file");
+    await assert.rejects(lockFolder(join(locked, "below")), (error) => {
+      assert.ok(error instanceof FolderUnusableError);
+      assert.match(error.message, /below cannot be made or written \(ENOTDIR\): give this user/);
+      return true;
+    });
   });
 
   it("should be free at once when its owner is killed, whatever that left behind", async () => {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 
@@ -17,16 +17,24 @@ export class FolderInUseError extends Error {
   }
 }
 
+/** Thrown when the folder cannot be made or written. */
+export class FolderUnusableError extends Error {
+  override readonly name = "FolderUnusableError";
+  constructor(folder: string, cause: NodeJS.ErrnoException) {
+    const way = "give this user the right to write there, or take another folder";
+    super(`${folder} cannot be made or written (${cause.code}): ${way}`, { cause });
+  }
+}
+
 /**
  * Makes this process the one owner of a folder, which is made when it is not there, until `release` or its death.
- * Throws `FolderInUseError`; also when this very process has it. `owner.pid` in it tells people who the owner is.
+ * Throws `FolderInUseError`, also when this very process has it, and `FolderUnusableError`. `owner.pid` in it tells people who the owner is.
  *
  * The lock is a socket in Linux's abstract namespace, named for the folder: the kernel gives it to one process and takes
  * it back when that dies, however it dies. Processes in containers with networks of their own don't see each other.
  */
 export async function lockFolder(folder: string): Promise<{ release(): Promise<void> }> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const real = await realpath(folder);
+  const real = await makeFolder(folder);
   const pidFile = join(real, "owner.pid");
   const name = createHash("sha256").update(real).digest("hex");
   const lock = createServer((socket) => socket.destroy()).listen(`\0howdah-folder-${name}`);
@@ -46,4 +54,15 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
       lock.close();
     },
   };
+}
+
+/** Makes sure of the folder and of the right to write in it; its path without links. */
+async function makeFolder(folder: string): Promise<string> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await access(folder, constants.W_OK | constants.X_OK);
+    return await realpath(folder);
+  } catch (error) {
+    throw new FolderUnusableError(folder, error as NodeJS.ErrnoException);
+  }
 }

@@ -52,7 +52,7 @@ const leftoverGraceMs = 10_000;
 
 /**
  * Starts Howdah on one machine and waits until every service listens. What a killed launcher left running in the folder
- * is ended first. Throws `FolderInUseError`, `MariadbMissingError`, `ProcessStartError`; then nothing is left running.
+ * is ended first. Throws `FolderInUseError`, `FolderUnusableError`, `MariadbMissingError`, `ProcessStartError`; then nothing is left running.
  */
 export async function startInstallation(options: InstallationOptions): Promise<Installation> {
   const { log = () => {}, ports = "default" } = options;
