@@ -81,10 +81,13 @@ export function checkRecordTransitions({
 }: RecordTransitionsRequest): void {
   checkId("scheduler_token", schedulerToken);
   const seen = new Set<bigint>();
-  for (const { requestId, transitions } of requests) {
+  for (const { requestId, transitions, newRun, abort, pause } of requests) {
     if (seen.has(requestId)) throw invalid("requests.request_id", requestId, "comes twice");
     seen.add(requestId);
-    for (const { event, taskId, sessionEpoch } of transitions) {
+    if (newRun && (abort !== undefined || pause !== undefined)) {
+      throw invalid("requests.new_run", newRun, "goes with neither abort nor pause");
+    }
+    for (const { event } of transitions) {
       if (agentsOnly.has(event) || TaskEvent[event] === undefined) {
         throw invalid(
           "transitions.event",
@@ -92,8 +95,8 @@ export function checkRecordTransitions({
           "is not the scheduler's to say",
         );
       }
-      if (event === TaskEvent.RELEASED) {
-        checkId(`transitions.session_epoch of task ${taskId}`, sessionEpoch);
+      if (event === TaskEvent.RETRIED && !newRun) {
+        throw invalid("transitions.event", "RETRIED", "needs new_run in its part");
       }
     }
   }

@@ -6,9 +6,15 @@ import {
   type TaskReportSchema,
   type TaskTransitionSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
-import { Guarantee, OnFailure } from "@howdah/proto/howdah/v1/operation";
+import {
+  Guarantee,
+  OnExceeded,
+  OnFailure,
+  type RequestOptionsSchema,
+  RetryCause,
+} from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { statuses } from "@howdah/state/statuses";
+import { isDone, statuses } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { query } from "./query.js";
 import { counterColumns } from "./store/counter-columns.js";
@@ -45,8 +51,6 @@ const schedulers = [
   TaskEvent.RESOLVED_RETRY,
   TaskEvent.RESOLVED_SKIP,
   TaskEvent.RESOLVED_ABORT,
-  TaskEvent.RETRIED,
-  TaskEvent.RETRIED,
 ];
 
 /** Invariant 8, for every role in the store. */
@@ -76,7 +80,49 @@ async function assertCountersEqualRows(db: Knex): Promise<void> {
   }
 }
 
-it("should keep counters, progress and ends right through 500 random events", async () => {
+/** Invariant 10, as far as the store can tell: each former attempt is kept once, with the status it ended in. */
+async function assertOneAttemptAlive(db: Knex): Promise<void> {
+  const tasks = await query<{ taskId: number; attempt: number }>(
+    db,
+    "select task_id as taskId, attempt from host_role_command",
+  );
+  const former = await query<{ taskId: number; attempt: number; status: Status }>(
+    db,
+    "select task_id as taskId, attempt, status + 0 as status from task_attempt order by task_id, attempt",
+  );
+  for (const { taskId, attempt } of tasks) {
+    const own = former.filter((row) => row.taskId === taskId);
+    assert.deepEqual(
+      own.map((row) => row.attempt),
+      Array.from({ length: attempt - 1 }, (_, i) => i + 1),
+      `attempts of task ${taskId}`,
+    );
+    for (const { status } of own) {
+      assert.ok(isDone(status) && status !== Status.COMPLETED, `${Status[status]} is no end`);
+    }
+  }
+}
+
+const options: MessageInitShape<typeof RequestOptionsSchema>[] = [
+  { onFailure: OnFailure.ABORT, guarantee: Guarantee.AT_LEAST_ONCE },
+  { onFailure: OnFailure.HOLD, roleRetries: { A: { maxAttempts: 2 } } },
+  { onFailure: OnFailure.SKIP, retry: { maxAttempts: 4, causes: [RetryCause.INTERRUPTED] } },
+  { onFailure: OnFailure.CONTINUE, retry: { maxAttempts: 3 } },
+  { rolling: { maxFailures: 2, maxBatchFailures: 1 } },
+  { rolling: { maxFailurePercent: 10, onExceeded: OnExceeded.ABORT } },
+];
+
+/** What a request was like after the event before. */
+interface Seen {
+  readonly run: number;
+  readonly progress: number;
+  readonly over: boolean;
+  readonly paused: boolean;
+  readonly aborted: boolean;
+  readonly spent: number;
+}
+
+it("should keep counters, attempts, progress, runs and budgets right through 600 random events", async () => {
   const fixture = await openFixture();
   const random = randomNumbers(20_240_607);
   const pick = <T>(values: readonly T[]): T => {
@@ -84,26 +130,22 @@ it("should keep counters, progress and ends right through 500 random events", as
     assert.ok(value !== undefined);
     return value;
   };
+  const met = new Set<string>();
   try {
     const { hostId, sessionEpoch, store, database } = fixture;
-    const hosts = [hostId];
     const stages = [
       [
-        { role: "A", hosts },
-        { role: "B", hosts, factor: 0.5 },
+        { role: "A", hosts: [hostId, hostId], batches: [0, 1] },
+        { role: "B", hosts: [hostId], factor: 0.5 },
       ],
-      [{ role: "C", hosts }],
+      [{ role: "C", hosts: [hostId, hostId], batches: [0, 1] }],
     ];
-    const policies = [OnFailure.ABORT, OnFailure.HOLD, OnFailure.SKIP, OnFailure.CONTINUE];
-    const subjects = await Promise.all(
-      policies.map((onFailure) =>
-        fixture.subject(stages, { onFailure, guarantee: Guarantee.AT_LEAST_ONCE }),
-      ),
-    );
-    const highest = new Map<bigint, { run: number; progress: number }>();
+    const subjects = await Promise.all(options.map((each) => fixture.subject(stages, each)));
+    const last = new Map<bigint, Seen>();
     let events = 0;
-    while (events < 500) {
+    while (events < 600) {
       const subject = pick(subjects);
+      const { requestId } = subject;
       const tasks = new Map((await subject.tasks()).map((task) => [task.taskId, task]));
       const some = Array.from({ length: 1 + Math.floor(random() * 6) }, () =>
         pick(subject.taskIds),
@@ -111,9 +153,13 @@ it("should keep counters, progress and ends right through 500 random events", as
       events += some.length;
       const keyOf = (taskId: bigint) => ({
         taskId,
-        attempt: tasks.get(taskId)?.attempt ?? 1,
+        // At times an attempt that is over, or not there yet.
+        attempt: Math.max(1, (tasks.get(taskId)?.attempt ?? 1) + pick([0, 0, 0, 0, 0, 0, -1, 1])),
         hostId,
       });
+      const before = last.get(requestId);
+      let resumed = false;
+      let newRun = false;
       if (random() < 0.5) {
         const reports: MessageInitShape<typeof TaskReportSchema>[] = some.map((taskId) => ({
           ...keyOf(taskId),
@@ -122,18 +168,35 @@ it("should keep counters, progress and ends right through 500 random events", as
         }));
         await store.client.recordReports({ reports });
       } else {
+        newRun = random() < 0.2;
         const transitions: MessageInitShape<typeof TaskTransitionSchema>[] = some.map((taskId) => ({
           ...keyOf(taskId),
           sessionEpoch,
-          event: pick(schedulers),
+          event: newRun ? TaskEvent.RETRIED : pick(schedulers),
         }));
-        await store.client.recordTransitions({
+        const pause =
+          !newRun && random() < 0.3 ? { paused: random() < 0.4, reason: "rain" } : undefined;
+        const abort = !newRun && random() < 0.02 ? { cancelled: true, reason: "snow" } : undefined;
+        resumed = pause?.paused === false;
+        const { results } = await store.client.recordTransitions({
           schedulerToken: 1n,
-          requests: [{ requestId: subject.requestId, transitions }],
+          requests: [
+            { requestId, transitions, newRun, ...(pause && { pause }), ...(abort && { abort }) },
+          ],
         });
+        const [result] = results;
+        const released = result?.changes.filter(
+          ({ taskId, status }) =>
+            status === Status.QUEUED && tasks.get(taskId)?.status === Status.PENDING,
+        );
+        const stopped = before?.aborted || (before?.paused && !resumed);
+        if (stopped || pause?.paused || abort) assert.deepEqual(released, [], "invariant 7");
+        if (newRun && before?.over === false) {
+          assert.deepEqual(result?.changes, [], "a running request was retried");
+        }
       }
       const request = await subject.request();
-      const { counts } = request;
+      const { counts, run, progressPercent: progress } = request;
       assert.ok(counts);
       const waiting =
         counts.pending +
@@ -142,16 +205,49 @@ it("should keep counters, progress and ends right through 500 random events", as
         counts.holding +
         counts.holdingFailed +
         counts.holdingTimedout;
-      assert.equal(request.progressPercent === 100, waiting === 0, "100 exactly when it is over");
-      assert.equal(request.times?.endedAt !== undefined, waiting === 0);
-      const before = highest.get(subject.requestId);
-      if (before?.run === request.run) {
-        assert.ok(request.progressPercent >= before.progress, "progress fell within a run");
+      const over = waiting === 0;
+      assert.equal(progress === 100, over, "100 exactly when it is over");
+      assert.equal(request.times?.endedAt !== undefined, over);
+      const [row] = await query<{ spent: number; paused: number; aborted: number; open: number }>(
+        database.db,
+        `select budget_failures as spent, paused, aborted, coalesce(open, 0) as open from request where request_id = ?`,
+        [Number(requestId)],
+      );
+      assert.ok(row);
+      assert.equal(row.open === 1, !over);
+      assert.ok(!over || row.paused === 0, "over, and paused");
+      if (before !== undefined && run === before.run) {
+        assert.ok(progress >= before.progress, "progress fell within a run");
+        assert.ok(!before.over || over, "it goes on without a new run");
+        assert.ok(resumed || row.spent >= before.spent, "a budget was given back");
       }
-      highest.set(subject.requestId, { run: request.run, progress: request.progressPercent });
+      if (before !== undefined && run !== before.run) {
+        assert.ok(newRun && before.over && run === before.run + 1, "a run that nobody asked for");
+        assert.deepEqual([row.spent, row.paused, row.aborted], [0, 0, 0]);
+        met.add("new run");
+      }
+      const { rolling } = request.options ?? {};
+      if (rolling?.maxFailures !== undefined && row.spent > rolling.maxFailures && !over) {
+        assert.equal(row.paused, 1, "a budget was exceeded");
+        met.add("paused by its budget");
+      }
+      if (rolling?.maxFailurePercent !== undefined && row.spent * 100 > 10 * counts.total) {
+        assert.ok(over || row.aborted === 1, "a budget was exceeded");
+        met.add("aborted by its budget");
+      }
+      last.set(requestId, {
+        run,
+        progress,
+        over,
+        paused: row.paused === 1,
+        aborted: row.aborted === 1,
+        spent: row.spent,
+      });
+      if (before?.paused && row.paused === 0 && !over) met.add("resumed");
     }
 
     await assertCountersEqualRows(database.db);
+    await assertOneAttemptAlive(database.db);
     const open = await query<{ status: number; open: number | null }>(
       database.db,
       "select distinct status + 0 as status, open from host_role_command",
@@ -160,9 +256,15 @@ it("should keep counters, progress and ends right through 500 random events", as
       const may = [Status.QUEUED, Status.IN_PROGRESS, Status.UNKNOWN].includes(row.status);
       assert.equal(row.open, may ? 1 : null);
     }
-    assert.ok(
-      [...highest.values()].some(({ run }) => run > 1),
-      "no request was retried",
+    const { requests } = await store.client.listUnfinished({});
+    assert.deepEqual(
+      requests.map(({ requestId }) => requestId),
+      [...last].flatMap(([id, { over }]) => (over ? [] : [id])).sort((a, b) => Number(a - b)),
+    );
+    assert.deepEqual(
+      [...met].sort(),
+      ["aborted by its budget", "new run", "paused by its budget", "resumed"],
+      "what the test has not met it has not tested",
     );
   } finally {
     await fixture.close();

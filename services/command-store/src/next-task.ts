@@ -42,6 +42,9 @@ const untouched = {
   reason: null,
 } as const;
 
+/** Why an UNKNOWN task is now in another status. */
+const toldLate = "told late: it was UNKNOWN until its agent said what happened";
+
 /** The request is over, or being cancelled or aborted: nothing of it is released, and no failure of it is tried again. */
 export function isOver(request: Pick<RequestRow, "open" | "aborted" | "cancelRequested">): boolean {
   return !request.open || request.aborted || request.cancelRequested;
@@ -54,16 +57,19 @@ export function isOver(request: Pick<RequestRow, "open" | "aborted" | "cancelReq
 export function nextTask(
   task: TaskRow,
   event: TaskEvent,
-  request: Pick<RequestRow, "open" | "aborted" | "cancelRequested">,
+  request: Pick<RequestRow, "open" | "aborted" | "cancelRequested" | "paused">,
   policy: Policy,
   details: EventDetails,
 ): NextTask {
   const requestOver = isOver(request);
-  // A request that is being stopped must end first: what is revived before would only be given up again.
-  const revives = event === TaskEvent.RETRIED && request.open && requestOver;
-  if (revives || (event === TaskEvent.RELEASED && requestOver && task.status === Status.PENDING)) {
+  // What would only be given up again is not revived.
+  const revives = event === TaskEvent.RESOLVED_RETRY || event === TaskEvent.RETRIED;
+  const releases = event === TaskEvent.RELEASED && task.status === Status.PENDING;
+  if ((revives && requestOver) || (releases && (requestOver || request.paused))) {
     return { kind: "refused" };
   }
+  // Nothing is sent anywhere for a manual step, everything else needs a session to be sent to.
+  if (releases && !policy.manual && !details.sessionEpoch) return { kind: "refused" };
   const outcome = transition({ ...task, requestOver }, event, policy);
   switch (outcome.kind) {
     case "known":
@@ -76,14 +82,20 @@ export function nextTask(
   }
   const { status, attempt } = outcome;
   if (attempt > task.attempt) {
-    return {
-      kind: "changed",
-      task: { ...task, ...untouched, status, attempt },
-      superseded: { ...ended(task, event, details), status: endOfAttempt(task, event) },
-    };
+    const former = { ...ended(task, event, details), status: endOfAttempt(task, event) };
+    if (isAgentsEnd(event)) {
+      const next = { ...task, ...untouched, status, attempt };
+      return { kind: "changed", task: next, superseded: former };
+    }
+    // What a person says is about the attempt that begins; the former one keeps its own reason.
+    const next = { ...task, ...untouched, status, attempt, reason: details.reason || null };
+    return { kind: "changed", task: next, superseded: { ...former, reason: task.reason } };
   }
   if (event === TaskEvent.RELEASED) {
     const { sessionEpoch = 0, bindingId = 0, now } = details;
+    if (policy.manual) {
+      return { kind: "changed", task: { ...task, ...untouched, queueTime: now, status } };
+    }
     const released = { ...untouched, sessionEpoch, bindingId, queueTime: now };
     return { kind: "changed", task: { ...task, ...released, status } };
   }
@@ -116,7 +128,7 @@ function ended(task: TaskRow, event: TaskEvent, details: EventDetails): TaskRow 
     stdoutLength: details.stdoutLength ?? null,
     stderrLength: details.stderrLength ?? null,
     structuredLength: details.structuredLength ?? null,
-    reason: details.reason || null,
+    reason: details.reason || (task.status === Status.UNKNOWN ? toldLate : null),
   };
 }
 

@@ -78,7 +78,7 @@ export async function openSession(
       storeId,
       hostId: BigInt(hostId),
       sessionEpoch: BigInt(sessionEpoch),
-      tasks: tasks.map(toTaskChange),
+      tasks: tasks.map((task) => toTaskChange(task)),
       commands,
     }),
     requestIds,
@@ -197,7 +197,7 @@ async function giveUpLost(
     const request = requests.get(task.requestId);
     if (request === undefined || !isLost(task)) continue;
     const details = { now, reason: "the journal of its host's agent is gone" };
-    const next = nextTask(task, TaskEvent.JOURNAL_LOST, request, policyOf(request), details);
+    const next = nextTask(task, TaskEvent.JOURNAL_LOST, request, policyOf(request, task), details);
     if (next.kind === "changed") changes.change(next.task);
   }
   await writeChanges(trx, changes, now);

@@ -70,10 +70,16 @@ export function recordReports(
     const { stored, grown } = await storeOutput(trx, reports, verdicts, tasks);
     return {
       results: reports.map((report, i) => toResult(report, verdicts[i] ?? known, stored)),
-      changes: changes.changed().map(({ after }) => toTaskChange(after)),
+      changes: changes
+        .changed()
+        .map(({ before, after }) => toTaskChange(after, isCorrection(before, after))),
       grown,
     };
   });
+}
+
+function isCorrection(before: TaskRow, after: TaskRow): boolean {
+  return before.status === Status.UNKNOWN && after.status !== Status.UNKNOWN;
 }
 
 function taskIdsOf(reports: readonly TaskReport[]): number[] {
@@ -130,7 +136,13 @@ function apply(report: TaskReport, changes: ChangeSet, now: number): Verdict {
   if (task === undefined || request === undefined) return refused("its request is gone");
   // An earlier report of this batch may have begun the next attempt.
   if (report.attempt < task.attempt) return known;
-  const next = nextTask(task, report.event, request, policyOf(request), detailsOf(report, now));
+  const next = nextTask(
+    task,
+    report.event,
+    request,
+    policyOf(request, task),
+    detailsOf(report, now),
+  );
   switch (next.kind) {
     case "changed":
       changes.change(next.task, next.superseded);

@@ -8,11 +8,12 @@ import {
   type TaskTransition,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import type { Policy } from "@howdah/state/transitions";
+import { table } from "@howdah/state/transitions";
 import type { Knex } from "knex";
 import { assembleCommands, type CommandParts } from "./commands.js";
 import { nextTask } from "./next-task.js";
 import { policyOf } from "./policy.js";
+import { markAborted, markPaused, nextRun, shortened } from "./request-marks.js";
 import { lockOwnedRequests, type RequestRow } from "./store/request-rows.js";
 import { readTasks, type TaskRow } from "./store/task-rows.js";
 import { type ChangeSet, createChangeSet, toTaskChange } from "./task-changes.js";
@@ -72,10 +73,12 @@ export async function recordTransitions(
     create(RequestTransitionsResultSchema, {
       requestId: BigInt(requestId),
       staleOwner: request === undefined,
-      changes: tasks.map(toTaskChange),
+      changes: tasks.map((task) => toTaskChange(task)),
       commands: commands.filter((command) => command.requestId === BigInt(requestId)),
       version: BigInt(request?.version ?? 0),
       requestStatus: request?.status ?? Status.UNSPECIFIED,
+      paused: request?.paused ?? false,
+      aborted: request !== undefined && (request.aborted || request.cancelRequested),
     }),
   );
 }
@@ -108,26 +111,28 @@ async function bindingsOf(
 }
 
 function applyPart(
-  { requestId: id, abort, transitions }: RequestTransitions,
+  part: RequestTransitions,
   changes: ChangeSet,
   bindingOf: (clusterId: number) => number,
   now: number,
 ): { requestId: number; touched: Set<number>; released: Set<number> } {
-  const requestId = Number(id);
+  const requestId = Number(part.requestId);
   const touched = new Set<number>();
   const released = new Set<number>();
-  const request = aborted(changes.requests.get(requestId), abort);
-  if (request === undefined) return { requestId, touched, released };
+  const stored = changes.requests.get(requestId);
+  if (stored === undefined) return { requestId, touched, released };
+  const request = marked(stored, part, changes);
   changes.requests.set(requestId, request);
-  const policy = policyOf(request);
+  const isNextRun = request.run > stored.run;
   const bindingId = bindingOf(request.clusterId);
-  for (const transition of transitions) {
+  for (const transition of part.transitions) {
     const task = changes.task(Number(transition.taskId));
     if (task === undefined || !fits(transition, task, requestId)) continue;
+    if (transition.event === TaskEvent.RETRIED && !isNextRun) continue;
     const again = isReleasedAgain(transition, task);
     const kind = again
       ? releaseAgain(transition, task, changes)
-      : applyTransition(transition, task, changes, { request, policy, bindingId, now });
+      : applyTransition(transition, task, changes, { request, bindingId, now });
     if (kind !== "changed" && !again) continue;
     touched.add(task.taskId);
     if (transition.event === TaskEvent.RELEASED) released.add(task.taskId);
@@ -135,18 +140,30 @@ function applyPart(
   return { requestId, touched, released };
 }
 
-function aborted(
-  request: RequestRow | undefined,
-  abort: RequestTransitions["abort"],
-): RequestRow | undefined {
-  if (request === undefined || abort === undefined || !request.open) return request;
-  return {
-    ...request,
-    aborted: true,
-    cancelRequested: request.cancelRequested || abort.cancelled,
-    // The first reason is the one that stopped it.
-    abortReason: request.abortReason || abort.reason.slice(0, 255),
-  };
+/** The request as the part's marks leave it, before its transitions. */
+function marked(
+  request: RequestRow,
+  { abort, pause, newRun, transitions }: RequestTransitions,
+  changes: ChangeSet,
+): RequestRow {
+  if (newRun) {
+    const retries = transitions.some((transition) => {
+      const task = changes.task(Number(transition.taskId));
+      return task !== undefined && isRetry(transition, task, request.requestId);
+    });
+    // A run without a task would be over before it began; and what is repeated begins no second one.
+    return retries && !request.open ? nextRun(request) : request;
+  }
+  const aborted = abort === undefined ? request : markAborted(request, abort);
+  return pause === undefined ? aborted : markPaused(aborted, pause);
+}
+
+function isRetry(transition: TaskTransition, task: TaskRow, requestId: number): boolean {
+  return (
+    transition.event === TaskEvent.RETRIED &&
+    fits(transition, task, requestId) &&
+    table[task.status][TaskEvent.RETRIED] !== undefined
+  );
 }
 
 function fits(
@@ -183,14 +200,14 @@ function applyTransition(
   { event, sessionEpoch, reason }: TaskTransition,
   task: TaskRow,
   changes: ChangeSet,
-  context: { request: RequestRow; policy: Policy; bindingId: number; now: number },
+  context: { request: RequestRow; bindingId: number; now: number },
 ): "changed" | "known" | "refused" {
-  const { request, policy, bindingId, now } = context;
-  const next = nextTask(task, event, request, policy, {
+  const { request, bindingId, now } = context;
+  const next = nextTask(task, event, request, policyOf(request, task), {
     now,
     sessionEpoch: Number(sessionEpoch),
     bindingId,
-    reason: reason.slice(0, 255),
+    reason: shortened(reason),
   });
   if (next.kind === "changed") changes.change(next.task, next.superseded);
   return next.kind;

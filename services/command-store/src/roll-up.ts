@@ -1,5 +1,6 @@
-import { OnFailure } from "@howdah/proto/howdah/v1/operation";
-import { sum, unfinished } from "@howdah/state/counts";
+import { OnExceeded, OnFailure } from "@howdah/proto/howdah/v1/operation";
+import { sum, total, unfinished } from "@howdah/state/counts";
+import { exceededBudget } from "@howdah/state/failure-budget";
 import {
   displayStatus,
   progressPercent,
@@ -7,6 +8,8 @@ import {
   roleOutcome,
   stageStatus,
 } from "@howdah/state/roll-up";
+import { optionsOf } from "./policy.js";
+import type { Spending } from "./spent-budget.js";
 import type { RequestRow } from "./store/request-rows.js";
 import type { StageCounts } from "./store/write-roll-up.js";
 
@@ -24,39 +27,59 @@ export function rolledUpStage(stage: StageCounts, started: boolean, now: number)
   };
 }
 
+/** What has happened in a transaction to a request. */
+export interface Happened {
+  /** One of its tasks has started. */
+  readonly started: boolean;
+  /** One of its tasks has ended without success. */
+  readonly failed: boolean;
+  readonly spending: Spending;
+}
+
 /**
- * What a request comes to, given its stages and whether one of its tasks has started or failed just now. A request that is over when a task waits again begins its next run: what stopped the last one is
- * forgotten, and progress starts again. Under ABORT the failure that a role cannot survive aborts the request at once, so that
- * nothing of it is released after that failure has committed; the scheduler tells the reason later.
+ * What a request comes to, given its stages and what has happened to it just now. Under ABORT the failure that a role cannot survive
+ * aborts the request at once, and the failure that exceeds its budget pauses or aborts it at once, so that nothing of it is
+ * released after that failure has committed.
  */
 export function rolledUpRequest(
   request: RequestRow,
   stages: readonly StageCounts[],
-  happened: { readonly started: boolean; readonly failed: boolean },
+  happened: Happened,
   now: number,
 ): RequestRow {
   const roles = stages.flatMap((stage) => stage.roles);
   const counts = sum(roles.map((role) => role.counts));
   const status = requestStatus(stages.map((stage) => stage.roles));
   const open = unfinished(counts) > 0;
-  const nextRun = open && !request.open;
   const failed =
     happened.failed &&
-    abortsOnFailure(request.onFailure) &&
+    request.onFailure === OnFailure.ABORT &&
     roles.some((role) => ["failed", "doomed"].includes(roleOutcome(role)));
-  return {
+  const budgetFailures = request.budgetFailures + happened.spending.failures;
+  const rolledUp = {
     ...request,
-    ...(nextRun ? { run: request.run + 1, cancelRequested: false, abortReason: "" } : {}),
-    aborted: !nextRun && (request.aborted || failed),
+    aborted: request.aborted || failed,
+    budgetFailures,
     open,
     status,
     displayStatus: displayStatus(status, counts),
-    progress: Math.max(nextRun ? 0 : request.progress, progressPercent(counts)),
+    progress: Math.max(request.progress, progressPercent(counts)),
     startTime: request.startTime || (happened.started ? now : 0),
     endTime: open ? 0 : request.endTime || now,
   };
+  // What is over waits for nobody.
+  if (!open) return { ...rolledUp, paused: false, pauseReason: "" };
+  if (happened.spending.failures === 0) return rolledUp;
+  return judged(rolledUp, total(counts), happened.spending);
 }
 
-function abortsOnFailure(onFailure: OnFailure): boolean {
-  return onFailure === OnFailure.ABORT || onFailure === OnFailure.UNSPECIFIED;
+/** A request in which tasks have failed, given its budget. */
+function judged(request: RequestRow, tasks: number, { batches }: Spending): RequestRow {
+  const { rolling } = optionsOf(request);
+  if (rolling === undefined) return request;
+  const reason = exceededBudget(rolling, { failures: request.budgetFailures, tasks, batches });
+  if (reason === undefined) return request;
+  return rolling.onExceeded === OnExceeded.ABORT
+    ? { ...request, aborted: true, abortReason: request.abortReason || reason }
+    : { ...request, paused: true, pauseReason: request.pauseReason || reason };
 }

@@ -13,6 +13,8 @@ export interface ChangedTask {
 export interface ChangeSet {
   /** The requests, by id, locked by this transaction. Replaced by how they shall be. */
   readonly requests: Map<number, RequestRow>;
+  /** A request as it was when it was locked. */
+  requestBefore(requestId: number): RequestRow | undefined;
   /** The task as it is now, earlier events of the batch included. */
   task(taskId: number): TaskRow | undefined;
   /** Notes what became of a task. */
@@ -30,8 +32,10 @@ export function createChangeSet(
 ): ChangeSet {
   const after = new Map<number, TaskRow>();
   const superseded: TaskRow[] = [];
+  const before = new Map(requests);
   return {
     requests,
+    requestBefore: (requestId) => before.get(requestId),
     superseded,
     task: (taskId) => after.get(taskId) ?? tasks.get(taskId),
     change(task, former) {
@@ -50,8 +54,8 @@ export function createChangeSet(
   };
 }
 
-/** A task's state, as others are told of it. */
-export function toTaskChange(task: TaskRow): TaskChange {
+/** A task's state, as others are told of it. `correction`: a late word about what was UNKNOWN. */
+export function toTaskChange(task: TaskRow, correction = false): TaskChange {
   return create(TaskChangeSchema, {
     taskId: BigInt(task.taskId),
     requestId: BigInt(task.requestId),
@@ -62,5 +66,6 @@ export function toTaskChange(task: TaskRow): TaskChange {
     version: BigInt(task.changeVersion),
     cancelRequested: task.cancelRequested,
     sessionEpoch: BigInt(task.sessionEpoch),
+    correction,
   });
 }

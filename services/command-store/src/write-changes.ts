@@ -1,6 +1,7 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { Knex } from "knex";
 import { rolledUpRequest, rolledUpStage } from "./roll-up.js";
+import { spendBudgets } from "./spent-budget.js";
 import type { RequestRow } from "./store/request-rows.js";
 import {
   readStageCounts,
@@ -51,10 +52,15 @@ export async function writeChanges(
       return isSameStage(stage, next) ? [] : [next];
     }),
   );
+  const spendingOf = await spendBudgets(trx, changes);
   const written: RequestRow[] = [];
   for (const [requestId, request] of changes.requests) {
     const own = stages.filter((stage) => stage.requestId === requestId);
-    const happened = { started: started.has(`${requestId}`), failed: failed.has(requestId) };
+    const happened = {
+      started: started.has(`${requestId}`),
+      failed: failed.has(requestId),
+      spending: spendingOf(requestId),
+    };
     const next = own.length === 0 ? request : rolledUpRequest(request, own, happened, now);
     changes.requests.set(requestId, next);
     written.push(next);

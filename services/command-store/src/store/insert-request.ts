@@ -8,6 +8,7 @@ import {
 } from "@howdah/proto/howdah/v1/command_store_service";
 import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import { RequestSchema } from "@howdah/proto/howdah/v1/request";
+import { onFailureOf } from "@howdah/state/failure-budget";
 import type { Knex } from "knex";
 import { bytes, execute, query } from "../query.js";
 
@@ -45,7 +46,7 @@ export async function insertRequest(
       Number(header.schedulerToken),
       Number(header.clusterId),
       stages.length,
-      options.onFailure,
+      onFailureOf(options),
       header.context,
       bytes(toBinary(RequestOptionsSchema, options)),
       bytes(toBinary(RequestSchema, create(RequestSchema, { skippedHosts }))),

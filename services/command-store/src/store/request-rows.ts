@@ -19,6 +19,12 @@ export interface RequestRow {
   /** A role of it failed for good, or it was cancelled: nothing of it is released any more. */
   readonly aborted: boolean;
   readonly abortReason: string;
+  /** Nothing of it is released until a person resumes it. */
+  readonly paused: boolean;
+  readonly pauseReason: string;
+  /** How many of its tasks failed since its run began or was last resumed. */
+  readonly budgetFailures: number;
+  /** ABORT or another, never UNSPECIFIED. */
   readonly onFailure: OnFailure;
   /** A serialised howdah.v1.RequestOptions. */
   readonly options: Buffer;
@@ -66,10 +72,13 @@ export async function lockOwnedRequests(
   return requests;
 }
 
-type RawRequestRow = Omit<RequestRow, "open" | "cancelRequested" | "aborted"> & {
+type Flag = "open" | "cancelRequested" | "aborted" | "paused";
+
+type RawRequestRow = Omit<RequestRow, Flag> & {
   readonly open: number | null;
   readonly cancelRequested: number;
   readonly aborted: number;
+  readonly paused: number;
 };
 
 /** Reads requests by their ids; those that do not exist or are still being made are left out. */
@@ -81,8 +90,8 @@ async function readRequests(
     db,
     `select request_id as requestId, version, owner_token as ownerToken, open, status + 0 as status,
       display_status + 0 as displayStatus, progress_percent as progress, run, cluster_id as clusterId,
-      cancel_requested as cancelRequested, aborted, abort_reason as abortReason, on_failure as onFailure, options,
-      start_time as startTime, end_time as endTime
+      cancel_requested as cancelRequested, aborted, abort_reason as abortReason, paused, pause_reason as pauseReason,
+      budget_failures as budgetFailures, on_failure as onFailure, options, start_time as startTime, end_time as endTime
     from request where request_id in (?) and ready = 1`,
     [requestIds],
   );
@@ -94,6 +103,7 @@ async function readRequests(
         open: raw.open === 1,
         cancelRequested: raw.cancelRequested === 1,
         aborted: raw.aborted === 1,
+        paused: raw.paused === 1,
       },
     ]),
   );

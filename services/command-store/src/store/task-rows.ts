@@ -1,3 +1,4 @@
+import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { query } from "../query.js";
@@ -9,6 +10,12 @@ export interface TaskRow {
   readonly stageId: number;
   readonly roleIndex: number;
   readonly hostId: number;
+  readonly role: string;
+  readonly roleCommand: RoleCommand;
+  /** In rolling requests: its batch in its stage. */
+  readonly batch: number;
+  /** A step that a person does. */
+  readonly manual: boolean;
   readonly status: TaskStatus;
   readonly attempt: number;
   readonly cancelRequested: boolean;
@@ -27,17 +34,21 @@ export interface TaskRow {
 
 /** The select list of a `TaskRow`; enums are read as the numbers that protobuf gives them. */
 export const taskColumns = `t.task_id as taskId, t.request_id as requestId, t.stage_id as stageId, t.role_index as roleIndex,
-  t.host_id as hostId, t.status + 0 as status, t.attempt, t.cancel_requested as cancelRequested, t.exit_code as exitCode,
+  t.host_id as hostId, t.role, t.role_command + 0 as roleCommand, t.batch, t.manual, t.status + 0 as status, t.attempt,
+  t.cancel_requested as cancelRequested, t.exit_code as exitCode,
   t.session_epoch as sessionEpoch, t.binding_id as bindingId, t.change_version as changeVersion, t.queue_time as queueTime,
   t.start_time as startTime, t.end_time as endTime, t.stdout_length as stdoutLength, t.stderr_length as stderrLength,
   t.structured_length as structuredLength, t.reason`;
 
 /** A `TaskRow` as the driver gives it. */
-export type RawTaskRow = Omit<TaskRow, "cancelRequested"> & { readonly cancelRequested: number };
+export type RawTaskRow = Omit<TaskRow, "cancelRequested" | "manual"> & {
+  readonly cancelRequested: number;
+  readonly manual: number;
+};
 
 /** Makes a row out of what the driver gives; further columns stay. */
 export function toTaskRow<T extends RawTaskRow>(raw: T): T & TaskRow {
-  return { ...raw, cancelRequested: raw.cancelRequested === 1 };
+  return { ...raw, cancelRequested: raw.cancelRequested === 1, manual: raw.manual === 1 };
 }
 
 /** Reads tasks by their ids; those that do not exist are left out. */

@@ -84,11 +84,15 @@ const updateRequests = `update ${jsonRows("v", {
   cancel_requested: "tinyint",
   aborted: "tinyint",
   abort_reason: "varchar(255) character set utf8mb4",
+  paused: "tinyint",
+  pause_reason: "varchar(255) character set utf8mb4",
+  budget_failures: "int",
   start_time: "bigint",
   end_time: "bigint",
 })} straight_join request r force index (primary) on r.request_id = v.request_id
 set r.open = v.open, r.status = v.status, r.display_status = v.display_status, r.progress_percent = v.progress,
   r.run = v.run, r.cancel_requested = v.cancel_requested, r.aborted = v.aborted, r.abort_reason = v.abort_reason,
+  r.paused = v.paused, r.pause_reason = v.pause_reason, r.budget_failures = v.budget_failures,
   r.start_time = v.start_time, r.end_time = v.end_time`;
 
 /** Writes how requests are now. Their rows must be locked by this transaction. */
@@ -107,6 +111,9 @@ export async function writeRequests(
     r.cancelRequested ? 1 : 0,
     r.aborted ? 1 : 0,
     r.abortReason,
+    r.paused ? 1 : 0,
+    r.pauseReason,
+    r.budgetFailures,
     r.startTime,
     r.endTime,
   ]);

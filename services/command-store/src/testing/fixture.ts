@@ -77,6 +77,7 @@ export async function openFixture(): Promise<Fixture> {
           requests: [
             {
               requestId,
+              newRun: event === TaskEvent.RETRIED,
               transitions: ids.map((taskId) => ({
                 taskId,
                 attempt: 1,
