@@ -34,7 +34,7 @@ import { readRequestView, toTaskMessages } from "./read-request.js";
 import { recordReports } from "./record-reports.js";
 import { recordTransitions } from "./record-transitions.js";
 import { checkDigest, checkKey } from "./request-draft.js";
-import { toRequestMessage } from "./request-messages.js";
+import { toAttemptMessage, toRequestMessage } from "./request-messages.js";
 import { findByKey } from "./store/insert-request.js";
 import { type LeaseRow, readLease, readLeases, releaseLease, renewLease } from "./store/leases.js";
 import { findHostId, listTasks, readAttempts, readListedTask } from "./store/list-tasks.js";
@@ -63,7 +63,7 @@ export function createCommandStoreService(
   let storeId: string | undefined;
 
   async function viewOf(requestId: bigint) {
-    const view = await readRequestView(db, Number(requestId));
+    const view = await readRequestView(db, parts.stages, Number(requestId));
     if (view === undefined) throw noRequest(requestId);
     return view;
   }
@@ -128,13 +128,7 @@ export function createCommandStoreService(
       return {
         task: message,
         command,
-        attempts: attempts.map(({ attempt, status, exitCode, startTime, endTime }) => ({
-          attempt,
-          status,
-          ...(exitCode === null ? {} : { exitCode }),
-          startedAtMs: BigInt(startTime),
-          endedAtMs: BigInt(endTime),
-        })),
+        attempts: attempts.map(toAttemptMessage),
       };
     },
 

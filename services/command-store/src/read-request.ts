@@ -21,15 +21,17 @@ export interface RequestView {
 /** Reads a request with its stages; undefined when there is none. The stages may be newer than the request, never older. */
 export async function readRequestView(
   db: Knex,
+  headers: StageHeaders,
   requestId: number,
 ): Promise<RequestView | undefined> {
   const request = await readRequest(db, requestId);
   if (request === undefined) return undefined;
   const stages = await readStages(db, requestId);
   const counts = sum(stages.flatMap((stage) => stage.roles.map((role) => role.counts)));
+  const shared = await headers.read(db, stages);
   return {
     request: toRequestMessage(request, counts),
-    stages: stages.map(toStageMessage),
+    stages: stages.map((stage) => toStageMessage(stage, shared.get(stageName(stage)) ?? [])),
     open: request.open,
     version: request.version,
   };

@@ -8,6 +8,9 @@ import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { invalid } from "./invalid.js";
 import { abandonedPrefix } from "./store/purge-preparing.js";
 
+/** The highest batch of a rolling request. */
+const maxBatch = 32_767;
+
 /** The most tasks of one chunk. */
 export const maxChunkTasks = 1_000;
 
@@ -55,7 +58,7 @@ export function createDraft(header: RequestHeader): RequestDraft {
           `are too many; send at most ${maxChunkTasks} at a time`,
         );
       }
-      for (const { stageId, roleIndex, hostId } of tasks) {
+      for (const { stageId, roleIndex, hostId, batch } of tasks) {
         const roles = counts[stageId];
         if (roles?.[roleIndex] === undefined) {
           throw invalid(
@@ -72,6 +75,9 @@ export function createDraft(header: RequestHeader): RequestDraft {
           );
         }
         if (hostId <= 0n) throw invalid("tasks.host_id", hostId, "is no host");
+        if (batch < 0 || batch > maxBatch) {
+          throw invalid("tasks.batch", batch, `is not from 0 to ${maxBatch}`);
+        }
         roles[roleIndex] += 1;
         lastStage = stageId;
       }
@@ -131,4 +137,31 @@ function checkRoles({ stageId, roles }: StageHeader): void {
       throw invalid("stage.roles.success_factor", successFactor, "is not from 0 to 1");
     }
   }
+  checkBlockers(stageId, roles);
+}
+
+/** Roles that wait for each other would wait for ever. */
+function checkBlockers(stageId: number, roles: StageHeader["roles"]): void {
+  const waiting = roles.map(() => 0);
+  const blocked = roles.map((): number[] => []);
+  for (const [index, { blockers }] of roles.entries()) {
+    for (const blocker of new Set(blockers)) {
+      const place = `${stageId}/${index}`;
+      if (blocked[blocker] === undefined) {
+        throw invalid("stage.roles.blockers", `${blocker} of ${place}`, "is no role of its stage");
+      }
+      blocked[blocker].push(index);
+      waiting[index] = (waiting[index] ?? 0) + 1;
+    }
+  }
+  const ready = roles.flatMap((_, index) => (waiting[index] === 0 ? [index] : []));
+  for (const index of ready) {
+    for (const next of blocked[index] ?? []) {
+      waiting[next] = (waiting[next] ?? 0) - 1;
+      if (waiting[next] === 0) ready.push(next);
+    }
+  }
+  if (ready.length === roles.length) return;
+  const stuck = waiting.flatMap((count, index) => (count > 0 ? [index] : []));
+  throw invalid("stage.roles.blockers", `of ${stageId}/${stuck}`, "wait for each other");
 }

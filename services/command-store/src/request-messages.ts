@@ -1,5 +1,6 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type TaskAttempt, TaskAttemptSchema } from "@howdah/proto/howdah/v1/command_store_service";
 import { RequestOptionsSchema, type Times, TimesSchema } from "@howdah/proto/howdah/v1/operation";
 import {
   type Request,
@@ -13,7 +14,7 @@ import {
 } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { type Counts, count, sum, total } from "@howdah/state/counts";
-import type { ListedTask } from "./store/list-tasks.js";
+import type { AttemptRow, ListedTask } from "./store/list-tasks.js";
 import type { StoredRequest, StoredStage } from "./store/read-requests.js";
 import type { SharedCommand } from "./store/stage-headers.js";
 
@@ -39,18 +40,25 @@ export function toRequestMessage(request: StoredRequest, counts: Counts): Reques
     abortReason: request.abortReason,
     stageCount: request.stageCount,
     run: request.run,
+    paused: request.paused,
+    pauseReason: request.pauseReason,
   });
 }
 
-/** A stage as callers get it. */
-export function toStageMessage(stage: StoredStage): Stage {
+/** A stage as callers get it. `shared`: what it was made with, by role. */
+export function toStageMessage(stage: StoredStage, shared: readonly SharedCommand[]): Stage {
   return create(StageSchema, {
     requestId: BigInt(stage.requestId),
     stageId: stage.stageId,
     status: stage.status,
     displayStatus: stage.displayStatus,
     counts: toCountsMessage(sum(stage.roles.map(({ counts }) => counts))),
-    roles: stage.roles.map((role) => ({ ...role, counts: toCountsMessage(role.counts) })),
+    roles: stage.roles.map((role, index) => ({
+      ...role,
+      counts: toCountsMessage(role.counts),
+      blockers: shared[index]?.role.blockers ?? [],
+      manual: shared[index]?.role.manual ?? false,
+    })),
     times: toTimes(stage),
   });
 }
@@ -88,6 +96,21 @@ export function toTaskMessage(task: ListedTask, extras: TaskExtras): Task {
     stderrLength: BigInt(extras.stderrLength ?? task.stderrLength ?? 0),
     sessionEpoch: BigInt(task.sessionEpoch),
     timeoutMs: command?.timeoutMs || defaultTimeoutMs,
+    batch: task.batch,
+  });
+}
+
+/** A superseded attempt as callers get it. */
+export function toAttemptMessage({ exitCode, ...row }: AttemptRow): TaskAttempt {
+  return create(TaskAttemptSchema, {
+    attempt: row.attempt,
+    status: row.status,
+    ...(exitCode === null ? {} : { exitCode }),
+    startedAtMs: BigInt(row.startTime),
+    endedAtMs: BigInt(row.endTime),
+    reason: row.reason ?? "",
+    queuedAtMs: BigInt(row.queueTime),
+    sessionEpoch: BigInt(row.sessionEpoch),
   });
 }
 

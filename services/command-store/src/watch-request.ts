@@ -28,7 +28,7 @@ export async function* watchRequest(
   let seen: ChangeCursor = { version: 0, taskId: 0 };
   while (!signal.aborted) {
     // The request first: what it says of its end then holds for the tasks as well.
-    const view = await readRequestView(db, requestId);
+    const view = await readRequestView(db, headers, requestId);
     if (view === undefined) throw noRequest(id);
     const { request, stages, open, version } = view;
     const changed = includeTasks

@@ -95,6 +95,9 @@ export type AttemptRow = Pick<
   | "stdoutLength"
   | "stderrLength"
   | "structuredLength"
+  | "reason"
+  | "queueTime"
+  | "sessionEpoch"
 >;
 
 /** A task's superseded attempts, oldest first. */
@@ -102,7 +105,8 @@ export function readAttempts(db: Knex, taskId: number): Promise<AttemptRow[]> {
   return query(
     db,
     `select attempt, status + 0 as status, exit_code as exitCode, start_time as startTime, end_time as endTime,
-      stdout_length as stdoutLength, stderr_length as stderrLength, structured_length as structuredLength
+      stdout_length as stdoutLength, stderr_length as stderrLength, structured_length as structuredLength,
+      reason, queue_time as queueTime, session_epoch as sessionEpoch
     from task_attempt where task_id = ? order by attempt`,
     [taskId],
   );

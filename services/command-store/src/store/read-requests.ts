@@ -22,6 +22,8 @@ export interface StoredRequest {
   readonly open: boolean;
   readonly cancelRequested: boolean;
   readonly abortReason: string;
+  readonly paused: boolean;
+  readonly pauseReason: string;
   /** A serialised howdah.v1.RequestOptions. */
   readonly options: Buffer;
   /** A serialised howdah.v1.Request with nothing but its `skipped_hosts`. */
@@ -31,19 +33,27 @@ export interface StoredRequest {
   readonly endTime: number;
 }
 
-type RawRequest = Omit<StoredRequest, "open" | "cancelRequested"> & {
+type RawRequest = Omit<StoredRequest, "open" | "cancelRequested" | "paused"> & {
   readonly open: number | null;
   readonly cancelRequested: number;
+  readonly paused: number;
 };
 
 const requestColumns = `q.request_id as requestId, q.request_context as context, q.idempotency_key as idempotencyKey,
   coalesce(c.name, '') as cluster, q.status + 0 as status, q.display_status + 0 as displayStatus,
   q.progress_percent as progress, q.version, q.run, q.stage_count as stageCount, q.open,
-  q.cancel_requested as cancelRequested, q.abort_reason as abortReason, q.options, q.skipped_hosts as skippedHosts,
+  q.cancel_requested as cancelRequested, q.abort_reason as abortReason, q.paused, q.pause_reason as pauseReason,
+  q.options, q.skipped_hosts as skippedHosts,
   q.create_time as createTime, q.start_time as startTime, q.end_time as endTime`;
 
 function toRequest(raw: RawRequest): StoredRequest {
-  return { ...raw, open: raw.open === 1, cancelRequested: raw.cancelRequested === 1 };
+  const { open, cancelRequested, paused } = raw;
+  return {
+    ...raw,
+    open: open === 1,
+    cancelRequested: cancelRequested === 1,
+    paused: paused === 1,
+  };
 }
 
 /** Reads a request; undefined when there is none or it is still being made. */
