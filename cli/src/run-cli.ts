@@ -5,6 +5,7 @@ import { addCluster } from "./commands/cluster.js";
 import { addHosts } from "./commands/hosts.js";
 import { addLogs } from "./commands/logs.js";
 import { addOperate } from "./commands/operate.js";
+import { addPurge } from "./commands/purge.js";
 import { addRequests } from "./commands/requests.js";
 import { addRun } from "./commands/run.js";
 import { addStack } from "./commands/stack.js";
@@ -45,6 +46,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   addTasks(program, run);
   addLogs(program, run);
   addHosts(program, run);
+  addPurge(program, run);
   try {
     await program.parseAsync([...args], { from: "user" });
     return run.exitCode;
