@@ -43,6 +43,29 @@ test("output of a running command is there 300 ms after it was written", async (
   assert.ok(dispatcher.uploads.length < 2 * delays.length + 10, `${dispatcher.uploads.length}`);
 });
 
+test("output of a running command goes on after a cut connection and a killed agent", async (t) => {
+  const dispatcher = await serveDispatcher(t);
+  const agent = startAgent(t, dispatcher.address);
+  const session = await dispatcher.session();
+  const { prefix } = agent.folders;
+  session.say(
+    shellTask(1, `n=0; until test -e ${prefix}/go; do n=$((n+1)); echo $n; sleep 0.1; done`),
+  );
+  const more = async () => {
+    const before = dispatcher.stored(1, STDOUT).length;
+    await until(() => dispatcher.stored(1, STDOUT).length > before + 10, "more output");
+  };
+  await more();
+  dispatcher.cut();
+  await more();
+  await agent.end("SIGKILL");
+  agent.start();
+  await more();
+  writeFileSync(join(prefix, "go"), "");
+  await acknowledged(agent, 1);
+  assert.equal(hash(dispatcher.stored(1, STDOUT)), hash(outputOf(agent.folders.data, 1)));
+});
+
 test("bytes that are no UTF-8, both streams and structured output, large ones by upload", async (t) => {
   const dispatcher = await serveDispatcher(t);
   const agent = startAgent(t, dispatcher.address);

@@ -84,11 +84,13 @@ test("a result that is not on disk yet is not reported on a new session", async 
   });
   const { sent, connect } = reporterOf(new Map([["1", completed(running(1))]]), written);
   connect();
-  await new Promise(setImmediate);
+  const turns = async () => {
+    for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+  };
+  await turns();
   assert.equal(sent.length, 0);
   wrote();
-  await new Promise(setImmediate);
-  await new Promise(setImmediate);
+  await turns();
   assert.deepEqual(
     sent.map(({ event }) => event),
     [TaskEvent.SUCCEEDED],

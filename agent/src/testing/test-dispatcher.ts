@@ -229,7 +229,8 @@ export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
           }
           if (script.holdUploads) await until(() => !script.holdUploads || signal.aborted, "go");
           if (signal.aborted) return;
-          const refused = script.refuseUploads;
+          const tooLarge = (chunk?.data.length ?? 0) > 256 * 1024;
+          const refused = tooLarge ? "more than 256 KiB" : script.refuseUploads;
           const length = refused === "" ? append(taskId, attempt, chunk) : 0n;
           inFlight -= 1;
           mine -= 1;
