@@ -9,6 +9,21 @@ const sessionStatements = [
   "set session innodb_lock_wait_timeout = 10",
 ];
 
+/**
+ * What a Galera node needs besides: before it reads or changes rows it waits until it has what was committed on the others, else a
+ * report that another replica took could meet a task that is not there yet. Other servers do not know the setting.
+ */
+async function prepareSession(connection: Connection): Promise<void> {
+  const session = connection.promise();
+  // Sent together: the driver queues them, so a new connection costs one wait.
+  const [[galera]] = await Promise.all([
+    session.query("show variables like 'wsrep_on'"),
+    ...sessionStatements.map((sql) => session.query(sql)),
+  ]);
+  const [row] = galera as { Value: string }[];
+  if (row?.Value === "ON") await session.query("set session wsrep_sync_wait = 7");
+}
+
 /** How to reach the database. */
 export interface DatabaseOptions {
   /** `mysql://USER:PASSWORD@HOST:PORT/DATABASE`; for a socket `mysql://USER:PASSWORD@localhost/DATABASE?socket=/path`. */
@@ -70,8 +85,7 @@ export function openDatabase({ url, pool = 10, log }: DatabaseOptions): Knex {
       min: 0,
       max: pool,
       afterCreate(connection: Connection, done: (error: unknown, connection: Connection) => void) {
-        // Sent together: the driver queues them, so a new connection costs one wait.
-        Promise.all(sessionStatements.map((sql) => connection.promise().query(sql))).then(
+        prepareSession(connection).then(
           () => done(null, connection),
           (error: unknown) => done(error, connection),
         );

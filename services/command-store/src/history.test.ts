@@ -33,9 +33,9 @@ describe("a store with much history", () => {
   });
 
   it("should look at as many rows for a new request as with a hundredth of it, by indexes", async () => {
-    await makePattern(store, { pattern, perRequest: 100 });
-    await measureHotCalls(store, 20); // what is read once and then kept in mind
-    const few = await measureHotCalls(store, 20);
+    await makePattern(store, { pattern, perRequest: 50 });
+    await measureHotCalls(store, 10); // what is read once and then kept in mind
+    const few = await measureHotCalls(store, 10);
     await multiplyHistory(database.db, { tasks, pattern });
     const [{ count } = { count: 0 }] = await query<{ count: number }>(
       database.db,
@@ -46,7 +46,7 @@ describe("a store with much history", () => {
     const listen = (sent: { sql: string; bindings: unknown[] }) => sentences.set(sent.sql, sent);
     const sentences = new Map<string, { sql: string; bindings: unknown[] }>();
     store.db.on("query", listen);
-    const many = await measureHotCalls(store, 20);
+    const many = await measureHotCalls(store, 10);
     store.db.removeListener("query", listen);
 
     const named = (costs: typeof few) => new Map(costs.map(({ name, rows }) => [name, rows]));

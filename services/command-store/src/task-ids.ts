@@ -1,5 +1,6 @@
 import type { Knex } from "knex";
 import { execute, query } from "./query.js";
+import { untilItHolds } from "./transaction.js";
 
 const blockSize = 1_000;
 
@@ -23,7 +24,7 @@ export function createTaskIds(): TaskIds {
     while (ids.length < count) {
       if (next === end) {
         const size = Math.max(blockSize, count - ids.length);
-        next = await takeBlock(db, size);
+        next = await untilItHolds(() => takeBlock(db, size));
         end = next + size;
       }
       while (ids.length < count && next < end) ids.push(next++);
