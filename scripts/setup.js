@@ -3,12 +3,15 @@
 // Plain JavaScript on Node's own modules, since it runs before anything is installed or compiled.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const stamp = join(root, "node_modules", ".howdah-lock");
+// Nothing is left outside the clone: buf keeps its cache in here.
+process.env.BUF_CACHE_DIR ??= join(root, "node_modules", ".cache", "buf");
 
 /** Thrown when the clone cannot be made ready; the message says what to do. */
 class SetupError extends Error {}
@@ -39,7 +42,12 @@ function installPackages() {
     .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   process.stderr.write("setup: installing npm packages\n");
-  run("npm", ["ci", "--no-audit", "--no-fund"], { quiet: true });
+  // A cache of the user's that is there is used; where there is none, none is left behind.
+  const usual = process.env.npm_config_cache ?? join(homedir(), ".npm");
+  const own = join(root, ".howdah", "npm");
+  const cache = existsSync(join(usual, "_cacache")) ? [] : ["--cache", own];
+  run("npm", ["ci", "--no-audit", "--no-fund", ...cache], { quiet: true });
+  rmSync(own, { recursive: true, force: true });
   writeFileSync(stamp, lock);
 }
 
