@@ -3,6 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   type RecordReportsResponse,
   type RequestTransitionsResult,
+  type RequestTransitionsSchema,
   TaskEvent,
   type TaskReportSchema,
   type TaskTransitionSchema,
@@ -27,6 +28,11 @@ export interface Subject {
     event: TaskEvent,
     taskIds?: readonly bigint[],
     rest?: MessageInitShape<typeof TaskTransitionSchema>,
+  ): Promise<RequestTransitionsResult>;
+  /** Records a part about it, by a scheduler with this token. Default: 1. */
+  mark(
+    part: MessageInitShape<typeof RequestTransitionsSchema>,
+    token?: bigint,
   ): Promise<RequestTransitionsResult>;
   /** Records a report about one of its tasks, of attempt 1 unless stated. */
   report(
@@ -71,6 +77,14 @@ export async function openFixture(): Promise<Fixture> {
     return {
       requestId,
       taskIds,
+      async mark(part, schedulerToken = 1n) {
+        const { results } = await store.client.recordTransitions({
+          schedulerToken,
+          requests: [{ requestId, ...(part as object) }],
+        });
+        assert.ok(results[0]);
+        return results[0];
+      },
       async transit(event, ids = taskIds, rest = {}) {
         const { results } = await store.client.recordTransitions({
           schedulerToken: 1n,
