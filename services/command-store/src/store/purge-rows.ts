@@ -38,6 +38,7 @@ export async function* deleteRequest(db: Knex, requestId: number): AsyncGenerato
     yield { tasks: taskIds.length };
   }
   yield* deleteAll(db, "role_success_criteria where request_id in (?)", [requestId], rowsAtOnce);
+  yield* deleteAll(db, "batch_failures where request_id in (?)", [requestId], rowsAtOnce);
   yield* deleteAll(db, "stage where request_id in (?)", [requestId], stagesAtOnce);
   yield* deleteAll(db, "request where ready = 0 and request_id in (?)", [requestId], 1);
 }
