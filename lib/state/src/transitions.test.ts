@@ -57,6 +57,18 @@ const cases: [TaskState, TaskEvent, Policy, ReturnType<typeof transition>][] = [
         to(Status.HOLDING_TIMEDOUT),
       ],
       [
+        task(from, { requestOver: true }),
+        TaskEvent.TIMED_OUT,
+        { ...abort, onFailure: OnFailure.HOLD },
+        to(Status.TIMEDOUT),
+      ],
+      [
+        task(from, { cancelRequested: true }),
+        TaskEvent.FAILED,
+        { ...abort, onFailure: OnFailure.HOLD },
+        to(Status.FAILED),
+      ],
+      [
         task(from),
         TaskEvent.FAILED,
         { ...abort, onFailure: OnFailure.SKIP },

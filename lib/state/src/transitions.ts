@@ -127,10 +127,10 @@ export const table: Readonly<Record<TaskStatus, Readonly<Partial<Record<TaskEven
   [Status.SKIPPED_FAILED]: retriable,
 };
 
-/** What a failure becomes once no attempt is left. */
-function failed(event: TaskEvent, onFailure: OnFailure): TaskStatus {
+/** What a failure becomes once no attempt is left. Nobody is asked about a task that nothing can follow: it is not held. */
+function failed(event: TaskEvent, onFailure: OnFailure, stopped: boolean): TaskStatus {
   const timedOut = event === TaskEvent.TIMED_OUT;
-  switch (onFailure) {
+  switch (stopped && onFailure === OnFailure.HOLD ? OnFailure.CONTINUE : onFailure) {
     case OnFailure.HOLD:
       return timedOut ? Status.HOLDING_TIMEDOUT : Status.HOLDING_FAILED;
     case OnFailure.SKIP:
@@ -150,7 +150,7 @@ function attemptsLeft(attempt: number, event: TaskEvent, policy: Policy): boolea
  * What follows when `event` happens to a task: the only place where a status is decided. Pure.
  *
  * - A failure makes a further attempt while attempts are left and the policy names the event, unless a cancel was asked for or
- *   the request is over: a late word revives nothing.
+ *   the request is over: a late word revives nothing, and holds nothing.
  * - Proof that a task never started sends it back to PENDING in the same attempt, or to ABORTED when a cancel was asked for
  *   or its request is over.
  */
@@ -174,7 +174,7 @@ export function transition(task: TaskState, event: TaskEvent, policy: Policy): O
     case failure:
       return !stopped && policy.retryOn.has(event) && attemptsLeft(attempt, event, policy)
         ? { kind: "move", status: Status.PENDING, attempt: attempt + 1 }
-        : { kind: "move", status: failed(event, policy.onFailure), attempt };
+        : { kind: "move", status: failed(event, policy.onFailure, stopped), attempt };
     default:
       return { kind: "move", status: rule, attempt };
   }

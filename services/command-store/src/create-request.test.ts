@@ -5,6 +5,7 @@ import { Status } from "@howdah/proto/howdah/v1/status";
 import { purgeAbandoned } from "./purge-abandoned.js";
 import { execute, query } from "./query.js";
 import { openTestDatabase, type TestDatabase } from "./testing/database.js";
+import { rejects } from "./testing/rejects.js";
 import {
   asynchronous,
   createSample,
@@ -94,6 +95,29 @@ describe("CreateRequest", () => {
     );
     const { task, command } = await store.client.getTask({ taskId: taskIds[0] ?? 0n });
     assert.deepEqual([task?.timeoutMs, command?.script], [900_000n, "scripts/A.py"]);
+  });
+
+  it("should give back which roles wait for which, and refuse those that wait for ever", async () => {
+    const one = (role: string, blockers: number[]) => ({ role, hosts: hosts(1), blockers });
+    const { request } = await createSample(store, {
+      stages: [[one("A", []), one("B", [0]), one("C", [0, 1])]],
+    });
+    const { stages } = await store.client.getRequest({ requestId: request?.requestId ?? 0n });
+    assert.deepEqual(
+      stages[0]?.roles.map(({ role, blockers }) => [role, blockers]),
+      [
+        ["A", []],
+        ["B", [0]],
+        ["C", [0, 1]],
+      ],
+    );
+    const refused = async (roles: ReturnType<typeof one>[], message: RegExp) => {
+      await rejects(createSample(store, { stages: [roles] }), Code.InvalidArgument, message);
+    };
+    await refused([one("A", [1])], /blockers "1 of 0\/0" is no role of its stage/);
+    await refused([one("A", [-1])], /is no role of its stage/);
+    await refused([one("A", [0])], /wait for each other/);
+    await refused([one("A", []), one("B", [2]), one("C", [1])], /"of 0\/1,2" wait for each other/);
   });
 
   it("should store a request of several chunks, invisible until its commit", async () => {
