@@ -25,7 +25,7 @@ interface Explained {
 
 /** Tables of which a scan would cost more with every request ever made. */
 const large =
-  /^(q|request|stage|s|role_success_criteria|r|host_role_command|t|execution_command|task_output|o|task_attempt|a)$/;
+  /^(q|request|stage|s|role_success_criteria|r|host_role_command|t|execution_command|task_output|o|task_attempt|a|batch_failures|b)$/;
 
 describe("hot queries", () => {
   let fixture: Fixture;
@@ -88,6 +88,11 @@ describe("hot queries", () => {
       await subject.transit(TaskEvent.DEADLINE_PASSED, [c]);
       await subject.transit(TaskEvent.RETRIED, [a, c]);
       await subject.report(TaskEvent.SUCCEEDED, a);
+      const rolling = await fixture.subject(2, { rolling: { maxBatchFailures: 1 } });
+      await rolling.transit(TaskEvent.RELEASED);
+      await rolling.report(TaskEvent.FAILED);
+      await rolling.mark({ pause: { paused: true } });
+      await rolling.mark({ pause: { paused: false } });
       await store.client.listTasks({ requestId });
       await store.client.listTasks({ requestId, changedAfterVersion: 3n });
       await store.client.getTask({ taskId: a });

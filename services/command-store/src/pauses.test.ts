@@ -176,6 +176,15 @@ describe("pauses and failure budgets", () => {
     assert.equal((await subject.request()).paused, true, "a corrected failure was given back");
   });
 
+  it("should count a task once that was UNKNOWN first and FAILED then", async () => {
+    const subject = await fixture.subject(2, rolling({ maxFailures: 1, maxBatchFailures: 1 }));
+    const [a = 0n] = subject.taskIds;
+    await subject.transit(TaskEvent.RELEASED, [a]);
+    await subject.transit(TaskEvent.DEADLINE_PASSED, [a]);
+    await subject.report(TaskEvent.FAILED, a);
+    assert.equal((await subject.request()).paused, false);
+  });
+
   it("should begin a further run with nothing spent", async () => {
     const subject = await fixture.subject(2, rolling({ maxFailures: 1, maxBatchFailures: 1 }));
     await subject.transit(TaskEvent.RELEASED);
