@@ -105,7 +105,8 @@ const bad: Told = {
     status: Status.FAILED,
     progressPercent: 100,
     counts: { total: 3, completed: 2, failed: 1 },
-    abortReason: "MARIADB_REPLICA failed",
+    // Its stages count from 0, those that are shown from 1.
+    abortReason: "stage 1: MARIADB_REPLICA failed",
     times,
   },
   stages: [],

@@ -7,6 +7,7 @@ import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
 import { CancelRequestResponseSchema } from "@howdah/proto/howdah/v1/request_service";
 import { failedTasksReport } from "../follow/failed-tasks.js";
 import { followRequest } from "../follow/follow-request.js";
+import { parkedLines } from "../follow/parked.js";
 import { outcomeLine, stageTitle } from "../follow/progress-view.js";
 import { countOption, idArgument, leafCommand, type Run, sessionOf } from "../leaf-command.js";
 import { jsonDocument } from "../text/json.js";
@@ -77,7 +78,7 @@ export function requestTable(requests: readonly Request[]): string {
     ["ID", "STATUS", "DONE", "TASKS", "FAILED", "CREATED", "TOOK", "CLUSTER", "CONTEXT"],
     requests.map((request) => [
       String(request.requestId),
-      statusWord(request.displayStatus),
+      request.paused ? "PAUSED" : statusWord(request.displayStatus),
       `${request.progressPercent} %`,
       `${endedCount(request.counts)}/${request.counts?.total ?? 0}`,
       String(failedCount(request.counts)),
@@ -94,6 +95,7 @@ export function requestPage(request: Request, stages: readonly Stage[], all: boo
   const skipped = request.skippedHosts;
   const lines = [
     outcomeLine(request),
+    ...parkedLines(request),
     `created ${localTime(request.times?.createdAt)}, ${request.progressPercent} % done` +
       `${request.cluster && `, cluster ${request.cluster}`}${request.run > 1 ? `, run ${request.run}` : ""}` +
       `${request.cancelRequested ? ", cancel asked for" : ""}`,

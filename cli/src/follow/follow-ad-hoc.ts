@@ -12,6 +12,7 @@ import { plural } from "../text/words.js";
 import { exitCodeOf, left } from "./follow-request.js";
 import { hostBlock, type TaskOutput } from "./host-output.js";
 import { createLiveScreen } from "./live-screen.js";
+import { createParkedNews, parkedLines } from "./parked.js";
 import { isEnded, outcomeLine, progressView } from "./progress-view.js";
 import { decodeOutput, readOutput } from "./read-output.js";
 import { watchRequest } from "./watch-request.js";
@@ -38,6 +39,7 @@ export async function followAdHoc(
   const { io, json } = session;
   const screen = io.isTerminal && !json ? createLiveScreen(io) : undefined;
   const told = new Set<string>();
+  const parkedNews = createParkedNews();
   const reading = new Set<Promise<void>>();
   let room = all ? Number.POSITIVE_INFINITY : linesInAll;
   let leftOut = 0;
@@ -62,11 +64,14 @@ export async function followAdHoc(
     }
   };
 
+  const messages = watchRequest(session, requestId, { includeTasks: true, untilParked: true });
   try {
-    for await (const message of watchRequest(session, requestId, { includeTasks: true })) {
+    for await (const message of messages) {
       request = message.request;
       if (screen && request) {
         screen.draw(progressView(request, [], { rows: 2, nowMs: Date.now() }));
+      } else if (request && !json) {
+        for (const line of parkedNews(request)) io.err(`${line}\n`);
       }
       for (const task of message.tasks) {
         const key = `${task.taskId}/${task.attempt}`;
@@ -92,6 +97,7 @@ export async function followAdHoc(
       io.out(`${plural(leftOut, "more host")} not shown: --all, or howdah tasks ${requestId}\n`);
     }
     io.out(`${outcomeLine(request)}\n`);
+    for (const line of parkedLines(request)) io.out(`${line}\n`);
   }
   return exitCodeOf(request);
 }

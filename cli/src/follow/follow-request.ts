@@ -1,4 +1,7 @@
-import { WatchRequestResponseSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import {
+  type WatchRequestResponse,
+  WatchRequestResponseSchema,
+} from "@howdah/proto/howdah/v1/command_store_service";
 import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { CliError } from "../cli-error.js";
@@ -7,8 +10,9 @@ import type { Session } from "../session.js";
 import { jsonLine } from "../text/json.js";
 import { failedTasksReport } from "./failed-tasks.js";
 import { createLiveScreen } from "./live-screen.js";
+import { parkedLines } from "./parked.js";
 import { createProgressLines, outcomeLine, progressView } from "./progress-view.js";
-import { watchRequest } from "./watch-request.js";
+import { type WatchOptions, watchRequest } from "./watch-request.js";
 
 /** How often a terminal's clock is redrawn while nothing happens. */
 const tickMs = 500;
@@ -16,14 +20,20 @@ const tickMs = 500;
 /**
  * Shows a request until it is over: drawn anew on a terminal, in lines elsewhere, as JSON lines for programs. Tells what
  * failed at the end. Resolves with the exit code. Throws CliError when the person leaves: the request goes on.
+ * @param options where to begin and when to end; what changed of the tasks is never asked for
  */
-export async function followRequest(session: Session, requestId: bigint): Promise<number> {
+export async function followRequest(
+  session: Session,
+  requestId: bigint,
+  options: Omit<WatchOptions, "includeTasks"> = {},
+): Promise<number> {
   const { io, json } = session;
+  const messages = watchRequest(session, requestId, options);
   let request: Request | undefined;
   try {
-    if (json) request = await followAsJson(session, requestId);
-    else if (io.isTerminal) request = await followOnTerminal(session, requestId);
-    else request = await followInLines(session, requestId);
+    if (json) request = await followAsJson(session, messages);
+    else if (io.isTerminal) request = await followOnTerminal(session, messages);
+    else request = await followInLines(session, messages);
   } catch (error) {
     if (io.interrupted.aborted) throw left(requestId);
     throw error;
@@ -31,6 +41,7 @@ export async function followRequest(session: Session, requestId: bigint): Promis
   if (!json && request !== undefined) {
     io.out(await failedTasksReport(session, requestId));
     io.out(`${outcomeLine(request)}\n`);
+    for (const line of parkedLines(request)) io.out(`${line}\n`);
   }
   return exitCodeOf(request);
 }
@@ -48,28 +59,29 @@ export function exitCodeOf(request: Request | undefined): number {
   return request?.status === Status.COMPLETED ? ExitCode.ok : ExitCode.failed;
 }
 
-async function followAsJson(session: Session, requestId: bigint): Promise<Request | undefined> {
+type Messages = AsyncIterable<WatchRequestResponse>;
+
+async function followAsJson({ io }: Session, messages: Messages): Promise<Request | undefined> {
   let last: Request | undefined;
-  for await (const message of watchRequest(session, requestId)) {
-    session.io.out(jsonLine(WatchRequestResponseSchema, message));
+  for await (const message of messages) {
+    io.out(jsonLine(WatchRequestResponseSchema, message));
     last = message.request;
   }
   return last;
 }
 
-async function followInLines(session: Session, requestId: bigint): Promise<Request | undefined> {
+async function followInLines({ io }: Session, messages: Messages): Promise<Request | undefined> {
   const news = createProgressLines();
   let last: Request | undefined;
-  for await (const { request, stages } of watchRequest(session, requestId)) {
+  for await (const { request, stages } of messages) {
     if (request === undefined) continue;
-    for (const line of news(request, stages)) session.io.out(`${line}\n`);
+    for (const line of news(request, stages)) io.out(`${line}\n`);
     last = request;
   }
   return last;
 }
 
-async function followOnTerminal(session: Session, requestId: bigint): Promise<Request | undefined> {
-  const { io } = session;
+async function followOnTerminal({ io }: Session, messages: Messages): Promise<Request | undefined> {
   const screen = createLiveScreen(io);
   let seen: { request: Request; stages: Stage[] } | undefined;
   const draw = () => {
@@ -79,7 +91,7 @@ async function followOnTerminal(session: Session, requestId: bigint): Promise<Re
   };
   const clock = setInterval(draw, tickMs);
   try {
-    for await (const { request, stages } of watchRequest(session, requestId)) {
+    for await (const { request, stages } of messages) {
       if (request === undefined) continue;
       seen = { request, stages };
       draw();

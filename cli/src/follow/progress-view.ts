@@ -5,10 +5,13 @@ import {
   elapsed,
   endedCount,
   isFailure,
+  requestWord,
   roleCommandWord,
   someNames,
+  spokenReason,
   statusWord,
 } from "../text/words.js";
+import { createParkedNews, parkedOf } from "./parked.js";
 
 /** What a stage does: "START MARIADB_PRIMARY, MARIADB_REPLICA". */
 export function stageTitle({ roles }: Stage): string {
@@ -22,7 +25,7 @@ export function stageTitle({ roles }: Stage): string {
   );
 }
 
-/** The lines of a terminal for a request under way: one for itself, one for each stage that fits. */
+/** The lines of a terminal for a request under way: one for itself, what waits for a person, one for each stage that fits. */
 export function progressView(
   request: Request,
   stages: readonly Stage[],
@@ -32,9 +35,11 @@ export function progressView(
   const bar = `${"█".repeat(filled)}${"░".repeat(20 - filled)}`;
   const time = elapsed(request.times, nowMs);
   const head = `Request ${request.requestId} ${request.context}`.trimEnd();
+  const parked = parkedOf(request).flatMap(({ what, wayOut }) => [`  ${what}`, `  ${wayOut}`]);
   return [
     `${head}  ${bar} ${request.progressPercent} %  ${countsPhrase(request.counts)}  ${time}`.trimEnd(),
-    ...stageLines(stages, Math.max(1, rows - 2), nowMs),
+    ...parked,
+    ...stageLines(stages, Math.max(1, rows - 2 - parked.length), nowMs),
   ];
 }
 
@@ -89,7 +94,8 @@ const newsEveryMs = 5_000;
 
 /**
  * Tells a request's progress in lines that stay: one when a stage starts, one when it ends, and in a long stage one at
- * each tenth of the request, at most every five seconds. Returns the lines that are new since the call before.
+ * each tenth of the request, at most every five seconds; and what waits for a person. Returns the lines that are new since
+ * the call before.
  */
 export function createProgressLines(): (
   request: Request,
@@ -97,6 +103,7 @@ export function createProgressLines(): (
   nowMs?: number,
 ) => string[] {
   const told = new Map<number, string>();
+  const parkedNews = createParkedNews();
   let tenth = 0;
   let toldAtMs = 0;
   return (request, stages, nowMs = Date.now()) => {
@@ -108,6 +115,7 @@ export function createProgressLines(): (
       const title = `stage ${stage.stageId + 1}/${stages.length} ${stageTitle(stage)}`;
       lines.push(`${title}: ${stageNews(stage)}`);
     }
+    lines.push(...parkedNews(request));
     const now = Math.floor(request.progressPercent / 10);
     const due = nowMs - toldAtMs >= newsEveryMs && now > tenth && request.progressPercent < 100;
     if (lines.length === 0 && due) {
@@ -136,6 +144,7 @@ function stageNews(stage: Stage): string {
 export function outcomeLine(request: Request): string {
   const title = request.context ? ` (${request.context})` : "";
   const time = elapsed(request.times);
-  const reason = request.abortReason ? `; ${request.abortReason}` : "";
-  return `Request ${request.requestId}${title} ${statusWord(request.status)}: ${countsPhrase(request.counts)}${time && `, ${time}`}${reason}`;
+  const why = spokenReason(request.abortReason);
+  const reason = why && `; ${why}`;
+  return `Request ${request.requestId}${title} ${requestWord(request)}: ${countsPhrase(request.counts)}${time && `, ${time}`}${reason}`;
 }

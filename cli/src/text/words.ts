@@ -1,6 +1,6 @@
 import { type Duration, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Times } from "@howdah/proto/howdah/v1/operation";
-import type { TaskCounts } from "@howdah/proto/howdah/v1/request";
+import type { Request, TaskCounts } from "@howdah/proto/howdah/v1/request";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 
 /** "1 host", "3 hosts". */
@@ -35,8 +35,12 @@ export function elapsed(times: Times | undefined, nowMs = Date.now()): string {
 
 /** "2026-03-01 14:05:09", by this machine's clock and zone; empty for what has not been. */
 export function localTime(timestamp: Timestamp | undefined): string {
-  if (timestamp === undefined) return "";
-  const date = new Date(timestampMs(timestamp));
+  return timestamp === undefined ? "" : localTimeMs(timestampMs(timestamp));
+}
+
+/** As localTime, for milliseconds since 1970. */
+export function localTimeMs(ms: number): string {
+  const date = new Date(ms);
   const two = (value: number) => String(value).padStart(2, "0");
   const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
   const time = [two(date.getHours()), two(date.getMinutes()), two(date.getSeconds())].join(":");
@@ -51,6 +55,21 @@ export function statusWord(status: Status): string {
 /** The name of a verb, or of the custom command: "START". */
 export function roleCommandWord(command: RoleCommand, custom = ""): string {
   return custom || (RoleCommand[command] ?? String(command));
+}
+
+/** The status of a request, or PAUSED where nothing of it is released. */
+export function requestWord({ paused, status }: Pick<Request, "paused" | "status">): string {
+  return paused ? "PAUSED" : statusWord(status);
+}
+
+/**
+ * A reason in the server's words. Those count stages and batches from 0 and everything here from 1, so that their numbers would
+ * name the wrong one: they are left out.
+ */
+export function spokenReason(reason: string): string {
+  return reason
+    .replace(/^stage \d+: /, "")
+    .replace(/\bin batch \d+ of stage \d+\b/, "in one batch");
 }
 
 /** Whether a request, stage or task in this status did not end well. */
