@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { DurationSchema } from "@bufbuild/protobuf/wkt";
+import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { type CommandUnknownOpts, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { parseDuration } from "@howdah/service/duration";
 import { ExitCode } from "./exit-code.js";
@@ -67,6 +67,11 @@ export function durationOption(text: string) {
   if (ms === undefined || ms === 0) {
     throw new InvalidArgumentError("Write it as 30s, 5m or 2h.");
   }
+  return toDuration(ms);
+}
+
+/** Milliseconds as the wire has them. */
+export function toDuration(ms: number): Duration {
   return create(DurationSchema, {
     seconds: BigInt(Math.floor(ms / 1000)),
     nanos: (ms % 1000) * 1_000_000,

@@ -1,27 +1,15 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
-import {
-  OnFailure,
-  type OperationSchema,
-  type RequestOptionsSchema,
-} from "@howdah/proto/howdah/v1/operation";
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { OperationSchema } from "@howdah/proto/howdah/v1/operation";
 import {
   type PlannedStage,
   PlanRequestResponseSchema,
-  SubmitRequestResponseSchema,
 } from "@howdah/proto/howdah/v1/request_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
-import { followRequest } from "../follow/follow-request.js";
-import {
-  durationOption,
-  labelOption,
-  leafCommand,
-  listOption,
-  type Run,
-  sessionOf,
-} from "../leaf-command.js";
+import { followUnlessDetached } from "../follow/follow-unless-detached.js";
+import { labelOption, listOption, type Run, sessionOf } from "../leaf-command.js";
+import { requestCommand } from "../request-flags.js";
+import { requestOptions } from "../request-options.js";
 import type { Session } from "../session.js";
 import { skippedLine, submit } from "../submit.js";
 import { jsonDocument } from "../text/json.js";
@@ -48,23 +36,11 @@ export function addOperate(program: CommandUnknownOpts, run: Run): void {
       .option("-d, --detach", "do not follow it")
       .action(async (services, options, command) => {
         const session = sessionOf(run, command);
+        const { key, context, detach = false } = options;
+        const how = requestOptions(options);
         const operation = await operationOf(session, verb, services, options);
-        const { key, context } = options;
-        const request = await submit(session, {
-          operation,
-          options: requestOptions(options),
-          key,
-          context,
-        });
-        if (!options.detach) {
-          run.exitCode = await followRequest(session, request.requestId);
-        } else if (session.json) {
-          const answer = create(SubmitRequestResponseSchema, { request });
-          session.io.out(jsonDocument(SubmitRequestResponseSchema, answer));
-        } else {
-          const id = request.requestId;
-          session.io.out(`request ${id}; howdah request ${id} --watch follows it\n`);
-        }
+        const request = await submit(session, { operation, options: how, key, context });
+        run.exitCode = await followUnlessDetached(session, request, detach);
       });
   }
 
@@ -77,11 +53,9 @@ export function addOperate(program: CommandUnknownOpts, run: Run): void {
       .option("--all", "every host's name, however many")
       .action(async (services, options, command) => {
         const session = sessionOf(run, command);
+        const how = requestOptions(options);
         const operation = await operationOf(session, verb, services, options);
-        const answer = await session.requests.planRequest({
-          operation,
-          options: requestOptions(options),
-        });
+        const answer = await session.requests.planRequest({ operation, options: how });
         if (session.json) {
           session.io.out(jsonDocument(PlanRequestResponseSchema, answer));
           return;
@@ -93,25 +67,13 @@ export function addOperate(program: CommandUnknownOpts, run: Run): void {
 }
 
 function operationCommand(parent: CommandUnknownOpts, verb: Verb, summary: string) {
-  return leafCommand(parent, verb, summary)
+  return requestCommand(parent, verb, summary)
     .argument("[services...]", "the services; default all of the cluster")
     .option("--cluster <name>", "the cluster; not needed where there is one")
     .option("--components <names>", "only these components of the services", listOption)
     .option("--hosts <selector>", "only on these hosts: web-*, db-[01-20], several with commas")
     .option("--label <key=value>", "only on hosts with this label", labelOption)
-    .option("--no-check", "without the services' checks at the end")
-    .option("--timeout <duration>", "how long each command may run, such as 5m", durationOption)
-    .addOption(onFailureOption());
-}
-
-/** What happens to the rest when something fails. */
-export function onFailureOption() {
-  return new Option("--on-failure <policy>", "when a role has failed, the rest is").choices([
-    "abort",
-    "hold",
-    "skip",
-    "continue",
-  ] as const);
+    .option("--no-check", "without the services' checks at the end");
 }
 
 interface OperationFlags {
@@ -145,26 +107,9 @@ async function operationOf(
 }
 
 /** The one cluster there is. The server refuses, and names them, where there are several. */
-async function onlyCluster({ fleet }: Session): Promise<string> {
+export async function onlyCluster({ fleet }: Session): Promise<string> {
   const { cluster } = await fleet.getCluster({ name: "" });
   return cluster?.name ?? "";
-}
-
-/** How a request runs, from the options of the command line. */
-export function requestOptions(flags: {
-  onFailure?: "abort" | "hold" | "skip" | "continue" | undefined;
-  timeout?: Duration | undefined;
-}): MessageInitShape<typeof RequestOptionsSchema> {
-  const policies = {
-    abort: OnFailure.ABORT,
-    hold: OnFailure.HOLD,
-    skip: OnFailure.SKIP,
-    continue: OnFailure.CONTINUE,
-  };
-  return {
-    onFailure: flags.onFailure === undefined ? OnFailure.UNSPECIFIED : policies[flags.onFailure],
-    ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
-  };
 }
 
 /** A plan's stages, their roles and hosts. */
