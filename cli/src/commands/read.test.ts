@@ -128,6 +128,44 @@ describe("howdah requests, request, tasks", () => {
 `,
     );
   });
+
+  it("shows each attempt with its own times, exit code and reason", async (t) => {
+    const task = {
+      taskId: 9n,
+      hostName: "host1",
+      role: "A",
+      roleCommand: RoleCommand.START,
+      status: Status.COMPLETED,
+      attempt: 2,
+      exitCode: 0,
+      times: { startedAt: { seconds: 20n }, endedAt: { seconds: 22n } },
+    };
+    const first = {
+      attempt: 1,
+      status: Status.FAILED,
+      exitCode: 3,
+      startedAtMs: 10_000n,
+      endedAtMs: 10_500n,
+      reason: "no disk",
+    };
+    const server = await fakeServer(t, {
+      store: {
+        listTasks: () => ({ tasks: [task] }),
+        getTask: () => ({ task, attempts: [first] }),
+      },
+    });
+    const { out } = await cli(["tasks", "12", "--attempts"], { server });
+    const lines = out.split("\n").map((line) => line.replaceAll(/\d{4}-.{14}/g, "TIME"));
+    assert.deepEqual(
+      lines.map((line) => line.replaceAll(/ +/g, " ")),
+      [
+        "TASK HOST WHAT ATTEMPT STATUS EXIT QUEUED STARTED TOOK REASON",
+        "9 host1 START A 1 FAILED 3 TIME 500 ms no disk",
+        "9 host1 START A 2 COMPLETED 0 TIME 2.0 s",
+        "",
+      ],
+    );
+  });
 });
 
 describe("howdah logs", () => {

@@ -1,13 +1,23 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 import type { CommandSpec } from "@howdah/proto/howdah/v1/command";
+import type { TaskAttempt } from "@howdah/proto/howdah/v1/command_store_service";
 import { type Task, TaskSchema } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { countOption, idArgument, leafCommand, type Run, sessionOf } from "../leaf-command.js";
 import type { Session } from "../session.js";
 import { jsonLine } from "../text/json.js";
 import { renderTable } from "../text/table.js";
-import { elapsed, failures, plural, roleCommandWord, statusWord } from "../text/words.js";
+import {
+  elapsed,
+  failures,
+  localTimeMs,
+  plural,
+  roleCommandWord,
+  spokenMs,
+  statusWord,
+} from "../text/words.js";
 
 const pageSize = 1_000;
 
@@ -22,6 +32,7 @@ export function addTasks(program: CommandUnknownOpts, run: Run): void {
     .option("--limit <count>", "how many at most", countOption, 50)
     .option("--all", "all of them, however many")
     .option("--commands", "show what each task runs instead of how it went")
+    .option("--attempts", "show each attempt of each task, with its own times and exit code")
     .action(async (requestId, options, command) => {
       const session = sessionOf(run, command);
       const limit = options.all || session.json ? Number.POSITIVE_INFINITY : options.limit;
@@ -37,9 +48,9 @@ export function addTasks(program: CommandUnknownOpts, run: Run): void {
         return;
       }
       const shown = tasks.slice(0, limit);
-      session.io.out(
-        options.commands ? commandTable(await readCommands(session, shown)) : taskTable(shown),
-      );
+      if (options.commands) session.io.out(commandTable(await readDetails(session, shown)));
+      else if (options.attempts) session.io.out(attemptTable(await readDetails(session, shown)));
+      else session.io.out(taskTable(shown));
       if (tasks.length > limit) {
         session.io.out(
           `the first ${plural(limit, "task")}; there are more: --all, --failed, --host or --stage\n`,
@@ -89,27 +100,67 @@ export function taskTable(tasks: readonly Task[]): string {
   );
 }
 
-interface TaskCommand {
+interface TaskDetails {
   readonly task: Task;
   readonly command: CommandSpec | undefined;
+  /** The superseded ones, the oldest first. */
+  readonly attempts: readonly TaskAttempt[];
 }
 
 const readsAtOnce = 20;
 
-async function readCommands({ store }: Session, tasks: readonly Task[]): Promise<TaskCommand[]> {
-  const commands: TaskCommand[] = [];
+async function readDetails({ store }: Session, tasks: readonly Task[]): Promise<TaskDetails[]> {
+  const details: TaskDetails[] = [];
   for (let from = 0; from < tasks.length; from += readsAtOnce) {
     const read = tasks.slice(from, from + readsAtOnce).map(async (task) => {
-      const { command } = await store.getTask({ taskId: task.taskId });
-      return { task, command };
+      const { command, attempts } = await store.getTask({ taskId: task.taskId });
+      return { task, command, attempts };
     });
-    commands.push(...(await Promise.all(read)));
+    details.push(...(await Promise.all(read)));
   }
-  return commands;
+  return details;
+}
+
+/** A table of tasks' attempts: the superseded ones as they ended, and the current one as it is. */
+export function attemptTable(details: readonly TaskDetails[]): string {
+  if (details.length === 0) return "no tasks\n";
+  const rows = details.flatMap(({ task, attempts }) => {
+    const what = `${roleCommandWord(task.roleCommand, task.customCommand)} ${task.role}`;
+    const start = [String(task.taskId), task.hostName, what];
+    const { startedAt, endedAt } = task.times ?? {};
+    const current = {
+      ...task,
+      startedAtMs: startedAt === undefined ? 0n : BigInt(timestampMs(startedAt)),
+      endedAtMs: endedAt === undefined ? 0n : BigInt(timestampMs(endedAt)),
+    };
+    return [...attempts, current].map((each) => [...start, ...attemptCells(each)]);
+  });
+  const head = ["ATTEMPT", "STATUS", "EXIT", "QUEUED", "STARTED", "TOOK", "REASON"];
+  return renderTable(["TASK", "HOST", "WHAT", ...head], rows);
+}
+
+type AttemptFacts = Pick<
+  TaskAttempt,
+  "attempt" | "status" | "exitCode" | "queuedAtMs" | "startedAtMs" | "endedAtMs" | "reason"
+>;
+
+function attemptCells(facts: AttemptFacts): string[] {
+  const { attempt, status, exitCode, queuedAtMs, startedAtMs, endedAtMs, reason } = facts;
+  const time = (ms: bigint) => (ms === 0n ? "" : localTimeMs(Number(ms)));
+  const end = endedAtMs === 0n ? BigInt(Date.now()) : endedAtMs;
+  return [
+    String(attempt),
+    statusWord(status),
+    exitCode === undefined ? "" : String(exitCode),
+    time(queuedAtMs),
+    time(startedAtMs),
+    startedAtMs === 0n ? "" : spokenMs(Number(end - startedAtMs)),
+    reason,
+  ];
 }
 
 /** A table of what tasks run. */
-export function commandTable(commands: readonly TaskCommand[]): string {
+export function commandTable(commands: readonly TaskDetails[]): string {
   if (commands.length === 0) return "no tasks\n";
   return renderTable(
     ["TASK", "HOST", "WHAT", "SERVICE", "RUNS", "PACKAGE", "TIME-OUT"],
