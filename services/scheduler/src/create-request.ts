@@ -6,7 +6,8 @@ import {
 import type { RequestOptions } from "@howdah/proto/howdah/v1/operation";
 import type { Request } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import type { RunContents } from "./engine/request-run.js";
+import type { RunContents } from "./engine/run-contents.js";
+import { backoffOf, runOptions } from "./engine/run-options.js";
 import { type PlannedRequest, skippedOf } from "./plan-request.js";
 import type { PlannedRole } from "./planner/plan-operation.js";
 
@@ -102,6 +103,7 @@ export function contentsOf(
       stageId,
       roleIndex,
       hostId,
+      batch: 0,
       timeoutMs: Number(role.spec.timeoutMs),
       status: Status.PENDING as const,
       attempt: 1,
@@ -109,17 +111,25 @@ export function contentsOf(
       cancelRequested: false,
       sessionEpoch: 0n,
       asked: false,
+      backingOff: false,
+      since: performance.now(),
     };
   });
   return {
     requestId,
     version,
-    onFailure: request.options?.onFailure ?? 0,
-    stopping: false,
-    cancelRequested: false,
-    reason: "",
+    run: 1,
+    options: runOptions(request.options),
+    ...{ stopping: false, cancelRequested: false, reason: "", paused: false, pauseReason: "" },
     stages: planned.plan.stages.map(({ roles }) => ({
-      roles: roles.map(({ role, successFactor }) => ({ name: role, successFactor })),
+      roles: roles.map((role) => {
+        const backoff = backoffOf(request.options, role);
+        return {
+          ...{ name: role.role, successFactor: role.successFactor, manual: false },
+          blockers: [],
+          ...(backoff && { backoff }),
+        };
+      }),
     })),
     tasks,
   };

@@ -3,12 +3,14 @@ import {
   type RecordTransitionsRequest,
   RecordTransitionsRequestSchema,
   RequestTransitionsSchema,
-  type TaskEvent,
+  TaskEvent,
   type TaskTransition,
   TaskTransitionSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
-import type { Abort, RequestRun } from "./request-run.js";
+import { Status } from "@howdah/proto/howdah/v1/status";
+import type { RequestRun } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
+import type { Abort, Pause } from "./stopping.js";
 
 /** How many transitions one call to the store carries at most. */
 export const maxTransitions = 1_000;
@@ -19,13 +21,27 @@ export interface BatchPart {
   /** The tasks asked for, and what is asked, in the same order. */
   readonly tasks: RunTask[];
   readonly transitions: TaskTransition[];
+  /** How many of the tasks it releases that were not. */
+  releases: number;
   abort?: Abort;
+  pause?: Pause;
 }
 
 /** What the scheduler wants to record with one call. A task is asked for at most once. */
 export class Batch {
   private readonly parts = new Map<bigint, BatchPart>();
   private size = 0;
+  private released = 0;
+
+  /** How many tasks it releases that were not. */
+  get releases(): number {
+    return this.released;
+  }
+
+  /** Likewise, of one request. */
+  releasesOf(run: RequestRun): number {
+    return this.parts.get(run.requestId)?.releases ?? 0;
+  }
 
   /** How many transitions still fit. */
   get room(): number {
@@ -40,7 +56,7 @@ export class Batch {
   private part(run: RequestRun): BatchPart {
     let part = this.parts.get(run.requestId);
     if (part === undefined) {
-      part = { run, tasks: [], transitions: [] };
+      part = { run, tasks: [], transitions: [], releases: 0 };
       this.parts.set(run.requestId, part);
     }
     return part;
@@ -64,11 +80,15 @@ export class Batch {
     part.tasks.push(task);
     part.transitions.push(transition);
     this.size += 1;
+    if (transition.event !== TaskEvent.RELEASED || task.status !== Status.PENDING) return;
+    part.releases += 1;
+    this.released += 1;
   }
 
-  /** Marks a request as aborted. */
-  abort(run: RequestRun, abort: Abort): void {
-    this.part(run).abort = abort;
+  /** Marks a request as aborted, paused, or going on. */
+  mark(run: RequestRun, { abort, pause }: Pick<BatchPart, "abort" | "pause">): void {
+    if (abort !== undefined) this.part(run).abort = abort;
+    if (pause !== undefined) this.part(run).pause = pause;
   }
 
   /** The same in two calls, for when one is too large; undefined when it cannot be divided. */
@@ -76,8 +96,8 @@ export class Batch {
     if (this.size < 2) return undefined;
     const halves = [new Batch(), new Batch()] as const;
     const middle = Math.ceil(this.size / 2);
-    for (const { run, tasks, transitions, abort } of this.entries) {
-      if (abort !== undefined) halves[0].abort(run, abort);
+    for (const { run, tasks, transitions, ...marks } of this.entries) {
+      halves[0].mark(run, marks);
       for (const [at, transition] of transitions.entries()) {
         const task = tasks[at];
         const half = halves[0].size < middle ? halves[0] : halves[1];
@@ -96,11 +116,12 @@ export class Batch {
   message(schedulerToken: bigint): RecordTransitionsRequest {
     return create(RecordTransitionsRequestSchema, {
       schedulerToken,
-      requests: this.entries.map(({ run, transitions, abort }) =>
+      requests: this.entries.map(({ run, transitions, abort, pause }) =>
         create(RequestTransitionsSchema, {
           requestId: run.requestId,
           transitions,
           ...(abort && { abort }),
+          ...(pause && { pause }),
         }),
       ),
     });

@@ -13,6 +13,10 @@ export interface DeadlineOptions {
   readonly expired: (task: RunTask) => void;
   /** Called when a released task has not started for so long. */
   readonly overdue: (task: RunTask) => void;
+  /** The pause before a task's attempt. */
+  readonly backoffMs: (task: RunTask) => number;
+  /** Called when that is over. */
+  readonly backedOff: (task: RunTask) => void;
 }
 
 // A command has up to seven steps (three hooks before, the script, three after), each with the full time-out [A 3.4]. Most have one;
@@ -23,7 +27,7 @@ const usualTimeoutMs = 900_000;
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * A timer for each task that an agent owes a word about. Node keeps timers of one duration in one list, so that each costs next to
+ * A timer for each task that an agent owes a word about, or that waits before it is tried again. Node keeps timers of one duration in one list, so that each costs next to
  * nothing. Counted on this process's monotonic clock, anew after a take-over.
  */
 export class Deadlines {
@@ -38,6 +42,8 @@ export class Deadlines {
     if (task.status === Status.IN_PROGRESS) this.watchRunning(task, 1);
     else if (task.status === Status.QUEUED) {
       this.set(task, this.options.resendMs, () => this.options.overdue(task));
+    } else if (task.backingOff) {
+      this.set(task, this.options.backoffMs(task), () => this.options.backedOff(task));
     }
   }
 

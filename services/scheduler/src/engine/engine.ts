@@ -8,18 +8,20 @@ import {
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Session } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { openStatuses, type TaskStatus } from "@howdah/state/statuses";
+import { failedStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
 import type { Logger } from "pino";
-import { Batch, type BatchPart } from "./batch.js";
+import { Agenda } from "./agenda.js";
+import type { BatchPart } from "./batch.js";
 import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
 import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
 import { type HandOverOptions, handOverCancels, handOverCommands } from "./hand-over.js";
-import { HostQueues } from "./host-queues.js";
-import { RequestRun, type RunContents } from "./request-run.js";
+import { isBeside } from "./host-queues.js";
+import { recordBatch } from "./record-batch.js";
+import { RequestRun, type Resolution } from "./request-run.js";
+import type { RunContents } from "./run-contents.js";
 import type { RunTask, ToldChange } from "./run-task.js";
 import { StoreReader } from "./store-reader.js";
-import { isDue, type Want } from "./wants.js";
 
 /** Thrown when a higher token owns a request: this scheduler is no longer the active one. */
 export class StaleOwnerError extends Error {
@@ -34,6 +36,8 @@ export interface EngineTimes {
   readonly deadlineGraceMs?: number;
   /** How long a released command may go without a word from an idle host before it is sent again. Default 30,000. */
   readonly resendMs?: number;
+  /** How many tasks may be released and not ended at a time, of all requests. Default 0: no limit. */
+  readonly maxInFlight?: number;
 }
 
 /** What the engine needs. */
@@ -44,9 +48,6 @@ export interface EngineOptions extends EngineTimes, Pick<HandOverOptions, "enque
   readonly log: Logger;
 }
 
-const storeRetryMs = 200;
-const maxStoreRetryMs = 2_000;
-
 /**
  * Drives the requests that are not over: decides which task runs next, records it, hands it to the host's dispatcher.
  *
@@ -54,46 +55,50 @@ const maxStoreRetryMs = 2_000;
  * call at a time, so that what comes while one commits goes with the next. Everything it knows can be read from the store again.
  */
 export class Engine implements DispatcherEvents {
-  private readonly runs = new Map<bigint, RequestRun>();
-  private readonly queues = new HostQueues();
+  private readonly agenda: Agenda;
   private readonly handing: HandOverOptions;
   private readonly deadlines: Deadlines;
   private readonly reader: StoreReader;
-  private readonly dirtyRuns = new Set<RequestRun>();
-  private readonly dirtyHosts = new Set<bigint>();
-  private wants: Want[] = [];
-  /** Those whose task is being asked about already: looked at again after the answer. */
-  private held: Want[] = [];
-  private readonly cancels = new CommitWaiters<RequestRun>();
+  private readonly waiters = new CommitWaiters<RequestRun>();
   private readonly stopping = new AbortController();
   private wake: () => void = () => undefined;
 
   constructor(private readonly options: EngineOptions) {
-    const { store, log, enqueue, cancel, reconcileMs = 3_000 } = options;
-    this.handing = { runs: this.runs, queues: this.queues, enqueue, cancel };
+    const { store, log, enqueue, cancel, reconcileMs = 3_000, maxInFlight = 0 } = options;
+    this.agenda = new Agenda({
+      maxInFlight,
+      over: (run) => this.ended(run),
+      settled: (run) => this.waiters.committed(run),
+      rest: (run, forMs) => void this.rest(run, forMs),
+    });
+    const { runs, queues } = this.agenda;
+    this.handing = { runs, queues, enqueue, cancel };
     this.deadlines = new Deadlines({
       graceMs: options.deadlineGraceMs ?? 60_000,
       resendMs: options.resendMs ?? 30_000,
-      connected: (task) => this.queues.session(task.hostId) !== undefined,
+      connected: (task) => queues.session(task.hostId) !== undefined,
       expired: (task) => this.want(task, TaskEvent.DEADLINE_PASSED),
       overdue: (task) => this.overdue(task),
+      backoffMs: (task) => runs.get(task.requestId)?.backoffMs(task) ?? 0,
+      backedOff: (task) => this.backedOff(task),
     });
     this.reader = new StoreReader({
-      ...{ store, log, runs: this.runs, signal: this.stopping.signal, everyMs: reconcileMs },
+      ...{ store, log, runs, signal: this.stopping.signal, everyMs: reconcileMs },
       found: (contents) => this.add(contents),
       changed: (change) => this.apply(change),
       read: (run) => this.wasRead(run),
+      stood: (run) => this.lookAt(run),
     });
   }
 
   /** How many requests it drives. */
   get size(): number {
-    return this.runs.size;
+    return this.agenda.runs.size;
   }
 
   /** Whether it drives this request. */
   drives(requestId: bigint): boolean {
-    return this.runs.has(requestId);
+    return this.agenda.runs.has(requestId);
   }
 
   /**
@@ -107,9 +112,15 @@ export class Engine implements DispatcherEvents {
       await this.reader.takeOver();
       reconciling = this.reader.keepReading();
       while (!signal.aborted) {
-        const batch = this.collect();
+        const batch = this.agenda.collect();
         if (batch.empty) await this.sleepUntilWoken(signal);
-        else await this.record(batch, signal);
+        else {
+          await recordBatch(this.options, batch, signal, ({ entries }, results) => {
+            for (const [at, part] of entries.entries()) this.recorded(part, results[at]);
+            handOverCommands(this.handing, results);
+            this.agenda.unhold();
+          });
+        }
       }
     } finally {
       this.stop();
@@ -122,25 +133,32 @@ export class Engine implements DispatcherEvents {
     this.stopping.abort();
     this.deadlines.stop();
     const why = "this scheduler does not lead any more; try again";
-    this.cancels.fail(new ConnectError(why, Code.Unavailable));
+    this.waiters.fail(new ConnectError(why, Code.Unavailable));
     this.wake();
   }
 
   private async sleepUntilWoken(signal: AbortSignal): Promise<void> {
-    if (signal.aborted || this.dirtyRuns.size + this.dirtyHosts.size + this.wants.length > 0)
-      return;
+    if (signal.aborted || !this.agenda.empty) return;
     await new Promise<void>((resolve) => {
       this.wake = resolve;
     });
   }
 
-  /** Takes in a request: a new one, or one to take over. */
+  private lookAt(run: RequestRun): void {
+    this.agenda.lookAt(run);
+    this.wake();
+  }
+
+  /** Takes in a request: a new one, one to take over, or one that is to run again. */
   add(contents: RunContents): void {
-    if (this.runs.has(contents.requestId)) return;
+    const former = this.agenda.runs.get(contents.requestId);
+    if (former !== undefined && !former.over) return;
     const run = new RequestRun(contents);
     if (run.over) return;
-    this.runs.set(run.requestId, run);
-    this.queues.addRun(run);
+    if (former !== undefined) this.agenda.forget(former);
+    this.agenda.add(run);
+    for (const task of run.tasksIn(waitingStatuses))
+      if (task.backingOff) this.deadlines.follow(task);
     const inherited: RunTask[] = [];
     for (const task of run.tasksIn(openStatuses)) {
       this.deadlines.follow(task);
@@ -149,45 +167,88 @@ export class Engine implements DispatcherEvents {
       if (task.cancelRequested) inherited.push(task);
     }
     handOverCancels(this.handing, inherited);
-    this.dirtyRuns.add(run);
-    for (const hostId of run.unfinishedHosts()) this.dirtyHosts.add(hostId);
     this.wake();
   }
 
-  /**
-   * Cancels a request: resolves once the cancel is committed, from when on it survives this process. Cancelling again, or one that is
-   * not driven, does nothing. Rejects with UNAVAILABLE when the engine stops first, with the signal's reason when that aborts.
-   */
+  // What people ask. Each resolves once it is committed, from when on it survives this process; does nothing for a request that is not
+  // driven; rejects with UNAVAILABLE when the engine stops first, with the signal's reason when that aborts.
+
+  /** Cancels a request. Cancelling again does nothing. */
   async cancelRequest(requestId: bigint, reason: string, signal: AbortSignal): Promise<void> {
-    const run = this.runs.get(requestId);
+    await this.ask(requestId, signal, (run) => run.cancel(reason));
+  }
+
+  /** Pauses a request, or lets it go on. */
+  async pauseRequest(
+    requestId: bigint,
+    paused: boolean,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.ask(requestId, signal, (run) => run.pause(paused, reason));
+  }
+
+  /**
+   * Says what a person said about tasks that are held.
+   * @param held the tasks as the store has them
+   * @returns how many followed; the others were held no longer, or cannot be retried since their request is stopping
+   */
+  async resolveTasks(
+    requestId: bigint,
+    held: readonly ToldChange[],
+    event: Resolution,
+    signal: AbortSignal,
+  ): Promise<number> {
+    for (const change of held) this.apply(change);
+    await this.ask(requestId, signal, (run) => {
+      for (const { taskId } of held) {
+        const task = run.task(taskId);
+        if (task !== undefined) run.resolve(task, event);
+      }
+    });
+    const run = this.agenda.runs.get(requestId);
+    const isHeldStill = ({ taskId, status, attempt }: ToldChange) => {
+      const task = run?.task(taskId);
+      return task?.status === status && task.attempt === attempt;
+    };
+    return held.filter((change) => !isHeldStill(change)).length;
+  }
+
+  private async ask(
+    requestId: bigint,
+    signal: AbortSignal,
+    say: (run: RequestRun) => unknown,
+  ): Promise<void> {
+    const run = this.agenda.runs.get(requestId);
     if (run === undefined) return;
-    run.cancel(reason);
-    this.dirtyRuns.add(run);
-    this.wake();
-    await this.cancels.wait(run, signal);
+    say(run);
+    this.lookAt(run);
+    await this.waiters.wait(run, signal);
   }
 
   // What dispatchers tell.
 
   /** @inheritdoc */
   sessions(dispatcher: string, sessions: readonly Session[]): void {
-    this.queues.dispatcherHas(dispatcher, new Set(sessions.map((session) => session.hostId)));
+    const hosts = new Set(sessions.map((session) => session.hostId));
+    this.agenda.queues.dispatcherHas(dispatcher, hosts);
     for (const session of sessions) this.opened(dispatcher, session);
   }
 
   /** @inheritdoc */
   opened(dispatcher: string, session: Session): void {
     const { hostId, sessionEpoch: epoch } = session;
-    if (!this.queues.opened(hostId, { dispatcher, epoch })) return;
-    this.dirtyHosts.add(hostId);
+    const { queues } = this.agenda;
+    if (!queues.opened(hostId, { dispatcher, epoch })) return;
+    this.agenda.lookAtHost(hostId);
     // Some may have been recorded while nobody could tell the agent.
-    handOverCancels(this.handing, this.queues.cancelling(hostId));
+    handOverCancels(this.handing, queues.cancelling(hostId));
     this.wake();
   }
 
   /** @inheritdoc */
   closed(hostId: bigint, epoch: bigint): void {
-    this.queues.closed(hostId, epoch);
+    this.agenda.queues.closed(hostId, epoch);
   }
 
   /** @inheritdoc */
@@ -204,13 +265,14 @@ export class Engine implements DispatcherEvents {
 
   /** @inheritdoc */
   refused(commands: readonly ReleasedCommand[]): void {
+    const { queues, runs } = this.agenda;
     for (const { command, sessionEpoch } of commands) {
       // Else it would be released to the same session again, and again.
-      this.queues.closed(command.hostId, sessionEpoch);
-      const task = this.runs.get(command.requestId)?.task(command.taskId);
+      queues.closed(command.hostId, sessionEpoch);
+      const task = runs.get(command.requestId)?.task(command.taskId);
       if (task === undefined) continue;
       const { attempt } = command;
-      this.wants.push({ task, attempt, event: TaskEvent.NEVER_STARTED, sessionEpoch });
+      this.agenda.want({ task, attempt, event: TaskEvent.NEVER_STARTED, sessionEpoch });
     }
     this.wake();
   }
@@ -222,150 +284,85 @@ export class Engine implements DispatcherEvents {
 
   private want(task: RunTask, event: TaskEvent.RELEASED | TaskEvent.DEADLINE_PASSED): void {
     const { attempt } = task;
-    this.wants.push({ task, attempt, event });
+    this.agenda.want({ task, attempt, event });
     this.wake();
   }
 
   /** A released command that nothing was heard of is sent again when its host could have started it. The agent knows a repeat. */
   private overdue(task: RunTask): void {
     this.deadlines.follow(task);
-    if (!this.queues.isBusy(task.hostId)) this.want(task, TaskEvent.RELEASED);
+    const { runs, queues } = this.agenda;
+    const run = runs.get(task.requestId);
+    const waits = run !== undefined && !isBeside(run) && queues.isBusy(task.hostId);
+    if (!waits) this.want(task, TaskEvent.RELEASED);
+  }
+
+  private backedOff(task: RunTask): void {
+    this.agenda.runs.get(task.requestId)?.backedOff(task);
+    this.agenda.lookAtHost(task.hostId);
+    this.wake();
+  }
+
+  private async rest(run: RequestRun, forMs: number): Promise<void> {
+    const { signal } = this.stopping;
+    await sleep(forMs, undefined, { signal, ref: false }).catch(() => undefined);
+    if (signal.aborted) return;
+    run.rested();
+    if (this.agenda.runs.get(run.requestId) === run) this.lookAt(run);
   }
 
   private apply(change: ToldChange): void {
-    const run = this.runs.get(change.requestId);
+    const { runs, queues } = this.agenda;
+    const run = runs.get(change.requestId);
     if (run === undefined) return;
     run.versions.add(change.version);
     const applied = run.apply({ ...change, status: change.status as TaskStatus });
     if (applied === undefined) return;
     const { task, before, formerAttempt } = applied;
-    this.queues.changed(run, task, before);
+    queues.changed(run, task, before);
     // A deadline counts from the start, whatever else becomes of the task.
-    if (task.status !== before || task.attempt !== formerAttempt) this.deadlines.follow(task);
-    this.dirtyRuns.add(run);
-    this.dirtyHosts.add(task.hostId);
+    if (task.status !== before || task.attempt !== formerAttempt) {
+      task.since = performance.now();
+      this.deadlines.follow(task);
+    }
+    // The store may have paused it with the same commit.
+    if (run.options.hasBudget && failedStatuses.has(task.status)) this.reader.look(run);
+    this.agenda.lookAt(run);
+    this.agenda.lookAtHost(task.hostId);
   }
 
   private wasRead(run: RequestRun): void {
-    if (this.runs.get(run.requestId) !== run) return;
-    this.wants.push(...this.held.splice(0));
-    this.dirtyRuns.add(run);
-    for (const hostId of run.unfinishedHosts()) this.dirtyHosts.add(hostId);
+    if (this.agenda.runs.get(run.requestId) !== run) return;
+    this.agenda.unhold();
+    this.agenda.lookAtAll(run);
     this.wake();
   }
 
-  /** Looks at everything that changed and gathers what follows, as much as one call carries. */
-  private collect(): Batch {
-    const batch = new Batch();
-    for (const want of this.wants.splice(0, batch.room)) this.collectWant(want, batch);
-    for (const run of this.dirtyRuns) {
-      if (batch.room === 0) return batch;
-      this.dirtyRuns.delete(run);
-      this.collectRun(run, batch);
-    }
-    for (const hostId of this.dirtyHosts) {
-      if (batch.room === 0) return batch;
-      this.dirtyHosts.delete(hostId);
-      this.collectHost(hostId, batch);
-    }
-    return batch;
-  }
-
-  private collectWant(want: Want, batch: Batch): void {
-    const { task, event } = want;
-    const run = this.runs.get(task.requestId);
-    if (run?.task(task.taskId) !== task || !isDue(want)) return;
-    if (task.asked) {
-      this.held.push(want);
-      return;
-    }
-    if (event === TaskEvent.DEADLINE_PASSED) {
-      batch.add(run, task, event, { reason: "no word from its agent until the deadline" });
-      return;
-    }
-    const sessionEpoch = want.sessionEpoch ?? this.queues.session(task.hostId)?.epoch;
-    // Without a session: the host registers again, and its dispatcher sends what the journal lacks.
-    if (sessionEpoch !== undefined) batch.add(run, task, event, { sessionEpoch });
-  }
-
-  private collectRun(run: RequestRun, batch: Batch): void {
-    if (run.over) {
-      this.forget(run);
-      return;
-    }
-    for (const hostId of run.moveOn()) this.dirtyHosts.add(hostId);
-    const { abort, giveUp, cancel } = run.decide(batch.room);
-    const { reason } = run;
-    if (abort !== undefined) batch.abort(run, abort);
-    else this.cancels.committed(run);
-    for (const task of giveUp) batch.add(run, task, TaskEvent.GIVEN_UP, { reason });
-    for (const task of cancel) batch.add(run, task, TaskEvent.CANCEL_REQUESTED, { reason });
-    if (batch.room === 0) this.dirtyRuns.add(run);
-  }
-
-  private forget(run: RequestRun): void {
-    this.runs.delete(run.requestId);
-    this.queues.removeRun(run);
+  private ended(run: RequestRun): void {
     this.reader.forget(run);
-    this.cancels.committed(run);
+    this.waiters.committed(run);
     this.options.log.info({ request: run.requestId }, "request over");
   }
 
-  private collectHost(hostId: bigint, batch: Batch): void {
-    const session = this.queues.session(hostId);
-    if (session === undefined) return;
-    for (const task of this.queues.next(hostId).slice(0, batch.room)) {
-      const run = this.runs.get(task.requestId);
-      if (run !== undefined)
-        batch.add(run, task, TaskEvent.RELEASED, { sessionEpoch: session.epoch });
-    }
-    if (batch.room === 0) this.dirtyHosts.add(hostId);
-  }
-
-  /** Records a batch, however long the store is away: a repeat of the call does no harm and brings the same answer. */
-  private async record(batch: Batch, signal: AbortSignal): Promise<void> {
-    const { entries } = batch;
-    const message = batch.message(this.options.token);
-    for (let pauseMs = storeRetryMs; !signal.aborted; pauseMs *= 2) {
-      let results: RequestTransitionsResult[];
-      try {
-        ({ results } = await this.options.store.recordTransitions(message, { signal }));
-      } catch (error) {
-        if (signal.aborted) return;
-        const { code, rawMessage } = ConnectError.from(error);
-        // The commands in the answer may be more than a message holds, and were committed all the same.
-        const halves = code === Code.ResourceExhausted ? batch.halves() : undefined;
-        if (halves !== undefined) {
-          for (const half of halves) await this.record(half, signal);
-          return;
-        }
-        this.options.log.warn({ code: Code[code] }, `cannot record, will try again: ${rawMessage}`);
-        const wait = Math.min(pauseMs, maxStoreRetryMs);
-        await sleep(wait, undefined, { signal }).catch(() => undefined);
-        continue;
-      }
-      for (const [at, part] of entries.entries()) this.recorded(part, results[at]);
-      handOverCommands(this.handing, results);
-      this.wants.push(...this.held.splice(0));
-      return;
-    }
-  }
-
-  private recorded(
-    { run, tasks, abort }: BatchPart,
-    result: RequestTransitionsResult | undefined,
-  ): void {
-    if (result?.staleOwner) {
+  private recorded(part: BatchPart, result: RequestTransitionsResult | undefined): void {
+    const { run, tasks } = part;
+    if (result === undefined) return;
+    if (result.staleOwner) {
       throw new StaleOwnerError(`another scheduler owns request ${run.requestId}`);
     }
-    const { changes = [], commands = [] } = result ?? {};
-    if (abort !== undefined && result !== undefined) run.marked(abort);
+    const { changes, commands } = result;
+    run.marked(part);
     for (const change of changes) this.apply(change);
     const answered = new Set<bigint>();
     for (const { taskId } of changes) answered.add(taskId);
     for (const { taskId } of commands) answered.add(taskId);
-    run.answered(tasks.filter((task) => answered.has(task.taskId)));
-    this.dirtyRuns.add(run);
+    // What is paused is not released: that needs no reading to be understood.
+    const isHalted = result.paused && run.halt();
+    const halted = (at: number) => isHalted && part.transitions[at]?.event === TaskEvent.RELEASED;
+    run.answered(tasks.filter((task, at) => halted(at) || answered.has(task.taskId)));
+    run.resolved(tasks);
+    if (isHalted && run.pauseReason === "") this.reader.look(run);
+    this.agenda.lookAt(run);
     handOverCancels(
       this.handing,
       tasks.filter((task) => task.cancelRequested && openStatuses.has(task.status)),
@@ -374,3 +371,5 @@ export class Engine implements DispatcherEvents {
     if (tasks.some((task) => task.asked)) this.reader.skipped(run);
   }
 }
+
+const waitingStatuses: ReadonlySet<Status> = new Set([Status.PENDING]);

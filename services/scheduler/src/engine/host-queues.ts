@@ -1,5 +1,7 @@
+import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { openStatuses, type TaskStatus } from "@howdah/state/statuses";
+import { liveStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
+import { Exclusive } from "./exclusive.js";
 import type { RequestRun } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
 
@@ -17,25 +19,47 @@ interface HostQueue {
   session: HostSession | undefined;
   /** The requests with tasks on the host that are not done, oldest first. */
   readonly runs: RequestRun[];
-  /** Commands released to it that have not started. */
+  /** Those of them that run beside the others. */
+  readonly beside: RequestRun[];
+  /** Commands released to it that have not started, of those in order. */
   unstarted: number;
-  /** Commands that run. */
+  /** Likewise, of those beside. */
+  unstartedBeside: number;
+  /** Commands that run, of those in order. */
   running: number;
+  /** When its session was lost, on this process's monotonic clock; when it was first heard of, if it never had one. */
+  awaySince: number;
   /** Tasks that its agent is to cancel and has not answered about. */
   readonly cancelling: Set<RunTask>;
 }
 
+/** Whether a request runs beside others. */
+export function isBeside(run: RequestRun): boolean {
+  return run.options.concurrency === Concurrency.PARALLEL;
+}
+
 /**
  * Which requests want which hosts, and what each host may be given next. Per host, requests run in order: the tasks of a request wait
- * until the host has done everything of the older ones.
+ * until the host has done everything of the older ones, save those that wait for a person. PARALLEL ones run beside that order.
  */
 export class HostQueues {
+  readonly exclusive = new Exclusive();
   private readonly hosts = new Map<bigint, HostQueue>();
+  private live = 0;
+
+  /** How many tasks are released and have not ended. */
+  get inFlight(): number {
+    return this.live;
+  }
 
   private host(hostId: bigint): HostQueue {
     let host = this.hosts.get(hostId);
     if (host === undefined) {
-      host = { session: undefined, runs: [], unstarted: 0, running: 0, cancelling: new Set() };
+      host = {
+        session: undefined,
+        ...{ runs: [], beside: [], cancelling: new Set() },
+        ...{ unstarted: 0, unstartedBeside: 0, running: 0, awaySince: performance.now() },
+      };
       this.hosts.set(hostId, host);
     }
     return host;
@@ -43,25 +67,36 @@ export class HostQueues {
 
   /** Takes in a request: it queues on each of its hosts behind the older ones. */
   addRun(run: RequestRun): void {
+    this.exclusive.add(run);
     for (const hostId of run.unfinishedHosts()) this.enlist(run, hostId);
-    for (const task of run.tasksIn(openStatuses)) this.count(task, task.status, 1);
+    for (const task of run.tasksIn(openStatuses)) this.count(run, task, task.status, 1);
   }
 
   /** Forgets a request that is over. */
   removeRun(run: RequestRun): void {
+    this.exclusive.remove(run);
     for (const task of run.tasksIn(openStatuses)) this.host(task.hostId).cancelling.delete(task);
   }
 
-  private count(task: RunTask, status: TaskStatus, by: 1 | -1): void {
+  private count(run: RequestRun, task: RunTask, status: TaskStatus, by: 1 | -1): void {
     const host = this.host(task.hostId);
-    if (status === Status.QUEUED) host.unstarted += by;
-    else if (status === Status.IN_PROGRESS) host.running += by;
+    const beside = isBeside(run);
+    if (liveStatuses.has(status)) this.live += by;
+    if (status === Status.QUEUED) {
+      if (beside) host.unstartedBeside += by;
+      else host.unstarted += by;
+    } else if (status === Status.IN_PROGRESS && !beside) host.running += by;
     if (task.cancelRequested && openStatuses.has(task.status)) host.cancelling.add(task);
     else host.cancelling.delete(task);
   }
 
+  private listOf(run: RequestRun, hostId: bigint): RequestRun[] {
+    const { runs, beside } = this.host(hostId);
+    return isBeside(run) ? beside : runs;
+  }
+
   private enlist(run: RequestRun, hostId: bigint): void {
-    const { runs } = this.host(hostId);
+    const runs = this.listOf(run, hostId);
     const after = runs.findIndex((other) => other.requestId >= run.requestId);
     if (after === -1) runs.push(run);
     else if (runs[after] !== run) runs.splice(after, 0, run);
@@ -69,13 +104,13 @@ export class HostQueues {
 
   /** Counts a task's change of status, and lets the next request have the host when this one is done with it. */
   changed(run: RequestRun, task: RunTask, before: TaskStatus): void {
-    const host = this.host(task.hostId);
-    this.count(task, before, -1);
-    this.count(task, task.status, 1);
-    const at = host.runs.indexOf(run);
+    this.count(run, task, before, -1);
+    this.count(run, task, task.status, 1);
+    const runs = this.listOf(run, task.hostId);
+    const at = runs.indexOf(run);
     if (run.isUnfinishedOn(task.hostId)) {
       if (at === -1) this.enlist(run, task.hostId);
-    } else if (at !== -1) host.runs.splice(at, 1);
+    } else if (at !== -1) runs.splice(at, 1);
   }
 
   /** The session of a host; undefined while its agent is away. */
@@ -97,17 +132,24 @@ export class HostQueues {
   /** A session ended, unless a newer one has opened. */
   closed(hostId: bigint, epoch: bigint): void {
     const host = this.host(hostId);
-    if (host.session?.epoch === epoch) host.session = undefined;
+    if (host.session?.epoch === epoch) leave(host);
   }
 
   /** All sessions of a dispatcher are out of reach, save those named. */
   dispatcherHas(dispatcher: string, kept: ReadonlySet<bigint>): void {
     for (const [hostId, host] of this.hosts) {
-      if (host.session?.dispatcher === dispatcher && !kept.has(hostId)) host.session = undefined;
+      if (host.session?.dispatcher === dispatcher && !kept.has(hostId)) leave(host);
     }
   }
 
-  /** Whether a command runs on the host. */
+  /** All hosts that some request wants. */
+  *wanted(): Iterable<bigint> {
+    for (const [hostId, { runs, beside }] of this.hosts) {
+      if (runs.length + beside.length > 0) yield hostId;
+    }
+  }
+
+  /** Whether a command runs on the host that others wait for. */
   isBusy(hostId: bigint): boolean {
     return (this.hosts.get(hostId)?.running ?? 0) > 0;
   }
@@ -120,9 +162,45 @@ export class HostQueues {
   /** The tasks that the host may be given now, in order; the caller marks those it takes as asked. */
   next(hostId: bigint): readonly RunTask[] {
     const host = this.hosts.get(hostId);
-    const [head] = host?.runs ?? [];
-    if (host?.session === undefined || head === undefined) return [];
-    const room = aheadPerHost - host.unstarted;
-    return room <= 0 ? [] : head.releasable(hostId, room);
+    if (host?.session === undefined) return [];
+    const found: RunTask[] = [];
+    let room = aheadPerHost - host.unstarted;
+    for (const run of host.runs) {
+      if (room <= 0) break;
+      if (!this.exclusive.admits(run)) continue;
+      const tasks = run.releasable(hostId, room);
+      found.push(...tasks);
+      room -= tasks.length;
+      // What waits for a person holds nobody up.
+      if (!run.parked) break;
+    }
+    room = aheadPerHost - host.unstartedBeside;
+    for (const run of host.beside) {
+      if (room <= 0) break;
+      if (!this.exclusive.admits(run)) continue;
+      const tasks = run.releasable(hostId, room);
+      found.push(...tasks);
+      room -= tasks.length;
+    }
+    return found;
   }
+
+  /** The oldest request that the host does before this one; undefined when it is this one's turn. */
+  before(run: RequestRun, hostId: bigint): RequestRun | undefined {
+    if (isBeside(run)) return undefined;
+    const older = (this.hosts.get(hostId)?.runs ?? []).find(
+      (other) => other === run || (!other.parked && this.exclusive.admits(other)),
+    );
+    return older === run ? undefined : older;
+  }
+
+  /** How much a host has to do that was released to it, and since when its agent is away. */
+  hostState(hostId: bigint): { unstarted: number; running: number; awaySince: number } | undefined {
+    return this.hosts.get(hostId);
+  }
+}
+
+function leave(host: HostQueue): void {
+  host.session = undefined;
+  host.awaySince = performance.now();
 }

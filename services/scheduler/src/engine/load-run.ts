@@ -1,9 +1,9 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
-import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { Request, Task } from "@howdah/proto/howdah/v1/request";
 import type { TaskStatus } from "@howdah/state/statuses";
-import type { RunContents } from "./request-run.js";
+import type { RunContents, Standing } from "./run-contents.js";
+import { backoffOf, runOptions } from "./run-options.js";
 import type { RunTask } from "./run-task.js";
 
 /** Tasks in a page: with long host names and reasons a page must stay below the limit of a message, 4 MiB. */
@@ -37,21 +37,29 @@ export async function loadRun(
     requestId,
     // Read before the tasks, which may be newer: what is seen twice does no harm.
     version: request.version,
-    onFailure: request.options?.onFailure ?? OnFailure.UNSPECIFIED,
-    ...stoppingOf(request),
+    options: runOptions(request.options),
+    ...standingOf(request),
     stages: stages.map(({ roles }) => ({
-      roles: roles.map(({ role, successFactor }) => ({ name: role, successFactor })),
+      roles: roles.map((role) => {
+        const { successFactor, blockers, manual } = role;
+        const backoff = backoffOf(request.options, role);
+        return { name: role.role, successFactor, blockers, manual, ...(backoff && { backoff }) };
+      }),
     })),
     tasks,
   };
 }
 
-/** What the store says about whether a request is stopping, and why. */
-export function stoppingOf({ cancelRequested, abortReason }: Request) {
+/** What the store says about whether a request goes on. */
+export function standingOf(request: Request): Standing {
+  const { cancelRequested, abortReason, run, paused, pauseReason } = request;
   return {
+    run,
     stopping: cancelRequested || abortReason !== "",
     cancelRequested,
     reason: abortReason,
+    paused,
+    pauseReason,
   };
 }
 
@@ -67,6 +75,7 @@ function toRunTask(task: Task, roleIndex: ReadonlyMap<string, number>): RunTask 
     stageId: task.stageId,
     roleIndex: at,
     hostId: task.hostId,
+    batch: task.batch,
     timeoutMs: Number(task.timeoutMs),
     status: task.status as TaskStatus,
     attempt: task.attempt,
@@ -74,5 +83,7 @@ function toRunTask(task: Task, roleIndex: ReadonlyMap<string, number>): RunTask 
     cancelRequested: task.cancelRequested,
     sessionEpoch: task.sessionEpoch,
     asked: false,
+    backingOff: false,
+    since: performance.now(),
   };
 }

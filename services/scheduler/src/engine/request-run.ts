@@ -1,60 +1,33 @@
-import { OnFailure } from "@howdah/proto/howdah/v1/operation";
+import type { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { type RoleOutcome, roleOutcome } from "@howdah/state/roll-up";
-import { isDone, liveStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
+import { holdingStatuses, isDone, liveStatuses, type TaskStatus } from "@howdah/state/statuses";
+import { DependencyOrder } from "./dependency-order.js";
+import { PendingTasks } from "./pending-tasks.js";
+import type { ReleaseOrder } from "./release-order.js";
+import type { RunContents, RunOptions, Standing } from "./run-contents.js";
+import { outcomeOf, type RunRole } from "./run-role.js";
 import type { CommittedChange, RunTask } from "./run-task.js";
+import { StageOrder } from "./stage-order.js";
+import { type Abort, type Pause, Stopping, type Sweep } from "./stopping.js";
 import { VersionsSeen } from "./versions-seen.js";
 
-/** A role of a stage, with how many of its tasks are in each status. */
-interface RunRole {
-  readonly name: string;
-  readonly successFactor: number;
-  readonly counts: Partial<Record<TaskStatus, number>>;
-}
+/** What a person says about a task that is held. */
+export type Resolution =
+  | TaskEvent.RESOLVED_RETRY
+  | TaskEvent.RESOLVED_SKIP
+  | TaskEvent.RESOLVED_ABORT;
 
-interface RunStage {
-  readonly roles: readonly RunRole[];
-  /** Its tasks in the order of their ids. */
-  readonly tasks: RunTask[];
-  /** How many of them wait, run or are held. */
-  unfinished: number;
-}
-
-/** What a request is made of, as planned or as read from the store. */
-export interface RunContents {
-  readonly requestId: bigint;
-  readonly version: bigint;
-  readonly onFailure: OnFailure;
-  /** A cancel was asked for, or a stage failed: nothing is released any more. */
-  readonly stopping: boolean;
-  /** Whether everything that may run is to be cancelled too. */
-  readonly cancelRequested: boolean;
-  /** Why it is stopping; empty otherwise. */
-  readonly reason: string;
-  /** The stages in order, each with its roles. */
-  readonly stages: readonly { roles: readonly { name: string; successFactor: number }[] }[];
-  /** In the order of their ids. */
-  readonly tasks: readonly RunTask[];
-}
-
-/** Marks a request, in the store, as stopping. */
-export interface Abort {
-  /** Somebody asked for it; else a stage failed. */
-  readonly cancelled: boolean;
-  readonly reason: string;
-}
-
-/** What the scheduler should do about a request, besides releasing tasks. */
-export interface Decision {
-  /** Tasks that were never released, to be given up. */
-  readonly giveUp: readonly RunTask[];
-  /** Tasks that may be running, to be cancelled. */
-  readonly cancel: readonly RunTask[];
+/** What the scheduler should do about a request, besides releasing tasks to hosts. */
+export interface Decision extends Sweep {
+  /** Manual steps that are due. */
+  readonly hold: readonly RunTask[];
+  /** What people said. */
+  readonly resolve: readonly { readonly task: RunTask; readonly event: Resolution }[];
   /** How the request is to be marked, until `marked` says that it is. */
   readonly abort?: Abort;
+  /** Likewise. */
+  readonly pause?: Pause;
 }
-
-const nothing: Decision = { giveUp: [], cancel: [] };
 
 /** What happened to a task when a change was applied. */
 export interface Applied {
@@ -63,77 +36,97 @@ export interface Applied {
   readonly formerAttempt: number;
 }
 
+/** What has become due. */
+export interface MovedOn {
+  /** The hosts on which tasks wait that did not before. */
+  readonly hosts: Iterable<bigint>;
+  /** How long to wait before calling `rested`; 0 for not at all. */
+  readonly restMs: number;
+}
+
 /**
  * One request being driven: its tasks, where it stands, and what follows. No I/O, no clock; the cost of a change does not grow with
  * the size of the request.
  */
 export class RequestRun {
   readonly requestId: bigint;
+  readonly options: RunOptions;
   readonly versions: VersionsSeen;
-  private readonly stages: readonly RunStage[];
+  private readonly run: number;
+  private readonly stages: readonly (readonly RunRole[])[];
+  private readonly order: ReleaseOrder;
   private readonly tasks = new Map<bigint, RunTask>();
-  private readonly onFailure: OnFailure;
   private readonly unfinishedByHost = new Map<bigint, number>();
-  /** Tasks of the current stage that wait to be released, per host, in order. */
-  private pending = new Map<bigint, RunTask[]>();
-  private current = -1;
-  private stopping: boolean;
-  private cancelling: boolean;
-  private cancelAsked: boolean;
-  /** What the store does not know yet. */
-  private unmarked: Abort | undefined;
-  private why: string;
-  /** Set when giving up and cancelling have been decided for all that there was: nothing to look through again. */
-  private swept = false;
+  private readonly pending: PendingTasks;
+  private readonly manual = new Set<RunTask>();
+  private readonly stop: Stopping;
+  /** Roles that cannot succeed any more, or have not. */
+  private readonly lost = new Set<RunRole>();
+  private readonly resolutions = new Map<RunTask, Resolution>();
+  private live = 0;
+  private held = 0;
 
   constructor(contents: RunContents) {
-    this.requestId = contents.requestId;
-    this.versions = new VersionsSeen(contents.version);
-    this.onFailure = contents.onFailure;
-    this.stopping = contents.stopping || contents.cancelRequested;
-    this.cancelling = contents.cancelRequested;
-    this.cancelAsked = contents.cancelRequested;
-    this.why = contents.reason;
-    this.stages = contents.stages.map(({ roles }) => ({
-      roles: roles.map(({ name, successFactor }) => ({ name, successFactor, counts: {} })),
-      tasks: [],
-      unfinished: 0,
-    }));
+    const { requestId, version, options, run } = contents;
+    this.requestId = requestId;
+    this.options = options;
+    this.run = run;
+    this.versions = new VersionsSeen(version);
+    this.stop = new Stopping(contents);
+    this.stages = contents.stages.map(({ roles }, stageId) =>
+      roles.map((role) => ({ ...role, stageId, counts: {} })),
+    );
+    this.order = this.makeOrder();
+    this.pending = new PendingTasks((task) => this.order.portionOf(task).rank);
     for (const task of contents.tasks) this.add(task);
+    for (const role of this.stages.flat()) this.look(role);
     this.moveOn();
   }
 
+  private makeOrder(): ReleaseOrder {
+    const { dependencyOrdered, batchPauseMs, onFailure } = this.options;
+    const outcome = (role: RunRole) => outcomeOf(role, onFailure);
+    if (dependencyOrdered) {
+      return new DependencyOrder(this.stages[0] ?? [], (role) => outcome(role) === "succeeded");
+    }
+    return new StageOrder(this.stages.length, batchPauseMs, (stageId) =>
+      (this.stages[stageId] ?? []).some((role) => outcome(role) === "failed"),
+    );
+  }
+
   private add(task: RunTask): void {
-    const stage = this.stageOf(task);
     this.tasks.set(task.taskId, task);
-    stage.tasks.push(task);
+    const portion = this.order.portionOf(task);
+    portion.tasks.push(task);
     this.count(task, task.status, 1);
+    task.backingOff = task.status === Status.PENDING && this.backoffMs(task) > 0;
     if (isDone(task.status)) return;
-    stage.unfinished += 1;
+    this.order.changed(task, 1);
     this.unfinishedByHost.set(task.hostId, (this.unfinishedByHost.get(task.hostId) ?? 0) + 1);
   }
 
-  private stageOf(task: RunTask): RunStage {
-    const stage = this.stages[task.stageId];
-    if (stage === undefined) {
-      throw new Error(`request ${this.requestId}: task ${task.taskId} is of stage ${task.stageId}`);
-    }
-    return stage;
-  }
-
   private roleOf(task: RunTask): RunRole {
-    const role = this.stageOf(task).roles[task.roleIndex];
-    if (role === undefined) {
-      throw new Error(
-        `request ${this.requestId}: task ${task.taskId} is of role ${task.roleIndex}`,
-      );
-    }
-    return role;
+    const role = this.stages[task.stageId]?.[task.roleIndex];
+    if (role !== undefined) return role;
+    throw new Error(
+      `request ${this.requestId}: task ${task.taskId} is of stage ${task.stageId}, role ${task.roleIndex}, which it has not`,
+    );
   }
 
-  private count(task: RunTask, status: TaskStatus, by: number): void {
+  private count(task: RunTask, status: TaskStatus, by: 1 | -1): void {
     const { counts } = this.roleOf(task);
     counts[status] = (counts[status] ?? 0) + by;
+    if (liveStatuses.has(status)) this.live += by;
+    if (holdingStatuses.has(status)) this.held += by;
+  }
+
+  /** Looks whether a role is lost. */
+  private look(role: RunRole): void {
+    const outcome = outcomeOf(role, this.options.onFailure);
+    // In a further run those that failed before and were left out of it say nothing about the rest, until all is done.
+    const doomed = outcome === "doomed" && this.run === 1;
+    if (doomed || outcome === "failed") this.lost.add(role);
+    else this.lost.delete(role);
   }
 
   /** The hosts on which it has tasks that are not done. */
@@ -151,6 +144,36 @@ export class RequestRun {
     return this.unfinishedByHost.size === 0;
   }
 
+  /** How many of its tasks are released and have not ended. */
+  get inFlight(): number {
+    return this.live;
+  }
+
+  /** Whether it waits for a person: it blocks nobody then. */
+  get parked(): boolean {
+    return this.stop.paused || this.held > 0;
+  }
+
+  /** Whether nothing of it is released until a person lets it go on. */
+  get paused(): boolean {
+    return this.stop.paused;
+  }
+
+  /** Why it is paused; empty otherwise. */
+  get pauseReason(): string {
+    return this.stop.pauseReason;
+  }
+
+  /** Whether nothing of it is released any more. */
+  get stopping(): boolean {
+    return this.stop.active;
+  }
+
+  /** Why it is stopping; empty otherwise. */
+  get reason(): string {
+    return this.stop.reason;
+  }
+
   /** Its tasks in a status, in order. For take-over and tests; looks at every task. */
   *tasksIn(statuses: ReadonlySet<Status>): Iterable<RunTask> {
     for (const task of this.tasks.values()) if (statuses.has(task.status)) yield task;
@@ -161,6 +184,13 @@ export class RequestRun {
     return this.tasks.get(taskId);
   }
 
+  /** The pause before the task's attempt; 0 for none. */
+  backoffMs(task: RunTask): number {
+    const { backoff } = this.roleOf(task);
+    if (backoff === undefined || task.attempt < 2) return 0;
+    return Math.min(backoff.longestMs, backoff.firstMs * 2 ** (task.attempt - 2));
+  }
+
   /**
    * Takes in a committed change.
    * @returns what changed, or undefined when it was known
@@ -169,6 +199,7 @@ export class RequestRun {
     const task = this.tasks.get(change.taskId);
     if (task === undefined || change.version <= task.version) return undefined;
     const { status: before, attempt: formerAttempt } = task;
+    if (before === Status.PENDING) this.unqueue(task);
     this.count(task, before, -1);
     this.count(task, change.status, 1);
     task.status = change.status;
@@ -176,182 +207,155 @@ export class RequestRun {
     task.version = change.version;
     task.cancelRequested = change.cancelRequested;
     task.sessionEpoch = change.sessionEpoch;
+    this.look(this.roleOf(task));
     this.countUnfinished(task, before);
-    if (before === Status.PENDING && task.status !== Status.PENDING) this.unqueue(task);
-    if (task.status === Status.PENDING && before !== Status.PENDING) {
-      this.swept = false;
-      if (task.stageId === this.current) this.queue(task);
+    if (task.status !== Status.PENDING) task.backingOff = false;
+    else {
+      this.stop.lookAgain();
+      // What a person has run again waits for nothing more.
+      const byItself = !this.resolutions.has(task);
+      if (task.attempt > formerAttempt && byItself) task.backingOff = this.backoffMs(task) > 0;
+      this.queue(task);
     }
+    if (!holdingStatuses.has(task.status)) this.resolutions.delete(task);
     return { task, before, formerAttempt };
   }
 
   private countUnfinished(task: RunTask, before: TaskStatus): void {
-    const change = Number(isDone(before)) - Number(isDone(task.status));
+    const change = (Number(isDone(before)) - Number(isDone(task.status))) as -1 | 0 | 1;
+    this.order.changed(task, change);
     if (change === 0) return;
-    this.stageOf(task).unfinished += change;
     const left = (this.unfinishedByHost.get(task.hostId) ?? 0) + change;
     if (left === 0) this.unfinishedByHost.delete(task.hostId);
     else this.unfinishedByHost.set(task.hostId, left);
   }
 
+  /** Lets a task be released, if it may be. */
   private queue(task: RunTask): void {
-    const waiting = this.pending.get(task.hostId);
-    if (waiting === undefined) {
-      this.pending.set(task.hostId, [task]);
-      return;
-    }
-    // From the back: tasks come in order, save one that is to run again.
-    const after = waiting.findLastIndex((other) => other.taskId < task.taskId);
-    waiting.splice(after + 1, 0, task);
+    if (task.status !== Status.PENDING || task.backingOff) return;
+    if (!this.order.portionOf(task).open) return;
+    if (this.roleOf(task).manual) this.manual.add(task);
+    else this.pending.add(task);
   }
 
   private unqueue(task: RunTask): void {
-    const waiting = this.pending.get(task.hostId);
-    const at = waiting?.indexOf(task) ?? -1;
-    if (waiting === undefined || at === -1) return;
-    waiting.splice(at, 1);
-    if (waiting.length === 0) this.pending.delete(task.hostId);
+    this.manual.delete(task);
+    this.pending.remove(task);
   }
 
-  /**
-   * Finds the stage that is due: the first that is not done, or the first that failed where that ends the request.
-   * @returns the hosts on which tasks wait, when another stage has become due
-   */
-  moveOn(): readonly bigint[] {
-    const due = this.stages.findIndex(
-      (stage) => stage.unfinished > 0 || (this.failureAborts && hasFailed(stage)),
-    );
-    if (due === this.current || due === -1) return [];
-    this.current = due;
-    this.pending = new Map();
-    for (const task of this.stages[due]?.tasks ?? []) {
-      if (task.status === Status.PENDING) this.queue(task);
+  /** The pause before the task's attempt is over. */
+  backedOff(task: RunTask): void {
+    if (!task.backingOff) return;
+    task.backingOff = false;
+    this.queue(task);
+  }
+
+  /** The pause between two batches is over. */
+  rested(): void {
+    this.order.rested();
+  }
+
+  /** Finds what is due: the next stage, batch or roles. */
+  moveOn(): MovedOn {
+    const { opened, closed, restMs } = this.order.moveOn();
+    const hosts = new Set<bigint>();
+    for (const { tasks, unfinished } of closed) {
+      if (unfinished > 0) for (const task of tasks) this.unqueue(task);
     }
-    return [...this.pending.keys()];
+    for (const { tasks } of opened) {
+      for (const task of tasks) {
+        this.queue(task);
+        if (task.status === Status.PENDING) hosts.add(task.hostId);
+      }
+    }
+    return { hosts, restMs };
   }
 
-  private get failureAborts(): boolean {
-    return this.onFailure === OnFailure.ABORT || this.onFailure === OnFailure.UNSPECIFIED;
-  }
-
-  /** The first of the host's tasks that may be released now, in order; none while the request is stopping. */
+  /** The first of the host's tasks that may be released now, in order; none while the request is stopping or paused. */
   releasable(hostId: bigint, limit = Number.POSITIVE_INFINITY): readonly RunTask[] {
-    const found: RunTask[] = [];
-    if (this.stopping) return found;
-    for (const task of this.pending.get(hostId) ?? []) {
-      if (found.length >= limit) break;
-      if (!task.asked) found.push(task);
-    }
-    return found;
+    if (this.stop.active || this.stop.paused) return [];
+    return this.pending.first(hostId, limit);
   }
 
-  /** Why it is stopping; empty otherwise. */
-  get reason(): string {
-    return this.why;
-  }
-
-  /**
-   * Asks for the request to be cancelled. The next decision says what that means.
-   * @returns whether it was not asked for before
-   */
+  /** Asks for the request to be cancelled. The next decision says what that means. False when it was asked for before. */
   cancel(reason: string): boolean {
-    if (this.cancelAsked) return false;
-    this.cancelAsked = true;
-    this.stopping = true;
-    this.cancelling = true;
-    this.swept = false;
-    this.why = reason;
-    this.unmarked = { cancelled: true, reason };
-    return true;
+    return this.stop.cancel(reason);
   }
 
-  /** Notes that the store has this mark. What was decided since then is still to be marked. */
-  marked(abort: Abort): void {
-    if (this.unmarked === abort) this.unmarked = undefined;
+  /** Asks for the request to be paused, or to go on. False when it is so already. */
+  pause(paused: boolean, reason: string): boolean {
+    return this.stop.pause(paused, reason);
   }
 
-  /** Takes in what the store says about stopping: another scheduler may have marked it after this one had read it. */
-  adopt(stored: Pick<RunContents, "stopping" | "cancelRequested" | "reason">): void {
-    if (!stored.stopping && !stored.cancelRequested) return;
-    this.swept = false;
-    this.stopping = true;
-    this.cancelling ||= stored.cancelRequested;
-    this.cancelAsked ||= stored.cancelRequested;
-    this.why ||= stored.reason;
+  /** The store says that it is paused. False when it is asked to go on meanwhile. */
+  halt(): boolean {
+    return this.stop.halt();
+  }
+
+  /** Notes what a person says about a task that is held, until it is answered. */
+  resolve(task: RunTask, event: Resolution): void {
+    this.resolutions.set(task, event);
+  }
+
+  /** Notes that the store has these marks. What was decided since then is still to be marked. */
+  marked({ abort, pause }: { abort?: Abort | undefined; pause?: Pause | undefined }): void {
+    if (abort !== undefined && this.stop.unmarkedAbort === abort) {
+      this.stop.unmarkedAbort = undefined;
+    }
+    if (pause !== undefined && this.stop.unmarkedPause === pause) {
+      this.stop.unmarkedPause = undefined;
+    }
+  }
+
+  /** Whether the store has all that was asked for here. */
+  get settled(): boolean {
+    const { unmarkedAbort, unmarkedPause } = this.stop;
+    return (
+      unmarkedAbort === undefined && unmarkedPause === undefined && this.resolutions.size === 0
+    );
+  }
+
+  /** Takes in what the store says about stopping and pausing. */
+  adopt(stored: Standing): void {
+    this.stop.adopt(stored);
   }
 
   /** Lets everything be asked for again: what was asked before has been answered, or the store was read anew. */
   answered(tasks: Iterable<RunTask>): void {
     for (const task of tasks) task.asked = false;
-    this.swept = false;
+    this.stop.lookAgain();
   }
 
-  /** Says what should be done now, besides releasing, about at most `limit` tasks. Cheap unless the request is being stopped. */
+  /** What people said about these tasks has been recorded, or cannot be any more. */
+  resolved(tasks: Iterable<RunTask>): void {
+    for (const task of tasks) this.resolutions.delete(task);
+  }
+
+  /** Says what should be done now, besides releasing to hosts, about at most `limit` tasks. */
   decide(limit = Number.POSITIVE_INFINITY): Decision {
-    this.judge();
-    const abort = this.unmarked && { abort: this.unmarked };
-    if (!this.stopping || this.swept) return { ...nothing, ...abort };
-    const giveUp: RunTask[] = [];
-    const cancel: RunTask[] = [];
-    for (const task of this.tasks.values()) {
-      if (giveUp.length + cancel.length >= limit) break;
-      if (task.asked) continue;
-      if (task.status === Status.PENDING) giveUp.push(task);
-      else if (this.cancelling && openStatuses.has(task.status) && !task.cancelRequested) {
-        cancel.push(task);
-      }
+    this.stop.judge(this.lost);
+    const { unmarkedAbort: abort, unmarkedPause: pause, active, paused } = this.stop;
+    const sweep = this.stop.sweep(this.tasks.values(), limit);
+    let room = limit - sweep.giveUp.length - sweep.cancel.length;
+    const resolve: { task: RunTask; event: Resolution }[] = [];
+    for (const [task, event] of this.resolutions) {
+      if (room <= 0) break;
+      if (task.asked || sweep.giveUp.includes(task)) continue;
+      resolve.push({ task, event });
+      room -= 1;
     }
-    this.swept = giveUp.length === 0 && cancel.length === 0;
-    return { giveUp, cancel, ...abort };
+    const due = active || paused ? [] : [...this.manual].filter((task) => !task.asked);
+    const hold = due.slice(0, Math.max(0, room));
+    return { ...sweep, hold, resolve, ...(abort && { abort }), ...(pause && { pause }) };
   }
 
-  /** Looks whether the current stage has failed. */
-  private judge(): void {
-    if (!this.failureAborts || this.cancelling) return;
-    const stage = this.stages[this.current];
-    if (stage === undefined) return;
-    const lost = stage.roles.filter((role) => isLost(roleOutcome(role)));
-    const [first] = lost;
-    if (first === undefined) return;
-    if (!this.stopping) {
-      this.stopping = true;
-      this.swept = false;
-      this.why = `stage ${this.current}: ${failureOf(first)}`;
-      this.unmarked = { cancelled: false, reason: this.why };
-    }
-    // As in Ambari, the failed role's other hosts end what they run; once they have, what else runs is cancelled.
-    if (lost.every((role) => !hasLive(role))) {
-      this.cancelling = true;
-      this.swept = false;
-    }
+  /** What a task that is not due waits for, in words; undefined when it is. */
+  waitsFor(task: RunTask): { readonly kind: string; readonly text: string } | undefined {
+    return this.order.portionOf(task).open ? undefined : this.order.waitsFor(task);
   }
-}
 
-function hasFailed(stage: RunStage): boolean {
-  return stage.roles.some((role) => roleOutcome(role) === "failed");
-}
-
-function isLost(outcome: RoleOutcome): boolean {
-  return outcome === "doomed" || outcome === "failed";
-}
-
-function hasLive(role: RunRole): boolean {
-  for (const status of liveStatuses) {
-    if ((role.counts[status as TaskStatus] ?? 0) > 0) return true;
+  /** Whether the task is a manual step. */
+  isManual(task: RunTask): boolean {
+    return this.roleOf(task).manual;
   }
-  return false;
-}
-
-function failureOf(role: RunRole): string {
-  const bad = [
-    [Status.FAILED, "failed"],
-    [Status.TIMEDOUT, "timed out"],
-    [Status.UNKNOWN, "is unknown"],
-    [Status.ABORTED, "was aborted"],
-  ] as const;
-  const parts = bad
-    .map(([status, words]) => ({ words, hosts: role.counts[status] ?? 0 }))
-    .filter(({ hosts }) => hosts > 0)
-    .map(({ words, hosts }) => `${words} on ${hosts} ${hosts === 1 ? "host" : "hosts"}`);
-  return `${role.name} ${parts.join(", ")}`;
 }

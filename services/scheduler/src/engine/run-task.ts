@@ -9,6 +9,8 @@ export interface RunTask {
   /** The task's place in its stage's roles. */
   readonly roleIndex: number;
   readonly hostId: bigint;
+  /** In rolling requests: its batch in its stage, from 0. */
+  readonly batch: number;
   /** How long each of its steps may run. */
   readonly timeoutMs: number;
   status: TaskStatus;
@@ -21,6 +23,10 @@ export interface RunTask {
   sessionEpoch: bigint;
   /** A transition of it is on its way to the store: nothing else is asked for until the answer. */
   asked: boolean;
+  /** It waits for the pause before its attempt. */
+  backingOff: boolean;
+  /** When it last changed as far as this scheduler knows, on its monotonic clock. */
+  since: number;
 }
 
 /** A change of a task, as committed. */

@@ -5,8 +5,9 @@ import type { Task } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { openStatuses } from "@howdah/state/statuses";
 import type { Logger } from "pino";
-import { loadRun, stoppingOf, taskPageSize } from "./load-run.js";
-import type { RequestRun, RunContents } from "./request-run.js";
+import { loadRun, standingOf, taskPageSize } from "./load-run.js";
+import type { RequestRun } from "./request-run.js";
+import type { RunContents } from "./run-contents.js";
 import type { ToldChange } from "./run-task.js";
 
 /** What reading needs, and what it tells. */
@@ -22,6 +23,8 @@ export interface StoreReaderOptions {
   changed(change: ToldChange): void;
   /** Called when a request was read: it is as it is known, and everything may be asked for again. */
   read(run: RequestRun): void;
+  /** Called when it was read whether a request is paused or aborted. */
+  stood(run: RequestRun): void;
   /** The pause between two passes; and a request is not read again at once when it was read within it. */
   readonly everyMs: number;
 }
@@ -45,6 +48,8 @@ export class StoreReader {
   /** Requests that must be read before all is known of them. */
   private readonly due = new Set<RequestRun>();
   private readonly reading = new Set<RequestRun>();
+  /** Requests whose standing is being read, and whether it must be once more. */
+  private readonly looking = new Map<RequestRun, boolean>();
   private readonly readAt = new WeakMap<RequestRun, number>();
 
   constructor(private readonly options: StoreReaderOptions) {}
@@ -58,6 +63,30 @@ export class StoreReader {
     const lately = performance.now() - (this.readAt.get(run) ?? Number.NEGATIVE_INFINITY);
     if (lately < this.options.everyMs || this.reading.has(run)) return;
     void this.attempt(run.requestId, () => this.readDue(run));
+  }
+
+  /**
+   * The store may have paused or aborted the request. Asked at once, and when it is asked again meanwhile, once more after the answer.
+   */
+  look(run: RequestRun): void {
+    const isAsked = this.looking.has(run);
+    this.looking.set(run, isAsked);
+    if (!isAsked) void this.attempt(run.requestId, () => this.readStanding(run));
+  }
+
+  private async readStanding(run: RequestRun): Promise<void> {
+    const { store, signal } = this.options;
+    const { requestId } = run;
+    try {
+      do {
+        this.looking.set(run, false);
+        const { request } = await store.getRequest({ requestId }, { signal });
+        if (request !== undefined) run.adopt(standingOf(request));
+        this.options.stood(run);
+      } while (this.looking.get(run));
+    } finally {
+      this.looking.delete(run);
+    }
   }
 
   /** Forgets a request that is over. */
@@ -155,7 +184,7 @@ export class StoreReader {
     try {
       const { requestId } = run;
       const { request } = await store.getRequest({ requestId }, { signal });
-      if (request !== undefined) run.adopt(stoppingOf(request));
+      if (request !== undefined) run.adopt(standingOf(request));
       await this.readChanges(run);
     } catch (error) {
       this.due.add(run);

@@ -87,7 +87,7 @@ export class FakeStore {
       ),
     );
     this.requests.set(requestId, {
-      request: create(RequestSchema, { requestId, version: 1n, options: { onFailure } }),
+      request: create(RequestSchema, { requestId, version: 1n, run: 1, options: { onFailure } }),
       stages: stages.map((roles) => ({
         roles: roles.map(({ role, factor = 1 }) => ({
           role,
@@ -250,7 +250,7 @@ export class FakeStore {
     if (header === undefined) throw new ConnectError("no header", Code.InvalidArgument);
     const { idempotencyKey, context, options, skippedHosts, schedulerToken } = header;
     const request = create(RequestSchema, {
-      ...{ requestId, idempotencyKey, context, skippedHosts, version: 1n },
+      ...{ requestId, idempotencyKey, context, skippedHosts, version: 1n, run: 1 },
       ...(options && { options }),
     });
     this.requests.set(requestId, {

@@ -1,0 +1,184 @@
+import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { Status } from "@howdah/proto/howdah/v1/status";
+import { Batch } from "./batch.js";
+import { HostQueues } from "./host-queues.js";
+import type { RequestRun } from "./request-run.js";
+import { Turns } from "./turns.js";
+import { isDue, type Want } from "./wants.js";
+
+/** What the agenda needs, and what it tells. */
+export interface AgendaOptions {
+  /** How many tasks may be released and not ended at a time, in the whole installation; 0 for no limit. */
+  readonly maxInFlight: number;
+  /** Called with a request that is over; it is not driven any more. */
+  readonly over: (run: RequestRun) => void;
+  /** Called when the store has all that was asked for about a request. */
+  readonly settled: (run: RequestRun) => void;
+  /** Called when a pause between batches has begun; `rested` of the request ends it. */
+  readonly rest: (run: RequestRun, forMs: number) => void;
+}
+
+/** The requests that are driven, what is to be looked at again, and what follows from it. */
+export class Agenda {
+  readonly runs = new Map<bigint, RequestRun>();
+  readonly queues = new HostQueues();
+  readonly turns = new Turns();
+  private readonly runsToLookAt = new Set<RequestRun>();
+  private readonly hostsToLookAt = new Set<bigint>();
+  private wants: Want[] = [];
+  /** Those whose task is being asked about already: looked at again after the answer. */
+  private held: Want[] = [];
+  /** The requests that waited for a person when they were looked at. */
+  private readonly parked = new Set<RequestRun>();
+
+  constructor(private readonly options: AgendaOptions) {}
+
+  /** Whether there is nothing to look at. */
+  get empty(): boolean {
+    return this.runsToLookAt.size + this.hostsToLookAt.size + this.wants.length === 0;
+  }
+
+  /** Something of the request changed. */
+  lookAt(run: RequestRun): void {
+    this.runsToLookAt.add(run);
+  }
+
+  /** Something of the host changed. */
+  lookAtHost(hostId: bigint): void {
+    this.hostsToLookAt.add(hostId);
+  }
+
+  /** Something of the request changed that may matter to each of its hosts. */
+  lookAtAll(run: RequestRun): void {
+    this.runsToLookAt.add(run);
+    for (const hostId of run.unfinishedHosts()) this.hostsToLookAt.add(hostId);
+  }
+
+  /** An event asks for a transition. */
+  want(want: Want): void {
+    this.wants.push(want);
+  }
+
+  /** What was being asked about has been answered. */
+  unhold(): void {
+    this.wants.push(...this.held.splice(0));
+  }
+
+  /** Drives a request. */
+  add(run: RequestRun): void {
+    this.runs.set(run.requestId, run);
+    this.queues.addRun(run);
+    this.lookAtAll(run);
+  }
+
+  /** Drives a request no more. */
+  forget(run: RequestRun): void {
+    this.runs.delete(run.requestId);
+    this.queues.removeRun(run);
+    this.turns.forget(run);
+    this.parked.delete(run);
+    this.runsToLookAt.delete(run);
+    this.options.over(run);
+  }
+
+  /** Looks at everything that changed and gathers what follows, as much as one call carries. */
+  collect(): Batch {
+    const batch = new Batch();
+    for (const want of this.wants.splice(0, batch.room)) this.collectWant(want, batch);
+    for (const run of this.runsToLookAt) {
+      if (batch.room === 0) return batch;
+      this.runsToLookAt.delete(run);
+      this.collectRun(run, batch);
+    }
+    if (this.queues.exclusive.look()) {
+      for (const hostId of this.queues.wanted()) this.hostsToLookAt.add(hostId);
+    }
+    for (const hostId of this.hostsToLookAt) {
+      if (batch.room === 0) return batch;
+      this.hostsToLookAt.delete(hostId);
+      this.collectHost(hostId, batch);
+    }
+    this.takeTurns(batch);
+    return batch;
+  }
+
+  private collectWant(want: Want, batch: Batch): void {
+    const { task, event } = want;
+    const run = this.runs.get(task.requestId);
+    if (run?.task(task.taskId) !== task || !isDue(want)) return;
+    if (task.asked) {
+      this.held.push(want);
+      return;
+    }
+    if (event === TaskEvent.DEADLINE_PASSED) {
+      batch.add(run, task, event, { reason: "no word from its agent until the deadline" });
+      return;
+    }
+    const sessionEpoch = want.sessionEpoch ?? this.queues.session(task.hostId)?.epoch;
+    // Without a session: the host registers again, and its dispatcher sends what the journal lacks.
+    if (sessionEpoch !== undefined) batch.add(run, task, event, { sessionEpoch });
+  }
+
+  private collectRun(run: RequestRun, batch: Batch): void {
+    if (run.over) {
+      this.forget(run);
+      return;
+    }
+    const { hosts, restMs } = run.moveOn();
+    for (const hostId of hosts) this.hostsToLookAt.add(hostId);
+    if (restMs > 0) this.options.rest(run, restMs);
+    this.noteParked(run);
+    if (run.settled) this.options.settled(run);
+    const { giveUp, cancel, hold, resolve, ...marks } = run.decide(batch.room);
+    const { reason } = run;
+    batch.mark(run, marks);
+    for (const task of giveUp) {
+      const isPending = task.status === Status.PENDING;
+      const event = isPending ? TaskEvent.GIVEN_UP : TaskEvent.RESOLVED_ABORT;
+      batch.add(run, task, event, { reason });
+    }
+    for (const task of cancel) batch.add(run, task, TaskEvent.CANCEL_REQUESTED, { reason });
+    for (const { task, event } of resolve) batch.add(run, task, event);
+    for (const task of hold) batch.add(run, task, TaskEvent.RELEASED);
+    if (batch.room === 0) this.runsToLookAt.add(run);
+  }
+
+  /** A request that begins or ceases to wait for a person lets others have its hosts, or wants them back. */
+  private noteParked(run: RequestRun): void {
+    if (run.parked === this.parked.has(run)) return;
+    if (run.parked) this.parked.add(run);
+    else this.parked.delete(run);
+    for (const hostId of run.unfinishedHosts()) this.hostsToLookAt.add(hostId);
+  }
+
+  private collectHost(hostId: bigint, batch: Batch): void {
+    const sessionEpoch = this.queues.session(hostId)?.epoch;
+    if (sessionEpoch === undefined) return;
+    for (const task of this.queues.next(hostId)) {
+      const run = this.runs.get(task.requestId);
+      if (run === undefined) continue;
+      if (this.options.maxInFlight > 0 || run.options.maxInFlight > 0)
+        this.turns.offer(run, hostId);
+      else if (batch.room > 0) batch.add(run, task, TaskEvent.RELEASED, { sessionEpoch });
+    }
+    if (batch.room === 0) this.hostsToLookAt.add(hostId);
+  }
+
+  private takeTurns(batch: Batch): void {
+    const { maxInFlight: most } = this.options;
+    const isFull = () =>
+      batch.room === 0 || (most > 0 && this.queues.inFlight + batch.releases >= most);
+    if (isFull()) return;
+    const hasRoom = (run: RequestRun) => {
+      const { maxInFlight } = run.options;
+      const free = maxInFlight === 0 || run.inFlight + batch.releasesOf(run) < maxInFlight;
+      return free && !isFull();
+    };
+    for (const { run, hostId } of this.turns.take(hasRoom)) {
+      const sessionEpoch = this.queues.session(hostId)?.epoch;
+      const task = this.queues.next(hostId).find(({ requestId }) => requestId === run.requestId);
+      if (sessionEpoch === undefined || task === undefined) continue;
+      batch.add(run, task, TaskEvent.RELEASED, { sessionEpoch });
+    }
+  }
+}
