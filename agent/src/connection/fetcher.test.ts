@@ -110,19 +110,18 @@ test("what the server does not have, sends wrongly or always fails over fails th
   assert.match((await dispatcher.ended(3)).reason, /the store is mad/);
 });
 
-test("a cancel ends the wait for a package that does not come", async (t) => {
+test("a cancel ends the wait for a package that does not come, and the call", async (t) => {
   const { dispatcher, digest, session } = await setUp(t);
-  let given = false;
-  dispatcher.script.fetch = async function* () {
-    await until(() => given, "the end of the test");
+  let call: AbortSignal | undefined;
+  dispatcher.script.fetch = async function* (_request, signal) {
+    call = signal;
+    await until(() => signal.aborted, "the end of the call");
   };
-  t.after(() => {
-    given = true;
-  });
   session.say(scriptTask(1, digest));
-  await until(() => dispatcher.fetches.length > 0, "the fetch");
+  await until(() => call, "the fetch");
   session.say({ case: "cancelCommand", value: { taskId: 1n, attempt: 1, reason: "too slow" } });
   const report = await dispatcher.ended(1);
-  given = true;
   assert.deepEqual([report.event, report.reason], [TaskEvent.CANCELLED, "too slow"]);
+  await until(() => call?.aborted, "the end of the call");
+  assert.equal(session.over, false);
 });

@@ -77,7 +77,7 @@ export interface Script {
   /** Ends the upload stream instead of taking the n-th piece of all. */
   breakUploadAt: number | undefined;
   /** Serves packages; the default knows `packages`. */
-  fetch(request: FetchPackageRequest): AsyncIterable<Uint8Array>;
+  fetch(request: FetchPackageRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 /** A dispatcher with a store in memory, which does what it should unless the test says otherwise. */
@@ -240,9 +240,9 @@ export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
         inFlight -= mine;
       }
     },
-    async *fetchPackage(request) {
+    async *fetchPackage(request, { signal }) {
       fetches.push(request.digest);
-      for await (const data of script.fetch(request)) yield { data };
+      for await (const data of script.fetch(request, signal)) yield { data };
     },
   });
   const inner = await server.listen("127.0.0.1:0");
