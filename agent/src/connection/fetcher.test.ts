@@ -73,9 +73,9 @@ test("a fetch whose stream, connection or session breaks in the middle begins an
     () => dispatcher.cut(),
     () => session.end(),
   ];
-  dispatcher.script.fetch = async function* (request) {
+  dispatcher.script.fetch = async function* (request, signal) {
     let sent = 0;
-    for await (const piece of fetch(request)) {
+    for await (const piece of fetch(request, signal)) {
       yield piece;
       sent += 1;
       if (sent === 50) breaks.shift()?.();
