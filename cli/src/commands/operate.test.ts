@@ -346,4 +346,31 @@ describe("howdah plan", () => {
 `,
     );
   });
+
+  it("shows what each role comes after when there are no stages", async (t) => {
+    const server = await fakeServer(t, {
+      fleet: { getCluster: () => ({ cluster: { name: "demo" } }) },
+      requests: {
+        planRequest: () => ({
+          stages: [
+            {
+              roles: [
+                { role: primary, hostNames: ["host1"] },
+                { role: { ...replica, blockers: [0] }, hostNames: ["host2"] },
+              ],
+            },
+          ],
+        }),
+      },
+    });
+    const { out } = await cli(["plan", "start", "--dependency-ordered"], { server });
+    assert.equal(
+      out,
+      `STAGE  COMMAND  ROLE             TASKS  HOSTS  AFTER
+1      START    MARIADB_PRIMARY  1      host1
+       START    MARIADB_REPLICA  1      host2  START MARIADB_PRIMARY
+1 stage, 2 tasks; nothing was run
+`,
+    );
+  });
 });

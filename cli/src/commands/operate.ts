@@ -1,7 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import type { OperationSchema } from "@howdah/proto/howdah/v1/operation";
+import type { StageRole } from "@howdah/proto/howdah/v1/request";
 import {
+  type PlannedRole,
   type PlannedStage,
   PlanRequestResponseSchema,
 } from "@howdah/proto/howdah/v1/request_service";
@@ -116,6 +118,7 @@ export async function onlyCluster({ fleet }: Session): Promise<string> {
 export function planTable(stages: readonly PlannedStage[], all: boolean): string {
   if (stages.length === 0) return "nothing to do\n";
   const limit = all ? Number.POSITIVE_INFINITY : 4;
+  const ordered = stages.some(({ roles }) => roles.some(({ role }) => role?.blockers.length));
   let tasks = 0;
   const rows = stages.flatMap(({ roles }, index) =>
     roles.map(({ role, hostNames }, place) => {
@@ -127,9 +130,20 @@ export function planTable(stages: readonly PlannedStage[], all: boolean): string
         role?.role ?? "",
         String(count),
         someNames(hostNames, limit),
+        ...(ordered ? [someNames(blockersOf(roles, role), limit)] : []),
       ];
     }),
   );
   const summary = `${plural(stages.length, "stage")}, ${plural(tasks, "task")}; nothing was run\n`;
-  return renderTable(["STAGE", "COMMAND", "ROLE", "TASKS", "HOSTS"], rows) + summary;
+  const head = ["STAGE", "COMMAND", "ROLE", "TASKS", "HOSTS", ...(ordered ? ["AFTER"] : [])];
+  return renderTable(head, rows) + summary;
+}
+
+/** What must be done before a role of a stage, where roles are ordered and stages are not. */
+function blockersOf(roles: readonly PlannedRole[], role: StageRole | undefined): string[] {
+  return (role?.blockers ?? []).flatMap((place) => {
+    const blocker = roles[place]?.role;
+    if (blocker === undefined) return [];
+    return [`${roleCommandWord(blocker.roleCommand, blocker.customCommand)} ${blocker.role}`];
+  });
 }
