@@ -21,26 +21,30 @@ export function requestCommand(parent: CommandUnknownOpts, name: string, summary
         "continue",
       ] as const),
     )
-    .option("--success-factor <role=share>", "how much of a role must succeed: 0.8", again)
+    .option(
+      "--success-factor <role=share>",
+      "how much of a role must succeed, such as DATANODE=0.8; may be given again",
+      again,
+    )
     .option("--retries <count>", "try what failed so many times more")
     .option("--retry-backoff <duration>", "the pause before that, doubling (default 1s)")
     .option(
       "--retry-on <ends>",
-      "of failed, timeout, interrupted (default the first two)",
+      "after which ends: failed,timeout (default), interrupted",
       listOption,
     )
     .addOption(
       choice(
         "--guarantee <guarantee>",
-        "of a command that its host's fall cut off (default once)",
+        "of a command that is cut off in the middle: never again, as --retry-on says (default), always again",
         ["at-most-once", "once", "at-least-once"] as const,
       ),
     )
     .optionsGroup("In portions:")
-    .option("--batch <size>", "so many hosts at a time: 20 or 10%")
-    .option("--canary <count>", "so many hosts first, alone")
+    .option("--batch <size>", "so many hosts of a stage at a time: 20 or 10%")
+    .option("--canary <count>", "so many hosts of a stage first, alone")
     .option("--pause <duration>", "between batches")
-    .option("--max-failures <budget>", "how many tasks may fail: 2 or 5%")
+    .option("--max-failures <budget>", "how many tasks may fail: 2 or 5%; unlimited when not said")
     .option("--max-batch-failures <count>", "how many tasks of a batch may fail")
     .addOption(
       choice("--on-exceeded <what>", "when more fail, the request is (default pause)", [
@@ -54,11 +58,11 @@ export function requestCommand(parent: CommandUnknownOpts, name: string, summary
     .option("--parallel", "beside other requests, waiting for none")
     .option("--exclusive", "alone: older requests end first, newer ones wait")
     .addOption(
-      choice("--offline <policy>", "hosts that are away: left out (default), awaited, no go", [
-        "skip",
-        "wait",
-        "refuse",
-      ] as const),
+      choice(
+        "--offline <policy>",
+        "hosts that are away: leave them out (default), wait for them, or refuse",
+        ["skip", "wait", "refuse"] as const,
+      ),
     )
     .option("--offline-expiry <duration>", "with --offline wait: how long (default no end)")
     .optionsGroup("Options:");

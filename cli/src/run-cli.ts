@@ -20,8 +20,8 @@ import { newRun, outputOption, serverOf } from "./leaf-command.js";
 import { defaultServer } from "./session.js";
 
 const exitCodes = `
-Exit codes: 0 done, 1 the operation failed, 2 wrong usage, 3 the server is away, 4 refused, 5 the server's error,
-130 interrupted (what was asked for goes on).`;
+Exit codes: 0 done, 1 the operation failed or has spent its failure budget, 2 wrong usage, 3 the server is away,
+4 refused, 5 the server's error, 130 interrupted (what was asked for goes on).`;
 
 /**
  * Runs the command line. Resolves with the exit code once all is said; errors are told in one line on standard error.

@@ -48,6 +48,8 @@ describe("howdah retry", () => {
     const detached = await cli(["retry", "12", "-d"], { server });
     assert.equal(detached.out, "request 12; howdah request 12 --watch follows it\n");
     assert.equal(seen[1]?.force, false);
+    const json = await cli(["retry", "12", "-d", "--output", "json"], { server });
+    assert.deepEqual(Object.keys(JSON.parse(json.out)), ["request"]);
   });
 
   it("is refused in one line while the request runs, with exit code 4", async (t) => {

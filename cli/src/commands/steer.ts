@@ -6,6 +6,7 @@ import {
   Resolution,
   ResolveTasksResponseSchema,
   ResumeRequestResponseSchema,
+  RetryRequestResponseSchema,
 } from "@howdah/proto/howdah/v1/request_service";
 import { CliError } from "../cli-error.js";
 import { ExitCode } from "../exit-code.js";
@@ -69,13 +70,16 @@ function addRetry(program: CommandUnknownOpts, run: Run): void {
     .option("-d, --detach", "do not follow it")
     .action(async (requestId, { hosts, label: labels = {}, force, detach }, command) => {
       const session = sessionOf(run, command);
-      const { request } = await session.requests.retryRequest({
+      const answer = await session.requests.retryRequest({
         requestId,
         hosts: { names: hosts === undefined ? [] : [hosts], labels },
         force: force === true,
       });
+      const { request } = answer;
       if (request === undefined) throw new Error("the server answered without a request");
-      run.exitCode = await followUnlessDetached(session, request, detach === true);
+      if (detach && session.json) {
+        session.io.out(jsonDocument(RetryRequestResponseSchema, answer));
+      } else run.exitCode = await followUnlessDetached(session, request, detach === true);
     });
 }
 
