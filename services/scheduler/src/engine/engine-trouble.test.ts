@@ -68,7 +68,7 @@ describe("failing and cancelling", () => {
     const d = await world.dispatcher();
     d.open(1, 1);
     const roles = [[{ role: "A", hosts: [1] }], [{ role: "B", hosts: [1] }]];
-    world.store.addRequest(roles, OnFailure.CONTINUE);
+    world.store.addRequest(roles, { onFailure: OnFailure.CONTINUE });
     await world.scheduler(1n, { reconcileMs: never });
     await eventually("the first", () => d.taskIds.length === 1);
     d.tell(world.store.report(1n, FAILED));

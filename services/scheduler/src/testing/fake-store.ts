@@ -16,7 +16,7 @@ import {
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Cluster, Host } from "@howdah/proto/howdah/v1/fleet";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
-import type { OnFailure } from "@howdah/proto/howdah/v1/operation";
+import { OnExceeded, RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import {
   type Request,
   RequestSchema,
@@ -28,7 +28,9 @@ import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { createRpcServer } from "@howdah/rpc/server";
-import { isDone, type TaskStatus } from "@howdah/state/statuses";
+import { exceededBudget, hasBudget } from "@howdah/state/failure-budget";
+import { policyOf } from "@howdah/state/retry-policy";
+import { failedStatuses, isDone, type TaskStatus } from "@howdah/state/statuses";
 import { transition } from "@howdah/state/transitions";
 import { pino } from "pino";
 import { FakeLeases } from "./fake-leases.js";
@@ -49,6 +51,10 @@ export interface RoleOnHosts {
   readonly hosts: readonly number[];
   readonly factor?: number;
   readonly timeoutMs?: number;
+  readonly blockers?: number[];
+  readonly manual?: boolean;
+  /** The batch of each host; 0 when absent. */
+  readonly batches?: readonly number[];
 }
 
 /** A store in memory, served over gRPC, that can be away, slow, lose answers and skip transitions. */
@@ -74,25 +80,35 @@ export class FakeStore {
   skip: (transition: TaskTransition) => boolean = () => false;
   /** How many bytes each command is padded with. */
   padding = 0;
+  private readonly forgiven = new Map<bigint, number>();
   private nextTaskId = 1n;
 
   /** Puts a request into the store, as a submit would have: stages of roles on hosts. */
-  addRequest(stages: RoleOnHosts[][], onFailure: OnFailure = 0): bigint {
+  addRequest(
+    stages: RoleOnHosts[][],
+    options: MessageInitShape<typeof RequestOptionsSchema> = {},
+  ): bigint {
     const requestId = BigInt(this.requests.size + 1);
     const tasks = stages.flatMap((roles, stageId) =>
-      roles.flatMap(({ role, hosts, timeoutMs = 60_000 }) =>
-        hosts.map((host) =>
-          this.task(requestId, stageId, role, BigInt(host), BigInt(timeoutMs), RoleCommand.START),
-        ),
+      roles.flatMap(({ role, hosts, timeoutMs = 60_000, batches = [] }) =>
+        hosts.map((host, at) => ({
+          ...this.task(
+            requestId,
+            stageId,
+            role,
+            BigInt(host),
+            BigInt(timeoutMs),
+            RoleCommand.START,
+          ),
+          batch: batches[at] ?? 0,
+        })),
       ),
     );
     this.requests.set(requestId, {
-      request: create(RequestSchema, { requestId, version: 1n, run: 1, options: { onFailure } }),
+      request: create(RequestSchema, { requestId, version: 1n, run: 1, options }),
       stages: stages.map((roles) => ({
-        roles: roles.map(({ role, factor = 1 }) => ({
-          role,
-          roleCommand: RoleCommand.START,
-          successFactor: factor,
+        roles: roles.map(({ role, factor = 1, blockers = [], manual = false }) => ({
+          ...{ role, roleCommand: RoleCommand.START, successFactor: factor, blockers, manual },
         })),
       })),
       tasks,
@@ -151,17 +167,30 @@ export class FakeStore {
     const task = this.taskOf(taskId);
     const stored = this.stored(task.requestId);
     const { request } = stored;
-    const over = request.cancelRequested || request.abortReason !== "";
-    const outcome = transition({ ...state(task), requestOver: over }, event, policy);
+    const outcome = transition(stateOf(task, request), event, policyFor(stored, task));
     if (outcome.kind === "move") {
       request.version += 1n;
-      task.status = outcome.status;
-      task.attempt = outcome.attempt;
-      if (isDone(outcome.status)) task.cancelRequested = false;
-      task.changeVersion = request.version;
+      move(task, outcome, request.version);
       this.rollUp(stored);
+      this.spend(stored);
     }
     return toChange(task);
+  }
+
+  /** Pauses or aborts a request whose failures exceed its budget. */
+  private spend({ request, tasks }: Stored): void {
+    const { rolling } = request.options ?? {};
+    const failures = tasks.filter(({ status }) => failedStatuses.has(status)).length;
+    if (!hasBudget(rolling) || request.paused || request.abortReason !== "") return;
+    const forgiven = this.forgiven.get(request.requestId) ?? 0;
+    const spent = { failures: failures - forgiven, tasks: tasks.length, batches: [] };
+    const reason = exceededBudget(rolling, spent);
+    if (reason === undefined) return;
+    if (rolling.onExceeded === OnExceeded.ABORT) request.abortReason = reason;
+    else {
+      request.paused = true;
+      request.pauseReason = reason;
+    }
   }
 
   private rollUp({ request, tasks }: Stored): void {
@@ -178,39 +207,61 @@ export class FakeStore {
     const { request } = stored;
     stored.ownerToken = token;
     request.version += 1n;
-    if (part.abort !== undefined) {
-      request.cancelRequested ||= part.abort.cancelled;
-      request.abortReason ||= part.abort.reason;
-    }
+    this.mark(stored, part);
     const touched = part.transitions.filter((one) => this.applyOne(stored, one));
     this.rollUp(stored);
     const tasks = touched.map(({ taskId }) => this.taskOf(taskId));
-    const released = touched.filter(({ event }) => event === TaskEvent.RELEASED);
+    const released = touched.filter(
+      ({ event, taskId }) =>
+        event === TaskEvent.RELEASED && this.taskOf(taskId).status === Status.QUEUED,
+    );
     return {
       ...result,
       version: request.version,
+      paused: request.paused,
+      aborted: isOver(request),
       changes: tasks.map(toChange),
       commands: released.map(({ taskId }) => this.command(this.taskOf(taskId))),
     };
   }
 
-  private applyOne({ request, tasks }: Stored, one: TaskTransition): boolean {
+  private mark(
+    { request, tasks }: Stored,
+    { abort, pause, newRun, transitions }: RequestTransitions,
+  ) {
+    const failed = tasks.filter(({ status }) => failedStatuses.has(status)).length;
+    if (abort !== undefined) {
+      request.cancelRequested ||= abort.cancelled;
+      request.abortReason ||= abort.reason;
+    }
+    if (pause !== undefined) {
+      request.paused = pause.paused;
+      request.pauseReason = pause.reason;
+      if (!pause.paused) this.forgiven.set(request.requestId, failed);
+    }
+    if (newRun && transitions.length > 0 && tasks.every(({ status }) => isDone(status))) {
+      request.run += 1;
+      request.cancelRequested = false;
+      request.paused = false;
+      request.abortReason = "";
+    }
+  }
+
+  private applyOne(stored: Stored, one: TaskTransition): boolean {
+    const { request, tasks } = stored;
     const task = tasks.find(({ taskId }) => taskId === one.taskId);
     if (task === undefined || this.skip(one)) return false;
     if (task.attempt !== one.attempt || task.hostId !== one.hostId) return false;
     const { event, sessionEpoch } = one;
     if (event === TaskEvent.NEVER_STARTED && sessionEpoch !== task.sessionEpoch) return false;
-    const over = request.cancelRequested || request.abortReason !== "";
     const released = event === TaskEvent.RELEASED;
-    if (released && over && task.status === Status.PENDING) return false;
-    const outcome = transition({ ...state(task), requestOver: over }, event, policy);
+    const halted = isOver(request) || request.paused;
+    if (released && halted && task.status === Status.PENDING) return false;
+    const outcome = transition(stateOf(task, request), event, policyFor(stored, task));
     if (outcome.kind === "refused") return false;
     if (outcome.kind === "known" && !(released && sessionEpoch >= task.sessionEpoch)) return false;
     if (outcome.kind === "cancel-requested") task.cancelRequested = true;
-    if (outcome.kind === "move") {
-      task.status = outcome.status;
-      if (isDone(outcome.status)) task.cancelRequested = false;
-    }
+    if (outcome.kind === "move") move(task, outcome, request.version);
     if (released) task.sessionEpoch = sessionEpoch;
     if (outcome.kind !== "known") task.changeVersion = request.version;
     return true;
@@ -235,15 +286,16 @@ export class FakeStore {
         const { roles } = part.value;
         commands.push(...roles.flatMap(({ command }) => command ?? []));
         stages.push({
-          roles: roles.map(({ role, roleCommand, successFactor }) => ({
-            ...{ role, roleCommand, successFactor },
+          roles: roles.map(({ role, roleCommand, successFactor, blockers }) => ({
+            ...{ role, roleCommand, successFactor, blockers },
           })),
         });
       }
       if (part.case === "tasks") {
-        for (const { stageId, roleIndex, hostId } of part.value.tasks) {
+        for (const { stageId, roleIndex, hostId, batch } of part.value.tasks) {
           const { role = "", roleCommand = 0 } = stages[stageId]?.roles[roleIndex] ?? {};
-          tasks.push(this.task(requestId, stageId, role, hostId, 60_000n, roleCommand));
+          const task = this.task(requestId, stageId, role, hostId, 60_000n, roleCommand);
+          tasks.push({ ...task, batch });
         }
       }
     }
@@ -298,13 +350,23 @@ export class FakeStore {
         const { request, stages } = this.stored(requestId);
         return { request, stages: stages.map(({ roles }, stageId) => ({ stageId, roles })) };
       },
-      listTasks: async ({ requestId, changedAfterVersion }) => {
+      getTask: ({ taskId }) => {
+        check();
+        for (const { tasks } of this.requests.values()) {
+          const task = tasks.find((one) => one.taskId === taskId);
+          if (task !== undefined) return { task };
+        }
+        throw new ConnectError(`there is no task ${taskId}`, Code.NotFound);
+      },
+      listTasks: async ({ requestId, changedAfterVersion, statuses }) => {
         check();
         await this.beforeTasks(requestId);
         const { request, tasks } = this.stored(requestId);
         const { version } = request;
-        const changed = tasks.filter((task) => task.changeVersion > changedAfterVersion);
-        return { version, tasks: changedAfterVersion === 0n ? tasks : changed };
+        const fits = ({ changeVersion, status }: Task) =>
+          (changedAfterVersion === 0n || changeVersion > changedAfterVersion) &&
+          (statuses.length === 0 || statuses.includes(status));
+        return { version, tasks: tasks.filter(fits) };
       },
       listUnfinished: () => {
         check();
@@ -384,10 +446,25 @@ export class FakeStore {
   }
 }
 
-const policy = { onFailure: 0, maxAttempts: 1, retryOn: new Set<TaskEvent>(), manual: false };
+function isOver({ cancelRequested, abortReason }: Request): boolean {
+  return cancelRequested || abortReason !== "";
+}
 
-function state({ status, attempt, cancelRequested }: Task) {
-  return { status: status as TaskStatus, attempt, cancelRequested };
+function stateOf({ status, attempt, cancelRequested }: Task, request: Request) {
+  return { status: status as TaskStatus, attempt, cancelRequested, requestOver: isOver(request) };
+}
+
+function policyFor({ request, stages }: Stored, task: Task) {
+  const roles = stages[task.stageId]?.roles ?? [];
+  const manual = roles.some(({ role, manual }) => role === task.role && manual);
+  return policyOf(request.options ?? create(RequestOptionsSchema), task, manual);
+}
+
+function move(task: Task, to: { status: Status; attempt: number }, version: bigint): void {
+  task.status = to.status;
+  task.attempt = to.attempt;
+  task.changeVersion = version;
+  if (isDone(to.status)) task.cancelRequested = false;
 }
 
 function toChange(task: Task): TaskChange {
