@@ -16,6 +16,7 @@ import { RequestService } from "@howdah/proto/howdah/v1/request_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { loadStack } from "@howdah/stack/load-stack";
+import { ownDatabase } from "./own-database.js";
 
 /** The repository. */
 export const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -54,16 +55,21 @@ export async function until<T>(
 export async function startFleet(options: {
   agents: number;
   env?: Record<string, string>;
+  /** A MariaDB that the test may kill, whatever HOWDAH_TEST_DATABASE_URL says. */
+  privateDatabase?: boolean;
 }): Promise<Fleet> {
   const dir = mkdtempSync(join(tmpdir(), "howdah-test-"));
+  const database = options.privateDatabase ? undefined : await ownDatabase();
   const installation = await startInstallation({
     dir,
+    ...(database && { databaseUrl: database.url }),
     ports: "free",
     durable: true,
     agents: options.agents,
     env: { HOWDAH_LOG_LEVEL: "info", ...options.env },
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
     rmSync(dir, { recursive: true, force: true });
+    await database?.drop();
     throw error;
   });
   const url = `http://${installation.gateway.addresses.main}`;
@@ -81,6 +87,7 @@ export async function startFleet(options: {
       await installation.stop();
       await endProcessesBelow(dir);
       rmSync(dir, { recursive: true, force: true });
+      await database?.drop();
     },
   };
   try {
@@ -101,7 +108,7 @@ export async function healthyHosts({ fleet }: Fleet, count: number): Promise<voi
 }
 
 /** Pushes a stack from its folder, its packages with it. */
-export async function pushStack({ stacks }: Fleet, folder: string): Promise<void> {
+export async function pushStack({ stacks }: Pick<Fleet, "stacks">, folder: string): Promise<void> {
   const { definition, packages } = await loadStack(folder);
   for (const { digest, bytes } of packages) {
     await stacks.putPackage(
@@ -117,7 +124,10 @@ export async function pushStack({ stacks }: Fleet, folder: string): Promise<void
 }
 
 /** Pushes the TEST stack and makes the cluster `test`: LEADER on host1, WORKER on all, STORE_CLIENT on the last. */
-export async function applyTestCluster(fleet: Fleet, hosts: readonly string[]): Promise<void> {
+export async function applyTestCluster(
+  fleet: Pick<Fleet, "stacks" | "fleet">,
+  hosts: readonly string[],
+): Promise<void> {
   await pushStack(fleet, join(root, "test", "stacks", "TEST", "1.0"));
   await fleet.fleet.applyCluster({
     name: "test",

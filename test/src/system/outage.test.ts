@@ -11,7 +11,7 @@ import { type Fleet, healthyHosts, over, startFleet, tasksOf, until } from "./fl
 describe("MySQL away while commands run", () => {
   let fleet: Fleet;
   before(async () => {
-    fleet = await startFleet({ agents: 2 });
+    fleet = await startFleet({ agents: 2, privateDatabase: true });
   });
   let again: Mariadb | undefined;
   after(async () => {
