@@ -10,6 +10,7 @@ import { serviceUnit } from "@howdah/launcher/service-unit";
 import { startUnit, type Unit } from "@howdah/launcher/unit";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { connectService } from "@howdah/service/connect-service";
+import { checkCausality } from "./causality.js";
 import { checkNode } from "./check.js";
 import type { Engine } from "./engine.js";
 import { startLoad } from "./load.js";
@@ -80,6 +81,7 @@ export async function runEngine(engine: Engine, phaseMs: number): Promise<Report
         const found = await checkNode(url, load.acknowledged);
         wrong.push(...found.map((line) => `node ${n + 1}: ${line}`));
       }
+      wrong.push(...(await checkBetween(stores)));
       return {
         requests: load.acknowledged.size,
         tasks: load.tasks(),
@@ -96,6 +98,18 @@ export async function runEngine(engine: Engine, phaseMs: number): Promise<Report
   } finally {
     await Promise.all(stores.map((store) => store.stop()));
     await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function checkBetween(stores: readonly Unit[]): Promise<string[]> {
+  const transports = stores.map(({ addresses }) =>
+    connectService({ address: addresses.main ?? "" }),
+  );
+  try {
+    const [writer, reader] = transports.map((each) => createClient(CommandStoreService, each));
+    return writer && reader ? await checkCausality(writer, reader) : [];
+  } finally {
+    for (const each of transports) each.close();
   }
 }
 
