@@ -99,6 +99,14 @@ describe("the options of a request", () => {
         "--parallel --exclusive",
         "--parallel and --exclusive contradict each other; give one of them",
       ],
+      [
+        "--dependency-ordered --canary 1",
+        "--dependency-ordered and batches contradict each other: those go with stages",
+      ],
+      [
+        "--dependency-ordered --max-failures 1",
+        "--dependency-ordered and failure budgets contradict each other: those go with stages",
+      ],
       ["--batch 0", '--batch: "0" is less than 1'],
       ["--batch 0%", '--batch: "0%" is less than 1'],
       ["--batch 101%", '--batch: "101%" is more than 100%'],

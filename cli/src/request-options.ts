@@ -136,6 +136,11 @@ function rollingOf(flags: RequestFlags): Rolling | undefined {
     throw needs("--on-exceeded", "--max-failures or --max-batch-failures");
   }
   if (!inBatches && !hasBudget) return undefined;
+  if (flags.dependencyOrdered) {
+    throw wrongUsage(
+      `--dependency-ordered and ${inBatches ? "batches" : "failure budgets"} contradict each other: those go with stages`,
+    );
+  }
 
   const rolling = create(RollingSchema);
   if (batch !== undefined) {
