@@ -159,7 +159,7 @@ describe("parkedLines()", () => {
     const pauseReason = "2 tasks failed in batch 0 of stage 1, the budget of a batch is 1";
     assert.match(
       lines({ ...spent, pauseReason })[0] ?? "",
-      /^PAUSED: 2 tasks failed in one batch, the budget of a batch is 1;/,
+      /^PAUSED: 2 tasks failed in a batch of a stage, the budget of a batch is 1;/,
     );
   });
 });

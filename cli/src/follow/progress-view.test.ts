@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { RequestSchema, type Stage, StageSchema } from "@howdah/proto/howdah/v1/request";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
-import { createProgressLines, progressView, stageTitle } from "./progress-view.js";
+import { createProgressLines, outcomeLine, progressView, stageTitle } from "./progress-view.js";
 
 const { COMPLETED, FAILED, IN_PROGRESS, PENDING } = Status;
 const startedAt = { seconds: 1_000n };
@@ -75,6 +75,18 @@ describe("stageTitle()", () => {
       stageTitle(create(StageSchema, { roles: [...roles, custom] })),
       "INSTALL A, B, REBALANCE C",
     );
+  });
+});
+
+describe("outcomeLine()", () => {
+  const aborted = { requestId: 7n, status: Status.ABORTED, counts: { aborted: 2 } };
+  const line = (more: object) => outcomeLine(create(RequestSchema, { ...aborted, ...more }));
+
+  it("leaves out the server's number of a stage, and no word of a person", () => {
+    const end = "Request 7 ABORTED: 2 aborted; ";
+    assert.equal(line({ abortReason: "stage 0: A failed on 1 host" }), `${end}A failed on 1 host`);
+    const said = { abortReason: "stage 2: wrong hosts", cancelRequested: true };
+    assert.equal(line(said), `${end}stage 2: wrong hosts`);
   });
 });
 

@@ -144,7 +144,9 @@ function stageNews(stage: Stage): string {
 export function outcomeLine(request: Request): string {
   const title = request.context ? ` (${request.context})` : "";
   const time = elapsed(request.times);
-  const why = spokenReason(request.abortReason);
+  const { abortReason, cancelRequested } = request;
+  // A person's own words stay as they are.
+  const why = cancelRequested ? abortReason : spokenReason(abortReason);
   const reason = why && `; ${why}`;
   return `Request ${request.requestId}${title} ${requestWord(request)}: ${countsPhrase(request.counts)}${time && `, ${time}`}${reason}`;
 }
