@@ -86,7 +86,15 @@ describe("further runs of a request", () => {
 
     const subject = await cancelled();
     await subject.transit(TaskEvent.RETRIED);
-    assert.deepEqual((await subject.transit(TaskEvent.RETRIED)).changes, []);
+    // The answer was lost, so it comes again.
+    assert.deepEqual(
+      (await subject.transit(TaskEvent.RETRIED)).changes.map(({ status, attempt }) => [
+        status,
+        attempt,
+      ]),
+      subject.taskIds.map(() => [Status.PENDING, 2]),
+    );
+    assert.equal((await subject.request()).run, 2);
     await subject.transit(TaskEvent.GIVEN_UP, undefined, { attempt: 2 });
     // Over again by now: the same call, once more.
     assert.deepEqual((await subject.transit(TaskEvent.RETRIED)).changes, []);

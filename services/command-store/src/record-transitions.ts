@@ -33,8 +33,8 @@ interface Part {
 
 /**
  * Commits what the scheduler decided: one transaction for all parts, a constant number of statements. A part whose request a higher
- * token owns changes nothing; a transition whose task is not as it says is skipped. RELEASED may be repeated: the answer has the
- * task and its command again.
+ * token owns changes nothing; a transition whose task is not as it says is skipped. RELEASED and RETRIED may be repeated: the answer
+ * has the task, and its command, again.
  */
 export async function recordTransitions(
   db: Knex,
@@ -127,6 +127,7 @@ function applyPart(
   const bindingId = bindingOf(request.clusterId);
   for (const transition of part.transitions) {
     const task = changes.task(Number(transition.taskId));
+    if (task !== undefined && isRetriedAlready(transition, task, stored)) touched.add(task.taskId);
     if (task === undefined || !fits(transition, task, requestId)) continue;
     if (transition.event === TaskEvent.RETRIED && !isNextRun) continue;
     const again = isReleasedAgain(transition, task);
@@ -175,6 +176,16 @@ function fits(
   // Handed back by the dispatcher of one session, it may have been sent on the next one meanwhile.
   const session = event !== TaskEvent.NEVER_STARTED || sessionEpoch === BigInt(task.sessionEpoch);
   return task.requestId === requestId && task.attempt === attempt && host && session;
+}
+
+/** The run that the transition begins has begun: the answer to it was lost, and says again how the task is. */
+function isRetriedAlready(
+  { event, attempt }: TaskTransition,
+  task: TaskRow,
+  { requestId, open }: RequestRow,
+): boolean {
+  const isNext = task.status === Status.PENDING && task.attempt === attempt + 1;
+  return event === TaskEvent.RETRIED && open && isNext && task.requestId === requestId;
 }
 
 /** A task that is released already is to be sent once more, on the session it was released to or a newer one. */
