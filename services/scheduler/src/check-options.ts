@@ -40,7 +40,6 @@ export function checkOptions(options: RequestOptions): void {
   }
   if (options.rolling !== undefined) checkRolling(options.rolling, options.executionType);
   checkCount("options.max_in_flight", options.maxInFlight, "0 for no limit");
-  notBuilt("options.on_failure HOLD", options.onFailure === OnFailure.HOLD);
   notBuilt(
     "options.execution_type DEPENDENCY_ORDERED",
     options.executionType === ExecutionType.DEPENDENCY_ORDERED,

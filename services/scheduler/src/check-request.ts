@@ -1,8 +1,8 @@
 import type { Operation } from "@howdah/proto/howdah/v1/operation";
-import type {
-  CancelRequestRequest,
-  PlanRequestRequest,
-  SubmitRequestRequest,
+import {
+  type PlanRequestRequest,
+  Resolution,
+  type SubmitRequestRequest,
 } from "@howdah/proto/howdah/v1/request_service";
 import { checkOptions, checkTimeout } from "./check-options.js";
 import { invalidArgument } from "./invalid-argument.js";
@@ -41,10 +41,22 @@ function checkOperation(operation: Operation | undefined): void {
   checkTimeout("operation.ad_hoc.timeout", timeout);
 }
 
-/** Checks a cancel. */
-export function checkCancel({ requestId, reason }: CancelRequestRequest): void {
+/** Checks the id of a request. */
+export function checkRequestId(requestId: bigint): void {
   if (requestId <= 0n) throw invalidArgument("request_id", `${requestId} is not an id`);
+}
+
+/** Checks a reason. */
+export function checkReason(reason: string): void {
   checkText("reason", reason);
+}
+
+/** Checks what is said about tasks that are held. */
+export function checkResolution(
+  resolution: Resolution,
+): Exclude<Resolution, Resolution.UNSPECIFIED> {
+  if (resolution in Resolution && resolution !== Resolution.UNSPECIFIED) return resolution;
+  throw invalidArgument("resolution", `${resolution} is not known; say RETRY, SKIP or ABORT`);
 }
 
 function checkText(field: string, text: string): void {

@@ -5,7 +5,13 @@ import { type Client, Code, ConnectError, type ServiceImpl } from "@connectrpc/c
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import type { PlannedRoleSchema, RequestService } from "@howdah/proto/howdah/v1/request_service";
-import { checkCancel, checkPlan, checkSubmit } from "./check-request.js";
+import {
+  checkPlan,
+  checkReason,
+  checkRequestId,
+  checkResolution,
+  checkSubmit,
+} from "./check-request.js";
 import type { PlanningSources } from "./cluster-input.js";
 import { contentDigest } from "./content-digest.js";
 import { contentsOf, createRequestMessages } from "./create-request.js";
@@ -13,6 +19,8 @@ import type { Engine } from "./engine/engine.js";
 import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
 import { shorten } from "./planner/operation.js";
 import type { PlannedRole } from "./planner/plan-operation.js";
+import { retryRequest } from "./retry-request.js";
+import { cancelRequest, pauseRequest, resolveTasks } from "./steer-request.js";
 
 /** The engine while this scheduler leads. */
 export interface Leading {
@@ -41,6 +49,8 @@ export function createRequestService(
       Code.Unavailable,
     );
   };
+
+  const requireSteering = () => ({ store, engine: requireLeading().engine });
 
   return {
     async planRequest(request, context) {
@@ -81,24 +91,32 @@ export function createRequestService(
       return { request: made, created };
     },
 
-    async cancelRequest(request, context) {
-      checkCancel(request);
-      const { engine } = requireLeading();
-      const { requestId } = request;
-      const reason = request.reason || "cancelled";
-      const { signal } = context;
-      if (!engine.drives(requestId)) {
-        const { request: found } = await store.getRequest({ requestId }, { signal });
-        throw found !== undefined && found.progressPercent === 100
-          ? new ConnectError(`request ${requestId} is over`, Code.FailedPrecondition)
-          : new ConnectError(
-              `request ${requestId} is not taken over yet; try again`,
-              Code.Unavailable,
-            );
-      }
-      await engine.cancelRequest(requestId, reason, signal);
-      const { request: now } = await store.getRequest({ requestId }, { signal });
-      return now === undefined ? {} : { request: now };
+    async cancelRequest({ requestId, reason }, { signal }) {
+      checkRequestId(requestId);
+      checkReason(reason);
+      return { request: await cancelRequest(requireSteering(), requestId, reason, signal) };
+    },
+
+    async retryRequest(request, { signal }) {
+      checkRequestId(request.requestId);
+      const retrying = { ...options, ...requireLeading() };
+      return { request: await retryRequest(retrying, request, signal) };
+    },
+
+    async pauseRequest({ requestId }, { signal }) {
+      checkRequestId(requestId);
+      return { request: await pauseRequest(requireSteering(), requestId, true, signal) };
+    },
+
+    async resumeRequest({ requestId }, { signal }) {
+      checkRequestId(requestId);
+      return { request: await pauseRequest(requireSteering(), requestId, false, signal) };
+    },
+
+    async resolveTasks({ requestId, taskIds, resolution }, { signal }) {
+      checkRequestId(requestId);
+      const said = checkResolution(resolution);
+      return resolveTasks(requireSteering(), { requestId, taskIds, resolution: said }, signal);
     },
   };
 }

@@ -19,8 +19,9 @@ import { type HandOverOptions, handOverCancels, handOverCommands } from "./hand-
 import { isBeside } from "./host-queues.js";
 import { recordBatch } from "./record-batch.js";
 import { RequestRun, type Resolution } from "./request-run.js";
-import type { RunContents } from "./run-contents.js";
+import type { RunContents, Standing } from "./run-contents.js";
 import type { RunTask, ToldChange } from "./run-task.js";
+import type { Pause } from "./stopping.js";
 import { StoreReader } from "./store-reader.js";
 
 /** Thrown when a higher token owns a request: this scheduler is no longer the active one. */
@@ -101,6 +102,11 @@ export class Engine implements DispatcherEvents {
     return this.agenda.runs.has(requestId);
   }
 
+  /** The epoch of a host's session; undefined while its agent is away. */
+  sessionEpoch(hostId: bigint): bigint | undefined {
+    return this.agenda.queues.session(hostId)?.epoch;
+  }
+
   /**
    * Takes over what is unfinished, then drives requests until stopped. Nothing is released before everything is taken over, since
    * per host older requests come first. Rejects with StaleOwnerError when another scheduler has taken over.
@@ -178,14 +184,16 @@ export class Engine implements DispatcherEvents {
     await this.ask(requestId, signal, (run) => run.cancel(reason));
   }
 
-  /** Pauses a request, or lets it go on. */
+  /** Pauses a request, or lets it go on. `standing`: as the store has it, which may know of a pause that was not seen here. */
   async pauseRequest(
     requestId: bigint,
-    paused: boolean,
-    reason: string,
+    { standing, paused, reason }: Pause & { readonly standing: Standing },
     signal: AbortSignal,
   ): Promise<void> {
-    await this.ask(requestId, signal, (run) => run.pause(paused, reason));
+    await this.ask(requestId, signal, (run) => {
+      run.adopt(standing);
+      run.pause(paused, reason);
+    });
   }
 
   /**

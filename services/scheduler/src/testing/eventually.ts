@@ -1,7 +1,10 @@
 /** Waits until `look` returns something other than undefined and false, and returns it; fails after ten seconds, saying what was awaited. */
-export async function eventually<T>(what: string, look: () => T | undefined | false): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
   for (const end = performance.now() + 10_000; performance.now() < end; ) {
-    const found = look();
+    const found = await look();
     if (found !== undefined && found !== false) return found;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }

@@ -347,8 +347,15 @@ export class FakeStore {
       },
       getRequest: ({ requestId }) => {
         check();
-        const { request, stages } = this.stored(requestId);
-        return { request, stages: stages.map(({ roles }, stageId) => ({ stageId, roles })) };
+        const { request, stages, tasks } = this.stored(requestId);
+        const status = (stageId: number) => {
+          const rest = tasks.find((one) => one.stageId === stageId && one.status !== completed);
+          return rest?.status ?? completed;
+        };
+        return {
+          request,
+          stages: stages.map(({ roles }, stageId) => ({ stageId, roles, status: status(stageId) })),
+        };
       },
       getTask: ({ taskId }) => {
         check();
@@ -445,6 +452,8 @@ export class FakeStore {
     return { address, stop: () => server.drain() };
   }
 }
+
+const completed = Status.COMPLETED;
 
 function isOver({ cancelRequested, abortReason }: Request): boolean {
   return cancelRequested || abortReason !== "";
