@@ -1,8 +1,12 @@
 """Writes down that it ran, before anything else, then does what the test told it to.
 
 $HOWDAH_PREFIX/ran.log gets a line `COMMAND ROLE TASK` for each run, by one O_APPEND write.
+With HOWDAH_SCRIPT_LOG the file of that name gets, before even that, `start TASK STEP UPTIME PID`, and at the end
+`end TASK STEP UPTIME EXIT LINES`; see test/src/chaos/command.sh.
 $HOWDAH_PREFIX/behaviour/ROLE-COMMAND.json, if there, says what to do:
   {"wait_for": PATH}     wait until the file is there
+  {"lines": N}           print so many lines, `NUMBER TASK` each
+  {"seconds": N}         sleep for so long
   {"exit": N}            exit with that code
   {"run": [ARGV]}        become that program
 """
@@ -12,6 +16,21 @@ import os
 import sys
 import time
 
+
+
+def note(kind, *rest):
+    path, task = os.environ.get("HOWDAH_SCRIPT_LOG"), os.environ.get("HOWDAH_TASK")
+    if not path or not task:
+        return
+    with open("/proc/uptime") as file:
+        uptime = file.read().split()[0]
+    words = [kind, task, os.environ.get("HOWDAH_STEP", "?"), uptime, *rest]
+    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.write(log, (" ".join(map(str, words)) + "\n").encode())
+    os.close(log)
+
+
+note("start", os.getpid())
 command, command_file, structured_file = sys.argv[1], sys.argv[2], sys.argv[4]
 with open(command_file) as file:
     spec = json.load(file)
@@ -31,6 +50,11 @@ try:
 except FileNotFoundError:
     pass
 
+lines = behaviour.get("lines", 0)
+for number in range(1, lines + 1):
+    print(f"{number:08} {os.environ['HOWDAH_TASK']}")
+sys.stdout.flush()
+time.sleep(behaviour.get("seconds", 0))
 if "wait_for" in behaviour:
     deadline = time.monotonic() + 100
     while not os.path.exists(behaviour["wait_for"]):
@@ -44,4 +68,5 @@ if "run" in behaviour:
 code = behaviour.get("exit", 0)
 if code:
     print(f"{role} cannot {command}: told to exit with {code}", file=sys.stderr)
+note("end", code, lines)
 sys.exit(code)

@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { checkHistory } from "./check-history.js";
+import type { History, StoredTask } from "./history.js";
+import { cleanHistory, ran, seen, shown, submission } from "./sample-history.js";
+import { tellViolation } from "./tell-violation.js";
+
+/** What a case changes of a clean history. */
+type Change = (history: History) => Partial<History>;
+
+const changeTask = (taskId: number, change: Partial<StoredTask>): Change => {
+  return ({ tasks }) => ({
+    tasks: tasks.map((task) => (task.taskId === taskId ? { ...task, ...change } : task)),
+  });
+};
+
+/** Histories that break a rule, by the rule that must catch them. */
+const broken: Readonly<Record<string, Readonly<Record<string, Change>>>> = {
+  "1 acknowledged": {
+    "an acknowledged request is not stored": () => ({ requests: [] }),
+    "it is stored half": ({ requests }) => ({
+      requests: requests.map((request) => ({ ...request, ready: false })),
+    }),
+    "a key was answered with two requests": ({ submissions }) => ({
+      submissions: [...submissions, submission(30, "key-1", 2)],
+    }),
+    "a key has two requests": ({ requests }) => ({
+      requests: requests.flatMap((request) => [request, { ...request, requestId: 2 }]),
+    }),
+    "a key was taken for another content": ({ submissions }) => ({
+      submissions: [...submissions, { ...submission(30, "key-1", 1), content: "STOP" }],
+    }),
+    "it is stored with another content": ({ requests }) => ({
+      requests: requests.map((request) => ({ ...request, context: "stop all" })),
+    }),
+    "a task is on a host that nobody asked for": changeTask(2, { host: "host9" }),
+  },
+  "2 a step": {
+    "a script ran twice": ({ scripts }) => ({ scripts: [...scripts, ...ran("host1", 1, 1, 900)] }),
+    "a script ran on two hosts": ({ scripts }) => ({
+      scripts: [...scripts, ...ran("host2", 1, 1, 100)],
+    }),
+    "a script that is not told its try ran once more than there were tries": ({ scripts }) => ({
+      scripts: [...scripts, ...ran("host1", 1, 1, 900)].map((line) => ({ ...line, step: "?" })),
+    }),
+  },
+  "3 a result": {
+    "an acknowledged result is not in the store": changeTask(2, { status: "IN_PROGRESS" }),
+    "the store has another result": changeTask(2, { status: "FAILED" }),
+    "the store has another exit code": changeTask(2, { exitCode: 5 }),
+    "a former attempt's result is not in the store": () => ({ formerAttempts: [] }),
+    "the store does not know the task": ({ tasks }) => ({
+      tasks: tasks.filter(({ taskId }) => taskId !== 1),
+    }),
+    "the agent has forgotten a result": ({ journals }) => ({ journals: journals.slice(0, 1) }),
+    "a result was never acknowledged": ({ journals }) => ({
+      journals: journals.map((journal) => ({
+        ...journal,
+        entries: journal.entries.map((entry) => ({ ...entry, acknowledged: entry.taskId !== 1 })),
+      })),
+    }),
+  },
+  "4 a final": {
+    "COMPLETED became FAILED": ({ sightings }) => ({
+      sightings: [...sightings, seen(310, 2, 1, "FAILED"), seen(320, 2, 1, "COMPLETED")],
+    }),
+    "the row is not what was seen": changeTask(2, { status: "ABORTED" }),
+    "a failed task was run again although nobody asked": () => ({ words: [] }),
+    "an attempt went back": ({ sightings }) => ({
+      sightings: [...sightings, seen(800, 3, 1, "COMPLETED")],
+    }),
+  },
+  "5 no task": {
+    "a task started before the stage before it was done": ({ scripts }) => ({
+      scripts: scripts.map((line) =>
+        line.taskId === 2 ? { ...line, atMs: line.atMs - 50 } : line,
+      ),
+    }),
+    "a task started before the stage before it began": ({ scripts }) => ({
+      scripts: scripts.map((line) =>
+        line.taskId === 2 ? { ...line, atMs: line.atMs - 150 } : line,
+      ),
+    }),
+    "a task started although the stage before it failed": (history) => ({
+      ...changeTask(1, { status: "FAILED" })(history),
+      words: [],
+    }),
+    "a task started before its blocker was done": (history) => ({
+      tasks: history.tasks.map((task) => ({ ...task, stageId: 0 })),
+      submissions: history.submissions.map((one) => ({
+        ...one,
+        asked: { ...one.asked, blockers: { "LEADER-START": ["WORKER-START"] } },
+      })),
+    }),
+  },
+  "6 output": {
+    "a chunk is missing": ({ output }) => ({
+      output: output.map((stream) => ({ ...stream, chunks: stream.chunks.slice(1) })),
+    }),
+    "a chunk is stored twice": ({ output }) => ({
+      output: output.map((stream) => {
+        const [first] = stream.chunks;
+        const size = first?.data.length ?? 0;
+        const more = stream.chunks.map(({ position, data }) => ({
+          position: position + size,
+          data,
+        }));
+        return first === undefined ? stream : { ...stream, chunks: [first, ...more] };
+      }),
+    }),
+    "the last chunk is missing": ({ output }) => ({
+      output: output.map((stream) => ({ ...stream, chunks: stream.chunks.slice(0, 1) })),
+    }),
+    "it is another task's": ({ output }) => ({
+      output: output.map((stream) => ({
+        ...stream,
+        chunks: stream.chunks.map(({ position, data }) => ({
+          position,
+          data: Buffer.from(Buffer.from(data).toString().replace("s:1:", "s:2:")),
+        })),
+      })),
+    }),
+    "the script printed more": ({ scripts }) => ({
+      scripts: scripts.map((line) => (line.kind === "end" ? { ...line, lines: 3 } : line)),
+    }),
+    "the agent says that it was longer": ({ journals }) => ({
+      journals: journals.map((journal) => ({
+        ...journal,
+        entries: journal.entries.map((entry) => ({
+          ...entry,
+          ...(entry.result && { result: { ...entry.result, stdoutBytes: 1_000 } }),
+        })),
+      })),
+    }),
+  },
+  "7 nothing": {
+    "a task was released after a failure": ({ sightings }) => ({
+      words: [],
+      sightings: [
+        ...sightings.filter(({ taskId, atMs }) => taskId !== 2 && atMs < 500),
+        seen(400, 2, 1, "QUEUED"),
+      ],
+    }),
+  },
+  "8 counters": {
+    "a counter is wrong": ({ roles }) => ({
+      roles: roles.map((role) => ({ ...role, counters: { COMPLETED: 2, FAILED: 0 } })),
+    }),
+    "a request is over although a task waits": changeTask(2, { status: "QUEUED" }),
+    "a request is open although all is done": ({ requests }) => ({
+      requests: requests.map((request) => ({ ...request, open: true })),
+    }),
+    "a request that is over is not at 100": ({ requests }) => ({
+      requests: requests.map((request) => ({ ...request, progress: 99 })),
+    }),
+  },
+  "9 a stale": {
+    "a stale write was taken": ({ staleTries }) => ({
+      staleTries: staleTries.map((one) => ({ ...one, outcome: "accepted" as const })),
+    }),
+    "an owner went back": ({ ownership }) => ({
+      ownership: [...ownership, { atMs: 900, what: "request 1", owner: 2 }],
+    }),
+  },
+  "10 one": {
+    "an attempt started before the former had ended": ({ scripts }) => ({
+      scripts: scripts.map((line) => {
+        return line.taskId === 3 && line.attempt === 2 ? { ...line, atMs: line.atMs - 380 } : line;
+      }),
+    }),
+    "nobody says that the former attempt ended": ({ scripts, journals }) => ({
+      scripts: scripts.filter(({ kind, taskId }) => kind === "start" || taskId !== 3),
+      journals: journals.slice(0, 1),
+    }),
+  },
+  every: {
+    "a task waits without a word": (history) => ({
+      ...changeTask(2, { status: "QUEUED" })(history),
+      requests: history.requests.map((request) => ({ ...request, open: true, progress: 50 })),
+    }),
+  },
+  progress: {
+    "progress fell": ({ progress }) => ({ progress: [...progress, shown(110, 1, 90)] }),
+  },
+};
+
+describe("checkHistory", () => {
+  it("finds nothing wrong with a history in which all is well", () => {
+    assert.deepEqual(checkHistory(cleanHistory()), []);
+  });
+
+  for (const [rule, cases] of Object.entries(broken)) {
+    for (const [name, change] of Object.entries(cases)) {
+      it(`${rule}: ${name}`, () => {
+        const history = cleanHistory();
+        const rules = checkHistory({ ...history, ...change(history) }).map((one) => one.rule);
+        assert.ok(
+          rules.some((one) => one.startsWith(rule)),
+          `found only: ${rules.join("; ")}`,
+        );
+      });
+    }
+  }
+
+  it("lets UNKNOWN become what really happened", () => {
+    const history = cleanHistory();
+    const sightings = [...history.sightings, seen(250, 2, 1, "UNKNOWN")];
+    assert.deepEqual(checkHistory({ ...history, sightings }), []);
+  });
+
+  it("lets a task that waits say why", () => {
+    const history = cleanHistory();
+    const change = broken.every?.["a task waits without a word"]?.(history);
+    const explanations = new Map([[2, ["its host is lost"]]]);
+    const found = checkHistory({ ...history, ...change, explanations });
+    assert.ok(!found.some(({ rule }) => rule.startsWith("every")));
+  });
+
+  it("lets a watcher see progress that a killed database then lost", () => {
+    const history = cleanHistory();
+    const progress = [shown(390, 2, 60), shown(450, 2, 50)];
+    assert.deepEqual(checkHistory({ ...history, progress }), []);
+  });
+
+  it("lets a person go on after the budget was exceeded", () => {
+    const history = cleanHistory();
+    const sightings = [...history.sightings, seen(505, 2, 1, "COMPLETED")];
+    assert.deepEqual(checkHistory({ ...history, sightings }), []);
+  });
+});
+
+describe("tellViolation", () => {
+  it("tells the events of the tasks concerned in their order, no others, and the seed", () => {
+    const history = cleanHistory();
+    const scripts = [...history.scripts, ...ran("host2", 1, 1, 900)];
+    const [violation] = checkHistory({ ...history, scripts });
+    assert.ok(violation);
+    const text = tellViolation({ ...history, scripts }, violation);
+    assert.match(text, /^VIOLATED 2 a step starts at most once\n/);
+    assert.match(
+      text,
+      /s:1:1 step 1\.script started 2 times: host1 at 100, host2 at 900 \(seed 7\)/,
+    );
+    const times = [...text.matchAll(/^ +(\d+) {2}/gm)].map(([, time]) => Number(time));
+    assert.deepEqual(
+      times,
+      times.toSorted((a, b) => a - b),
+    );
+    assert.match(text, /script on host1: start of task 1[\s\S]*script on host2: start of task 1/);
+    assert.doesNotMatch(text, /task [23] /);
+  });
+});

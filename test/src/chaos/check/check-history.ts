@@ -1,0 +1,51 @@
+import { acknowledgedAfterCommit } from "./acknowledged-after-commit.js";
+import { budgetStopsReleases } from "./budget-stops-releases.js";
+import { countersEqualRows } from "./counters-equal-rows.js";
+import { everyRequestEnds } from "./every-request-ends.js";
+import { finalStaysFinal } from "./final-stays-final.js";
+import type { History } from "./history.js";
+import { oneAttemptAlive } from "./one-attempt-alive.js";
+import { oneRequestPerKey } from "./one-request-per-key.js";
+import { oneStartPerStep } from "./one-start-per-step.js";
+import { outputComplete } from "./output-complete.js";
+import { progressGrows } from "./progress-grows.js";
+import { stagesInOrder } from "./stages-in-order.js";
+import { staleOwnersChangeNothing } from "./stale-owners-change-nothing.js";
+import type { Check, Violation } from "./violation.js";
+
+/** The checks: the ten invariants of the design in their order, and what else a run must hold. */
+export const checks: readonly Check[] = [
+  oneRequestPerKey,
+  oneStartPerStep,
+  acknowledgedAfterCommit,
+  finalStaysFinal,
+  stagesInOrder,
+  outputComplete,
+  budgetStopsReleases,
+  countersEqualRows,
+  staleOwnersChangeNothing,
+  oneAttemptAlive,
+  everyRequestEnds,
+  progressGrows,
+];
+
+/** All that is wrong with a history. */
+export function checkHistory(history: History): Violation[] {
+  return checks.flatMap((check) => check(history));
+}
+
+/** How much the checks had to look at. */
+export function evidenceOf(history: History): Readonly<Record<string, number>> {
+  return {
+    submissions: history.submissions.length,
+    requests: history.requests.length,
+    tasks: history.tasks.length,
+    "script lines": history.scripts.length,
+    "journal entries": history.journals.reduce((sum, { entries }) => sum + entries.length, 0),
+    "output chunks": history.output.reduce((sum, { chunks }) => sum + chunks.length, 0),
+    sightings: history.sightings.length,
+    "progress figures": history.progress.length,
+    "owners seen": history.ownership.length,
+    "stale writes tried": history.staleTries.length,
+  };
+}

@@ -1,0 +1,204 @@
+/**
+ * All that is known of a run once it is over, as plain data. Times are milliseconds since the machine's boot (`uptimeMs`) unless they
+ * are said to be others. Statuses are the words of the store's tables.
+ */
+export interface History {
+  readonly seed: number;
+  readonly submissions: readonly Submission[];
+  readonly words: readonly Word[];
+  readonly requests: readonly StoredRequest[];
+  readonly stages: readonly StoredStage[];
+  readonly roles: readonly StoredRole[];
+  readonly tasks: readonly StoredTask[];
+  /** Superseded attempts. */
+  readonly formerAttempts: readonly StoredAttempt[];
+  readonly output: readonly StoredStream[];
+  readonly journals: readonly Journal[];
+  readonly scripts: readonly ScriptLine[];
+  readonly sightings: readonly Sighting[];
+  readonly progress: readonly ProgressSighting[];
+  readonly ownership: readonly OwnershipSighting[];
+  readonly staleTries: readonly StaleTry[];
+  /** When the database was killed: what was seen shortly before may have been lost, if nobody had been told. */
+  readonly databaseKills: readonly number[];
+  /** Why a task waits, where somebody says so. */
+  readonly explanations: ReadonlyMap<number, readonly string[]>;
+}
+
+/** A call that asked for a request. The same key may come in several. */
+export interface Submission {
+  readonly atMs: number;
+  readonly key: string;
+  /** Equal for calls that asked for the same thing. */
+  readonly content: string;
+  readonly asked: Asked;
+  readonly answer:
+    | { readonly kind: "acknowledged"; readonly requestId: number; readonly created: boolean }
+    /** Refused for good, with the code's name. */
+    | { readonly kind: "refused"; readonly code: string }
+    /** No answer, or one that says nothing about the request. */
+    | { readonly kind: "unanswered"; readonly code: string };
+}
+
+/** What a submission asked for, as far as the checks need it. */
+export interface Asked {
+  /** Unique in the run; stored with the request. */
+  readonly context: string;
+  /** Tasks may be on these hosts only. */
+  readonly hosts: readonly string[];
+  readonly onFailure: "ABORT" | "HOLD" | "SKIP" | "CONTINUE";
+  /** In DEPENDENCY_ORDERED requests: which role commands must be done before one; undefined: stages are barriers. */
+  readonly blockers?: Readonly<Record<string, readonly string[]>>;
+  /** So many failed tasks stop the request; one more than none with ABORT and factors of 1. Undefined: no budget. */
+  readonly maxFailures?: number;
+}
+
+/** What a person said about a request after its submission. */
+export interface Word {
+  readonly atMs: number;
+  readonly requestId: number;
+  readonly kind: "cancel" | "retry" | "resolve" | "pause" | "resume";
+  /** Whether it was acknowledged; it may have been heard all the same. */
+  readonly acknowledged: boolean;
+}
+
+export interface StoredRequest {
+  readonly requestId: number;
+  readonly key: string;
+  readonly context: string;
+  readonly ready: boolean;
+  readonly open: boolean;
+  readonly status: string;
+  readonly progress: number;
+  readonly run: number;
+  readonly ownerToken: number;
+  readonly cancelRequested: boolean;
+  readonly aborted: boolean;
+  readonly abortReason: string;
+}
+
+export interface StoredStage {
+  readonly requestId: number;
+  readonly stageId: number;
+  readonly status: string;
+}
+
+/** A role of a stage with its counters, by the status's word. */
+export interface StoredRole {
+  readonly requestId: number;
+  readonly stageId: number;
+  readonly roleIndex: number;
+  readonly role: string;
+  readonly roleCommand: string;
+  readonly successFactor: number;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface StoredTask {
+  readonly taskId: number;
+  readonly requestId: number;
+  readonly stageId: number;
+  readonly roleIndex: number;
+  readonly host: string;
+  readonly role: string;
+  readonly roleCommand: string;
+  readonly status: string;
+  readonly attempt: number;
+  readonly exitCode: number | undefined;
+  readonly stdoutLength: number | undefined;
+  readonly reason: string;
+}
+
+export interface StoredAttempt {
+  readonly taskId: number;
+  readonly attempt: number;
+  readonly status: string;
+  readonly exitCode: number | undefined;
+  readonly stdoutLength: number | undefined;
+}
+
+/** One stream of one attempt, with its chunks in order. */
+export interface StoredStream {
+  readonly taskId: number;
+  readonly attempt: number;
+  /** 1 for standard output. */
+  readonly stream: number;
+  readonly chunks: readonly { readonly position: number; readonly data: Uint8Array }[];
+}
+
+/** What an agent's journal says in the end. */
+export interface Journal {
+  readonly host: string;
+  readonly journalId: string;
+  readonly entries: readonly JournalEntry[];
+}
+
+export interface JournalEntry {
+  readonly storeId: string;
+  readonly taskId: number;
+  readonly attempt: number;
+  readonly state: "RECEIVED" | "RUNNING" | "ENDED";
+  readonly cancelled: boolean;
+  readonly acknowledged: boolean;
+  readonly result?: {
+    readonly status: string;
+    readonly exitCode: number;
+    readonly started: boolean;
+    readonly tries: number;
+    readonly startedMs: number;
+    readonly endedMs: number;
+    readonly stdoutBytes: number;
+  };
+}
+
+/** A line that a script wrote down by itself. */
+export interface ScriptLine {
+  readonly host: string;
+  readonly kind: "start" | "end";
+  readonly storeId: string;
+  readonly taskId: number;
+  readonly attempt: number;
+  /** "TRY.STEP", such as "1.script"; "?" where the script was not told. */
+  readonly step: string;
+  readonly atMs: number;
+  /** With an end: how many lines it printed; undefined where that is not known. */
+  readonly lines?: number;
+  readonly exitCode?: number;
+}
+
+/** A task as somebody saw it committed and durable. */
+export interface Sighting {
+  readonly atMs: number;
+  readonly taskId: number;
+  readonly requestId: number;
+  readonly attempt: number;
+  readonly status: string;
+}
+
+/** A request as a watcher was shown it. */
+export interface ProgressSighting {
+  readonly atMs: number;
+  readonly watcher: string;
+  readonly requestId: number;
+  readonly run: number;
+  readonly percent: number;
+  readonly status: string;
+}
+
+/** Who owned something, as somebody saw it committed and durable: `owner` may only grow. */
+export interface OwnershipSighting {
+  readonly atMs: number;
+  /** Such as "request 7" or "host 3". */
+  readonly what: string;
+  readonly owner: number;
+}
+
+/** What a stale owner tried to change. */
+export interface StaleTry {
+  readonly atMs: number;
+  readonly what: string;
+  readonly taskId: number;
+  /** What came of it. */
+  readonly outcome: "refused" | "accepted" | "unanswered";
+  readonly detail: string;
+}

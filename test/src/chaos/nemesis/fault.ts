@@ -1,0 +1,34 @@
+/** What can go wrong, by the word that `--faults` takes. */
+export const faultKinds = [
+  "kill-store",
+  "kill-scheduler",
+  "kill-dispatcher",
+  "kill-gateway",
+  "kill-agent",
+  "kill-database",
+  "pause-service",
+  "pause-agent",
+  "pause-database",
+  "cut",
+  "silence",
+  "lose-answers",
+  "delay",
+  "fill-disk",
+  "move-clock",
+] as const;
+
+/** What can go wrong. */
+export type FaultKind = (typeof faultKinds)[number];
+
+/** Something that is to go wrong for a time. */
+export interface Fault {
+  readonly kind: FaultKind;
+  /** For people, such as "kill -9 scheduler-1". */
+  readonly text: string;
+  /** No two faults at a time touch one of these: names of parts and links. */
+  readonly touches: readonly string[];
+  readonly lastsMs: number;
+  begin(): Promise<void>;
+  /** Makes all as it was. Called once, after `begin`, also when that has failed. */
+  heal(): Promise<void>;
+}

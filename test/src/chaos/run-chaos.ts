@@ -1,0 +1,222 @@
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ConnectError } from "@connectrpc/connect";
+import { HostState } from "@howdah/proto/howdah/v1/fleet";
+import { createConnection } from "mysql2/promise";
+import { applyTestCluster } from "../system/fleet.js";
+import { checkHistory } from "./check/check-history.js";
+import type { History, Journal, StoredTask } from "./check/history.js";
+import { doneStatuses } from "./check/statuses.js";
+import type { Violation } from "./check/violation.js";
+import { observeStore } from "./collect/observe-store.js";
+import { readJournal } from "./collect/read-journal.js";
+import { readScriptLog } from "./collect/read-script-log.js";
+import { readStore } from "./collect/read-store.js";
+import { type ChaosFleet, root, startChaosFleet } from "./fleet/chaos-fleet.js";
+import type { Part } from "./fleet/part.js";
+import { startLoad } from "./load/load.js";
+import type { LoadGround } from "./load/operation-kinds.js";
+import { type Operators, openDoors } from "./load/operators.js";
+import { startStaleOwner } from "./load/stale-owner.js";
+import { type FaultKind, faultKinds } from "./nemesis/fault.js";
+import { startNemesis } from "./nemesis/nemesis.js";
+import { createRandom } from "./random.js";
+
+/** What a run does. */
+export interface ChaosOptions {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly agents: number;
+  /** Default: all. */
+  readonly faults?: readonly FaultKind[];
+  /** Keep the folder also when all is well. Default false. */
+  readonly keep?: boolean;
+  /** Ends the run early: all is ended and removed, and the run rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Told what goes on, a line each. */
+  readonly log: (line: string) => void;
+}
+
+/** What a run found. */
+export interface ChaosResult {
+  readonly history: History;
+  readonly violations: readonly Violation[];
+  /** Acknowledged operations by kind. */
+  readonly operations: ReadonlyMap<string, number>;
+  readonly faults: ReadonlyMap<FaultKind, number>;
+  /** What the machine cannot do. */
+  readonly skipped: readonly string[];
+  /** Processes that ended although nobody killed them, and were started again. */
+  readonly unexpectedExits: readonly string[];
+  /** The folder with logs, journals and data; kept when there is a violation, else gone. */
+  readonly folder: string | undefined;
+}
+
+/** After all is healed so long is waited for the requests to end. */
+const settleMs = 150_000;
+
+/** Runs a fleet under a load while things go wrong; then waits until all is well, and checks what is left behind. */
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const { seed, minutes, log } = options;
+  const random = createRandom(seed);
+  const unexpectedExits: string[] = [];
+  let over = false;
+  const onExit = (part: Part, code: number) => {
+    unexpectedExits.push(`${part.name} ended by itself with code ${code}`);
+    log(`${part.name} ended by itself with code ${code}`);
+    // As whoever watches over services would.
+    if (!over) void sleep(500).then(() => part.start().catch(() => undefined));
+  };
+  const fleet = await startChaosFleet({ agents: options.agents, log, onExit });
+  let keep = true;
+  const cleanUp: (() => Promise<void>)[] = [];
+  try {
+    for (const reason of fleet.skipped) log(`skipped: ${reason}`);
+    const names = fleet.hosts.map(({ name }) => name);
+    const operators = openDoors(fleet.doors.gateways.map(({ address }) => address));
+    await untilHealthy(operators, names.length);
+    await applyTestCluster(operators.door(), names);
+    log(`${names.length} hosts are healthy`);
+
+    const observer = observeStore(() => fleet.database.url);
+    cleanUp.push(() => observer.stop());
+    const stores = fleet.doors.stores.map(({ address }) => address);
+    const stale = startStaleOwner(stores, observer, random.fork("stale"));
+    cleanUp.push(() => stale.stop());
+    const load = startLoad({ operators, ground: groundOf(fleet), random: random.fork("load") });
+    const nemesis = startNemesis({
+      fleet,
+      random: random.fork("nemesis"),
+      kinds: options.faults ?? faultKinds,
+      log,
+    });
+    const tell = setInterval(() => {
+      const sum = (counts: ReadonlyMap<unknown, number>) =>
+        [...counts.values()].reduce((a, b) => a + b, 0);
+      log(`${sum(load.counts)} operations, ${sum(nemesis.counts)} faults`);
+    }, 15_000);
+    try {
+      await sleep(minutes * 60_000, undefined, { signal: options.signal });
+    } finally {
+      clearInterval(tell);
+      await nemesis.stop();
+    }
+    log("all faults are healed, waiting for the requests to end");
+    await load.stop();
+    await untilSettled(fleet, log);
+    for (const step of cleanUp.splice(0).toReversed()) await step();
+    const connection = await createConnection(fleet.database.url);
+    const stored = await readStore(connection);
+    await connection.end();
+    const history: History = {
+      ...{ seed, ...stored },
+      ...{ submissions: load.submissions, words: load.words, progress: load.progress },
+      ...{ sightings: observer.sightings, ownership: observer.ownership },
+      journals: journalsOf(fleet),
+      scripts: fleet.hosts.flatMap(({ name, scriptLog }) => readScriptLog(name, scriptLog)),
+      staleTries: stale.tries,
+      databaseKills: nemesis.databaseKills,
+      explanations: await explain(operators, stored.tasks),
+    };
+    const violations = checkHistory(history);
+    keep = violations.length > 0 || options.keep === true;
+    return {
+      ...{ history, violations, unexpectedExits, skipped: fleet.skipped },
+      ...{ operations: load.counts, faults: nemesis.counts },
+      folder: keep ? fleet.dir : undefined,
+    };
+  } finally {
+    over = true;
+    for (const step of cleanUp.toReversed()) await step();
+    keep &&= options.signal?.aborted !== true;
+    if (keep) log(`the run's folder is kept: ${fleet.dir}`);
+    await fleet.stop(keep);
+  }
+}
+
+async function untilHealthy(operators: Operators, count: number): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    const { hosts } = await operators.insist(({ fleet }) => fleet.listHosts({}));
+    const healthy = hosts.filter(({ state }) => state === HostState.HEALTHY);
+    if (healthy.length >= count) return;
+    if (performance.now() > deadline)
+      throw new Error(`only ${healthy.length} of ${count} hosts are healthy`);
+    await sleep(200);
+  }
+}
+
+function groundOf({ hosts }: ChaosFleet): LoadGround {
+  return {
+    hosts: hosts.map(({ name }) => name),
+    command: join(root, "test", "src", "chaos", "command.sh"),
+    behave(name, roleCommand, behaviour) {
+      const host = hosts.find((one) => one.name === name);
+      if (host === undefined || host.smallDisk) return; // that disk may be full
+      const folder = join(host.prefix, "behaviour");
+      mkdirSync(folder, { recursive: true });
+      const file = join(folder, `${roleCommand}.json`);
+      writeFileSync(`${file}.new`, JSON.stringify(behaviour));
+      renameSync(`${file}.new`, file);
+    },
+  };
+}
+
+function journalsOf({ hosts }: ChaosFleet): Journal[] {
+  return hosts.map(({ name, prefix }) =>
+    readJournal(name, join(prefix, "data", "journal", "journal")),
+  );
+}
+
+/** Waits until every request is over or waits for a person, and every result is acknowledged; what is not in time is for the checks. */
+async function untilSettled(fleet: ChaosFleet, log: (line: string) => void): Promise<void> {
+  const began = performance.now();
+  let tellAt = began + 10_000;
+  const connection = await createConnection(fleet.database.url);
+  try {
+    for (;;) {
+      const { tasks } = await readStore(connection);
+      const waiting = tasks.filter(({ status }) => !doneStatuses.has(status));
+      const silent = journalsOf(fleet)
+        .flatMap(({ entries }) => entries)
+        .filter(({ state, acknowledged }) => state !== "ENDED" || !acknowledged);
+      if (waiting.length === 0 && silent.length === 0) break;
+      if (performance.now() > tellAt) {
+        tellAt += 10_000;
+        const some = [
+          ...waiting.map(({ taskId, status, host }) => `task ${taskId} ${status} on ${host}`),
+          ...silent.map(({ taskId, state }) => `journal entry of task ${taskId} ${state}`),
+        ];
+        log(`waiting for ${some.length}: ${some.slice(0, 4).join(", ")}`);
+      }
+      if (performance.now() - began > settleMs) {
+        log(`gave up waiting: ${waiting.length} tasks, ${silent.length} journal entries`);
+        break;
+      }
+      await sleep(500);
+    }
+  } finally {
+    await connection.end();
+  }
+  log(`settled after ${Math.round((performance.now() - began) / 1_000)} s`);
+}
+
+async function explain(
+  operators: Operators,
+  tasks: readonly StoredTask[],
+): Promise<Map<number, readonly string[]>> {
+  const explanations = new Map<number, readonly string[]>();
+  for (const { taskId } of tasks.filter(({ status }) => !doneStatuses.has(status)).slice(0, 100)) {
+    try {
+      const { waits } = await operators.door().requests.explainTask({ taskId: BigInt(taskId) });
+      explanations.set(
+        taskId,
+        waits.map(({ text }) => text),
+      );
+    } catch (error) {
+      ConnectError.from(error); // nobody says why: that is for the checks
+    }
+  }
+  return explanations;
+}
