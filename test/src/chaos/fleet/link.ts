@@ -43,7 +43,7 @@ export async function openLink(name: string, target: () => number | undefined): 
     const to = target();
     client.on("error", () => {}); // either end may break off at any time
     if (state === "cut" || to === undefined) {
-      reset(client);
+      client.destroy();
       return;
     }
     const pair: Pair = {
@@ -90,8 +90,8 @@ export async function openLink(name: string, target: () => number | undefined): 
   function breakOff(which: (pair: Pair) => boolean): void {
     for (const pair of pairs) {
       if (!which(pair)) continue;
-      reset(pair.client);
-      reset(pair.server);
+      pair.client.destroy();
+      pair.server.destroy();
       pairs.delete(pair);
     }
   }
@@ -116,10 +116,4 @@ export async function openLink(name: string, target: () => number | undefined): 
       server.close();
     },
   };
-}
-
-function reset(socket: Socket): void {
-  // Node 20 never closes one that is reset while it connects.
-  if (socket.connecting) socket.destroy();
-  else socket.resetAndDestroy();
 }
