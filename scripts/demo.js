@@ -58,15 +58,23 @@ function howdah(...args) {
   return new Promise((resolve) => child.on("exit", (code) => resolve(code ?? 1)));
 }
 
+/**
+ * Asks the gateway, as curl would.
+ * @param {string} method @param {object} [request]
+ */
+async function ask(method, request = {}) {
+  const response = await fetch(`${gateway}/howdah.v1.${method}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(request),
+  });
+  return response.json();
+}
+
 /** Waits until every agent has registered. */
 async function agentsThere() {
   for (let waited = 0; waited < 30_000; waited += 100) {
-    const response = await fetch(`${gateway}/howdah.v1.FleetService/ListHosts`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: "{}",
-    });
-    const { hosts: there = [] } = await response.json();
+    const { hosts: there = [] } = await ask("FleetService/ListHosts");
     const healthy = there.filter(
       (/** @type {{ state: string }} */ host) => host.state === "HOST_STATE_HEALTHY",
     );
@@ -98,14 +106,21 @@ async function deploy() {
   return 0;
 }
 
-function lookAround() {
+async function lookAround() {
+  const { requests = [] } = await ask("CommandStoreService/ListRequests");
+  const start = requests.find((/** @type {{ context: string }} */ request) =>
+    request.context.startsWith("Start"),
+  );
+  const { tasks = [] } = await ask("CommandStoreService/ListTasks", {
+    requestId: start?.requestId,
+  });
   say(`
 Deployed: MariaDB, a primary on host1 and replicas on host2 and host3, each a process of its own on this machine.
 
 Look around, from this folder:
   npx howdah requests                                   # what was done
-  npx howdah tasks 2                                    # each command of the START, by stage
-  npx howdah logs 6                                     # what a command printed
+  npx howdah tasks ${start?.requestId}                                    # each command of the START, by stage
+  npx howdah logs ${tasks.at(-1)?.taskId}                                     # what the service check printed
   npx howdah restart MARIADB
   npx howdah run --hosts 'host[1-3]' -- uptime
   curl -d '{}' -H 'content-type: application/json' ${gateway}/howdah.v1.FleetService/ListHosts
@@ -135,7 +150,7 @@ async function main() {
     await agentsThere();
     code = await Promise.race([deploy(), interrupted.then(() => 130)]);
     if (code === 0) {
-      lookAround();
+      await lookAround();
       if (!options.exit && process.stdout.isTTY) {
         say("\nRunning until Ctrl-C.");
         await interrupted;

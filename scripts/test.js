@@ -26,8 +26,18 @@ function testFiles(folder) {
   });
 }
 
+/** That the protos still speak with those of the commit before; skipped, visibly, where there is none (a shallow clone). */
+function checkBreaking() {
+  const before = spawnSync("git", ["rev-parse", "--verify", "--quiet", "HEAD~1"], { cwd: root });
+  if (before.status === 0) check("breaking");
+  else process.stderr.write("breaking: skipped, there is no commit before this one\n");
+}
+
 setup();
-if (parts.length === 0) check("lint");
+if (parts.length === 0) {
+  check("lint");
+  checkBreaking();
+}
 const files = ["lib", "services", "agent", "cli", "test"]
   .flatMap((folder) => testFiles(join(root, folder)))
   .filter((file) => parts.length === 0 || parts.some((part) => relative(root, file).includes(part)))

@@ -45,4 +45,8 @@ describe("createFolders()", () => {
       },
     );
   });
+
+  it("says at once that a folder cannot be made where the system makes none", () => {
+    assert.throws(() => createFolders(agentFolders("/proc/howdah/agent")), FolderError);
+  });
 });

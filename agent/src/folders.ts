@@ -1,5 +1,5 @@
-import { accessSync, chmodSync, constants, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, chmodSync, constants, existsSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 /** The folders that may be placed elsewhere than below the prefix, as the ini file allows. */
 export type FolderOverrides = Partial<
@@ -102,11 +102,23 @@ export function createFolders(folders: AgentFolders): void {
   make("tmp", folders.tmp, 0o1777);
 }
 
+/**
+ * Makes a folder and those above it; true when it was not there. Not by mkdir's own `recursive`: Node 20 never comes back from it
+ * where the file system denies the existence of a folder that it will not make, as below /proc.
+ */
+function makePath(path: string, mode: number): boolean {
+  if (existsSync(path)) return false;
+  const above = dirname(path);
+  if (above !== path) makePath(above, 0o755);
+  mkdirSync(path, { mode });
+  return true;
+}
+
 function make(name: string, path: string, mode: number): void {
   try {
-    const made = mkdirSync(path, { recursive: true, mode });
+    const made = makePath(path, mode);
     // mkdir applies the umask; an operator's own, stricter choice for an open folder is left alone.
-    if (made !== undefined || mode !== 0o755) chmodSync(path, mode);
+    if (made || mode !== 0o755) chmodSync(path, mode);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);

