@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ConnectResponseSchema } from "@howdah/proto/howdah/v1/agent_service";
+import { AckResult, ConnectResponseSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { acknowledged, startAgent } from "../testing/started-agent.js";
 import { until } from "../testing/test-agent.js";
 import { serveDispatcher, shellTask } from "../testing/test-dispatcher.js";
@@ -171,6 +171,12 @@ test("rubbish from the server never ends the agent", async (t) => {
   await acknowledged(agent, 4);
   const failed = dispatcher.reports.find(({ taskId }) => taskId === 4n);
   assert.match(failed?.reason ?? "", /nothing about what to run/);
+  const answers = dispatcher.acks.map(({ taskId, result }) => [taskId, result]);
+  assert.deepEqual(answers.slice(0, 2), [
+    [-3n, AckResult.REFUSED],
+    [3n, AckResult.REFUSED],
+  ]);
+  assert.ok(agent.log.some(({ msg }) => msg === "a verdict on what cannot be"));
   assert.equal(session.over, false);
   for (const kind of kinds) {
     dispatcher.script.deaf = true;
