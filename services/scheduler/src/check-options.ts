@@ -40,13 +40,6 @@ export function checkOptions(options: RequestOptions): void {
   }
   if (options.rolling !== undefined) checkRolling(options.rolling, options.executionType);
   checkCount("options.max_in_flight", options.maxInFlight, "0 for no limit");
-  notBuilt(
-    "options.execution_type DEPENDENCY_ORDERED",
-    options.executionType === ExecutionType.DEPENDENCY_ORDERED,
-  );
-  notBuilt("options.rolling", options.rolling !== undefined);
-  notBuilt("options.concurrency", options.concurrency > Concurrency.IN_ORDER);
-  notBuilt("options.max_in_flight", options.maxInFlight !== 0);
   notBuilt("options.offline_expiry", options.offlineExpiry !== undefined);
 }
 

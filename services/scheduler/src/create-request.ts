@@ -3,13 +3,19 @@ import {
   type CreateRequestRequest,
   CreateRequestRequestSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
-import type { RequestOptions } from "@howdah/proto/howdah/v1/operation";
+import {
+  Concurrency,
+  ExecutionType,
+  type RequestOptions,
+  type Rolling,
+} from "@howdah/proto/howdah/v1/operation";
 import type { Request } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { RunContents } from "./engine/run-contents.js";
 import { backoffOf, runOptions } from "./engine/run-options.js";
 import { type PlannedRequest, skippedOf } from "./plan-request.js";
-import type { PlannedRole } from "./planner/plan-operation.js";
+import type { PlannedRole, PlannedStage } from "./planner/plan-operation.js";
+import { batchesOf } from "./rolling-batches.js";
 
 /** Tasks in one message to the store. */
 const tasksPerChunk = 1_000;
@@ -27,20 +33,43 @@ interface TaskPlace {
   readonly stageId: number;
   readonly roleIndex: number;
   readonly hostId: bigint;
+  readonly batch: number;
   readonly role: PlannedRole;
 }
 
 /** The tasks of a plan, in the order in which the store gives them ids: stage, role, host. */
-function* taskPlaces({ plan, hostIds }: PlannedRequest): Generator<TaskPlace> {
+function* taskPlaces(
+  { plan, hostIds }: PlannedRequest,
+  rolling: Rolling | undefined,
+): Generator<TaskPlace> {
   for (const [stageId, stage] of plan.stages.entries()) {
+    const hosts = stage.roles.flatMap((role) => role.hosts);
+    const batches = batchesOf(hosts, rolling);
     for (const [roleIndex, role] of stage.roles.entries()) {
       for (const host of role.hosts) {
         const hostId = hostIds.get(host);
         if (hostId === undefined)
           throw new Error(`the plan names host ${host}, which is not known`);
-        yield { stageId, roleIndex, hostId, role };
+        yield { stageId, roleIndex, hostId, batch: batches.get(host) ?? 0, role };
       }
     }
+  }
+}
+
+/** The places, in their stage's roles, of the roles that each waits for; none with barriers, which see to it. */
+function blockersOf(stage: PlannedStage, options: RequestOptions | undefined): number[][] {
+  if (options?.executionType !== ExecutionType.DEPENDENCY_ORDERED) return stage.roles.map(() => []);
+  const places = new Map(stage.roles.map(({ id }, at) => [id, at]));
+  return stage.roles.map(({ blockers }) => blockers.flatMap((id) => places.get(id) ?? []));
+}
+
+/** Throws INVALID_ARGUMENT when the plan cannot be cut into batches as its options say. */
+export function checkBatches({ plan }: PlannedRequest, options: RequestOptions | undefined): void {
+  for (const { roles } of plan.stages) {
+    batchesOf(
+      roles.flatMap(({ hosts }) => [...hosts]),
+      options?.rolling,
+    );
   }
 }
 
@@ -65,19 +94,20 @@ export async function* createRequestMessages(
       schedulerToken,
     },
   });
+  const isBeside = options.concurrency === Concurrency.PARALLEL;
   for (const [stageId, stage] of plan.stages.entries()) {
-    const roles = stage.roles.map(({ role, roleCommand, successFactor, spec }) => ({
-      role,
-      roleCommand,
-      successFactor,
-      command: spec,
+    const blockers = blockersOf(stage, options);
+    const roles = stage.roles.map(({ role, roleCommand, successFactor, spec }, at) => ({
+      ...{ role, roleCommand, successFactor, blockers: blockers[at] ?? [] },
+      // In a lane of its own on the agent.
+      command: isBeside ? { ...spec, background: true } : spec,
     }));
     yield message({ case: "stage", value: { stageId, roles } });
   }
-  let chunk: { stageId: number; roleIndex: number; hostId: bigint }[] = [];
+  let chunk: { stageId: number; roleIndex: number; hostId: bigint; batch: number }[] = [];
   let taskCount = 0;
-  for (const { stageId, roleIndex, hostId } of taskPlaces(planned)) {
-    chunk.push({ stageId, roleIndex, hostId });
+  for (const { stageId, roleIndex, hostId, batch } of taskPlaces(planned, options.rolling)) {
+    chunk.push({ stageId, roleIndex, hostId, batch });
     taskCount += 1;
     if (chunk.length < tasksPerChunk) continue;
     yield message({ case: "tasks", value: { tasks: chunk } });
@@ -94,7 +124,9 @@ export function contentsOf(
   taskIds: readonly bigint[],
 ): RunContents {
   const { requestId, version } = request;
-  const tasks = [...taskPlaces(planned)].map(({ stageId, roleIndex, hostId, role }, at) => {
+  const { options } = request;
+  const places = [...taskPlaces(planned, options?.rolling)];
+  const tasks = places.map(({ stageId, roleIndex, hostId, batch, role }, at) => {
     const taskId = taskIds[at];
     if (taskId === undefined) throw new Error(`request ${requestId}: task ${at} got no id`);
     return {
@@ -103,7 +135,7 @@ export function contentsOf(
       stageId,
       roleIndex,
       hostId,
-      batch: 0,
+      batch,
       timeoutMs: Number(role.spec.timeoutMs),
       status: Status.PENDING as const,
       attempt: 1,
@@ -119,18 +151,20 @@ export function contentsOf(
     requestId,
     version,
     run: 1,
-    options: runOptions(request.options),
+    options: runOptions(options),
     ...{ stopping: false, cancelRequested: false, reason: "", paused: false, pauseReason: "" },
-    stages: planned.plan.stages.map(({ roles }) => ({
-      roles: roles.map((role) => {
-        const backoff = backoffOf(request.options, role);
+    stages: planned.plan.stages.map((stage) => {
+      const blockers = blockersOf(stage, options);
+      const roles = stage.roles.map((role, at) => {
+        const backoff = backoffOf(options, role);
         return {
           ...{ name: role.role, successFactor: role.successFactor, manual: false },
-          blockers: [],
+          blockers: blockers[at] ?? [],
           ...(backoff && { backoff }),
         };
-      }),
-    })),
+      });
+      return { roles };
+    }),
     tasks,
   };
 }

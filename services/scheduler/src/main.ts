@@ -6,7 +6,7 @@ import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { createRpcServer } from "@howdah/rpc/server";
 import { advertised, clientTls, serverTls, serviceAddresses } from "@howdah/service/common-config";
 import { connectService } from "@howdah/service/connect-service";
-import { duration } from "@howdah/service/fields";
+import { duration, integer } from "@howdah/service/fields";
 import { runService } from "@howdah/service/run-service";
 import { lead } from "./lead.js";
 import { takeTurns } from "./leadership.js";
@@ -24,6 +24,8 @@ await runService({
     deadlineGraceMs: duration("60s"),
     /** How long a released command may go without a word before it is sent again. */
     resendMs: duration("30s"),
+    /** How many tasks may be released and not ended at a time, of all requests; 0 for no limit. */
+    maxInFlight: integer(0),
   },
   async start({ name, config, log, metrics, signal }) {
     const tls = clientTls(config);

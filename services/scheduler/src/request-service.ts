@@ -14,7 +14,7 @@ import {
 } from "./check-request.js";
 import type { PlanningSources } from "./cluster-input.js";
 import { contentDigest } from "./content-digest.js";
-import { contentsOf, createRequestMessages } from "./create-request.js";
+import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
 import type { Engine } from "./engine/engine.js";
 import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
 import { shorten } from "./planner/operation.js";
@@ -56,7 +56,9 @@ export function createRequestService(
     async planRequest(request, context) {
       checkPlan(request);
       const { operation, options: how } = request;
-      const { plan } = await planRequest(options, operation, how, context.signal);
+      const planned = await planRequest(options, operation, how, context.signal);
+      checkBatches(planned, how);
+      const { plan } = planned;
       return {
         stages: plan.stages.map(({ roles }) => ({ roles: roles.map(toPlannedRole) })),
         skippedHosts: skippedOf(plan),
@@ -78,6 +80,7 @@ export function createRequestService(
       }
       const planned = await planning;
       refuseEmpty(planned);
+      checkBatches(planned, request.options);
       const messages = createRequestMessages(planned, {
         idempotencyKey: request.idempotencyKey || randomUUID(),
         contentDigest: digest,

@@ -13,12 +13,10 @@ export class Exclusive {
   /** It runs alone. */
   private alone = false;
 
-  /** Takes in a request. */
+  /** Takes in a request; it counts from the next look on, since older ones may be taken in after it. */
   add(run: RequestRun): void {
     this.runs.add(run);
     if (run.options.concurrency === Concurrency.EXCLUSIVE) this.exclusives.add(run);
-    // Until the next look nobody is let in beside it.
-    if (this.exclusives.has(run)) this.look();
   }
 
   /** Forgets a request. */

@@ -65,6 +65,8 @@ export class RequestRun {
   private readonly resolutions = new Map<RunTask, Resolution>();
   private live = 0;
   private held = 0;
+  /** A pause that has begun and was not told yet. */
+  private restMs = 0;
 
   constructor(contents: RunContents) {
     const { requestId, version, options, run } = contents;
@@ -80,7 +82,7 @@ export class RequestRun {
     this.pending = new PendingTasks((task) => this.order.portionOf(task).rank);
     for (const task of contents.tasks) this.add(task);
     for (const role of this.stages.flat()) this.look(role);
-    this.moveOn();
+    this.restMs = this.moveOn().restMs;
   }
 
   private makeOrder(): ReleaseOrder {
@@ -268,7 +270,9 @@ export class RequestRun {
         if (task.status === Status.PENDING) hosts.add(task.hostId);
       }
     }
-    return { hosts, restMs };
+    const untoldMs = this.restMs;
+    this.restMs = 0;
+    return { hosts, restMs: restMs || untoldMs };
   }
 
   /** The first of the host's tasks that may be released now, in order; none while the request is stopping or paused. */
