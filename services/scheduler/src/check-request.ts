@@ -46,6 +46,11 @@ export function checkRequestId(requestId: bigint): void {
   if (requestId <= 0n) throw invalidArgument("request_id", `${requestId} is not an id`);
 }
 
+/** Checks the id of a task. */
+export function checkTaskId(taskId: bigint): void {
+  if (taskId <= 0n) throw invalidArgument("task_id", `${taskId} is not an id`);
+}
+
 /** Checks a reason. */
 export function checkReason(reason: string): void {
   checkText("reason", reason);

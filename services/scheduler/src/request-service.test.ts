@@ -284,9 +284,4 @@ describe("submitting and cancelling", () => {
     const call = client.submitRequest({ operation: run(["h1"], "true"), idempotencyKey: "k" });
     await fails(call, Code.Unavailable, /the database cannot be reached/);
   });
-
-  it("says of what is not built that it is not", async (t) => {
-    const { client } = await serve(t);
-    await fails(client.explainTask({ taskId: 1n }), Code.Unimplemented, /./);
-  });
 });

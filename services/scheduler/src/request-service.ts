@@ -11,11 +11,13 @@ import {
   checkRequestId,
   checkResolution,
   checkSubmit,
+  checkTaskId,
 } from "./check-request.js";
 import type { PlanningSources } from "./cluster-input.js";
 import { contentDigest } from "./content-digest.js";
 import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
 import type { Engine } from "./engine/engine.js";
+import { explainTask } from "./explain-task.js";
 import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
 import { shorten } from "./planner/operation.js";
 import type { PlannedRole } from "./planner/plan-operation.js";
@@ -120,6 +122,11 @@ export function createRequestService(
       checkRequestId(requestId);
       const said = checkResolution(resolution);
       return resolveTasks(requireSteering(), { requestId, taskIds, resolution: said }, signal);
+    },
+
+    async explainTask({ taskId }, { signal }) {
+      checkTaskId(taskId);
+      return explainTask(requireSteering(), taskId, signal);
     },
   };
 }

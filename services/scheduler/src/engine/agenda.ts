@@ -28,8 +28,8 @@ export class Agenda {
   private wants: Want[] = [];
   /** Those whose task is being asked about already: looked at again after the answer. */
   private held: Want[] = [];
-  /** The requests that waited for a person when they were looked at. */
-  private readonly parked = new Set<RequestRun>();
+  /** The requests that waited for a person when they were looked at, and since when. */
+  private readonly parked = new Map<RequestRun, number>();
 
   constructor(private readonly options: AgendaOptions) {}
 
@@ -81,6 +81,27 @@ export class Agenda {
     this.options.over(run);
   }
 
+  /** Since when a request waits for a person; undefined when it does not. */
+  parkedSince(run: RequestRun): number | undefined {
+    return this.parked.get(run);
+  }
+
+  /** The caps that keep a request from releasing more now, in words. */
+  capsReached(run: RequestRun): string[] {
+    const { inFlight, options } = run;
+    const reached = (count: number, most: number) => most > 0 && count >= most;
+    return [
+      ...(reached(inFlight, options.maxInFlight)
+        ? [`${inFlight} of its request's tasks are released, as many as it allows at a time`]
+        : []),
+      ...(reached(this.queues.inFlight, this.options.maxInFlight)
+        ? [
+            `${this.queues.inFlight} tasks of all requests are released, as many as the scheduler allows`,
+          ]
+        : []),
+    ];
+  }
+
   /** Looks at everything that changed and gathers what follows, as much as one call carries. */
   collect(): Batch {
     const batch = new Batch();
@@ -124,7 +145,7 @@ export class Agenda {
       this.forget(run);
       return;
     }
-    const { hosts, restMs } = run.moveOn();
+    const { hosts, restMs } = run.moveOn(performance.now());
     for (const hostId of hosts) this.hostsToLookAt.add(hostId);
     if (restMs > 0) this.options.rest(run, restMs);
     this.noteParked(run);
@@ -146,7 +167,7 @@ export class Agenda {
   /** A request that begins or ceases to wait for a person lets others have its hosts, or wants them back. */
   private noteParked(run: RequestRun): void {
     if (run.parked === this.parked.has(run)) return;
-    if (run.parked) this.parked.add(run);
+    if (run.parked) this.parked.set(run, performance.now());
     else this.parked.delete(run);
     for (const hostId of run.unfinishedHosts()) this.hostsToLookAt.add(hostId);
   }

@@ -34,7 +34,7 @@ export class DependencyOrder implements ReleaseOrder {
     const ranks = longestPaths(dependants);
     this.nodes = roles.map((role, at) => ({
       role,
-      portion: { tasks: [], unfinished: 0, open: false, rank: ranks[at] ?? 0 },
+      portion: { tasks: [], unfinished: 0, open: false, since: 0, rank: ranks[at] ?? 0 },
       dependants: dependants[at] ?? [],
       waitsFor: role.blockers.length,
       passed: false,

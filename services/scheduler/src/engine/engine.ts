@@ -15,8 +15,8 @@ import type { BatchPart } from "./batch.js";
 import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
 import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
+import { type Waiting, waitsOf } from "./explain-wait.js";
 import { type HandOverOptions, handOverCancels, handOverCommands } from "./hand-over.js";
-import { isBeside } from "./host-queues.js";
 import { recordBatch } from "./record-batch.js";
 import { RequestRun, type Resolution } from "./request-run.js";
 import type { RunContents, Standing } from "./run-contents.js";
@@ -222,6 +222,15 @@ export class Engine implements DispatcherEvents {
     return held.filter((change) => !isHeldStill(change)).length;
   }
 
+  /** What a task waits for; undefined when its request is not driven. `told`: the task as the store has it. */
+  waitsOf(told: ToldChange): Waiting[] | undefined {
+    this.apply(told);
+    this.wake();
+    const run = this.agenda.runs.get(told.requestId);
+    const task = run?.task(told.taskId);
+    return run && task && waitsOf(this.agenda, run, task);
+  }
+
   private async ask(
     requestId: bigint,
     signal: AbortSignal,
@@ -301,7 +310,7 @@ export class Engine implements DispatcherEvents {
     this.deadlines.follow(task);
     const { runs, queues } = this.agenda;
     const run = runs.get(task.requestId);
-    const waits = run !== undefined && !isBeside(run) && queues.isBusy(task.hostId);
+    const waits = run !== undefined && !run.isBeside && queues.isBusy(task.hostId);
     if (!waits) this.want(task, TaskEvent.RELEASED);
   }
 

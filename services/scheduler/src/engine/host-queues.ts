@@ -1,4 +1,3 @@
-import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { liveStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
 import { Exclusive } from "./exclusive.js";
@@ -31,11 +30,6 @@ interface HostQueue {
   awaySince: number;
   /** Tasks that its agent is to cancel and has not answered about. */
   readonly cancelling: Set<RunTask>;
-}
-
-/** Whether a request runs beside others. */
-export function isBeside(run: RequestRun): boolean {
-  return run.options.concurrency === Concurrency.PARALLEL;
 }
 
 /**
@@ -80,7 +74,7 @@ export class HostQueues {
 
   private count(run: RequestRun, task: RunTask, status: TaskStatus, by: 1 | -1): void {
     const host = this.host(task.hostId);
-    const beside = isBeside(run);
+    const beside = run.isBeside;
     if (liveStatuses.has(status)) this.live += by;
     if (status === Status.QUEUED) {
       if (beside) host.unstartedBeside += by;
@@ -92,7 +86,7 @@ export class HostQueues {
 
   private listOf(run: RequestRun, hostId: bigint): RequestRun[] {
     const { runs, beside } = this.host(hostId);
-    return isBeside(run) ? beside : runs;
+    return run.isBeside ? beside : runs;
   }
 
   private enlist(run: RequestRun, hostId: bigint): void {
@@ -187,7 +181,7 @@ export class HostQueues {
 
   /** The oldest request that the host does before this one; undefined when it is this one's turn. */
   before(run: RequestRun, hostId: bigint): RequestRun | undefined {
-    if (isBeside(run)) return undefined;
+    if (run.isBeside) return undefined;
     const older = (this.hosts.get(hostId)?.runs ?? []).find(
       (other) => other === run || (!other.parked && this.exclusive.admits(other)),
     );

@@ -7,6 +7,8 @@ export interface Portion {
   unfinished: number;
   /** Whether its tasks may be released. */
   open: boolean;
+  /** When it was opened, on the caller's clock; 0 before. */
+  since: number;
   /** Of two tasks on a host the one whose portion has the higher rank is released first. */
   readonly rank: number;
 }

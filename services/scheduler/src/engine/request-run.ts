@@ -1,4 +1,5 @@
 import type { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { holdingStatuses, isDone, liveStatuses, type TaskStatus } from "@howdah/state/statuses";
 import { DependencyOrder } from "./dependency-order.js";
@@ -257,15 +258,19 @@ export class RequestRun {
     this.order.rested();
   }
 
-  /** Finds what is due: the next stage, batch or roles. */
-  moveOn(): MovedOn {
+  /**
+   * Finds what is due: the next stage, batch or roles.
+   * @param now on the caller's clock, for `dueSince`
+   */
+  moveOn(now = 0): MovedOn {
     const { opened, closed, restMs } = this.order.moveOn();
     const hosts = new Set<bigint>();
     for (const { tasks, unfinished } of closed) {
       if (unfinished > 0) for (const task of tasks) this.unqueue(task);
     }
-    for (const { tasks } of opened) {
-      for (const task of tasks) {
+    for (const portion of opened) {
+      portion.since = now;
+      for (const task of portion.tasks) {
         this.queue(task);
         if (task.status === Status.PENDING) hosts.add(task.hostId);
       }
@@ -358,8 +363,18 @@ export class RequestRun {
     return this.order.portionOf(task).open ? undefined : this.order.waitsFor(task);
   }
 
-  /** Whether the task is a manual step. */
-  isManual(task: RunTask): boolean {
-    return this.roleOf(task).manual;
+  /** When the task became due, on the clock of who called `moveOn`; 0 when it is not. */
+  dueSince(task: RunTask): number {
+    return this.order.portionOf(task).since;
+  }
+
+  /** How many of its tasks wait for a person. */
+  get heldTasks(): number {
+    return this.held;
+  }
+
+  /** Whether it runs beside other requests. */
+  get isBeside(): boolean {
+    return this.options.concurrency === Concurrency.PARALLEL;
   }
 }

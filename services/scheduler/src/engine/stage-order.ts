@@ -47,7 +47,7 @@ export class StageOrder implements ReleaseOrder {
     const { batches } = this.stageOf(task);
     let batch = batches[task.batch];
     if (batch === undefined) {
-      batch = { tasks: [], unfinished: 0, open: false, rank: 0, begun: false };
+      batch = { tasks: [], unfinished: 0, open: false, since: 0, rank: 0, begun: false };
       batches[task.batch] = batch;
     }
     // After a take-over: some of it was released before.

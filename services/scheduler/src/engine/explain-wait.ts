@@ -1,0 +1,108 @@
+import { Status } from "@howdah/proto/howdah/v1/status";
+import { holdingStatuses, statusName } from "@howdah/state/statuses";
+import type { Agenda } from "./agenda.js";
+import { aheadPerHost } from "./host-queues.js";
+import type { RequestRun } from "./request-run.js";
+import type { RunTask } from "./run-task.js";
+
+/** Something that a task waits for. */
+export interface Waiting {
+  readonly kind: string;
+  readonly text: string;
+  /** Since when, on this process's monotonic clock. */
+  readonly since: number;
+}
+
+/** What a task waits for, as far as the scheduler knows: all of it, what must come first at first. None when it waits for nothing. */
+export function waitsOf(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
+  const { status, since } = task;
+  if (holdingStatuses.has(status)) {
+    const text = `it is ${statusName(status)}: a person must say what becomes of it`;
+    return [{ kind: "HOLD", text, since }];
+  }
+  switch (status) {
+    case Status.PENDING:
+      return pendingWaits(agenda, run, task);
+    case Status.QUEUED:
+      return queuedWaits(agenda, run, task);
+    case Status.UNKNOWN: {
+      const text = "its outcome is unknown until its host's agent tells it, or a person retries it";
+      return [{ kind: "AGENT", text, since }, ...away(agenda, task)];
+    }
+    default:
+      return [];
+  }
+}
+
+function pendingWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
+  const waits: Waiting[] = [];
+  const { since } = task;
+  if (run.stopping) {
+    const text = `its request is being stopped (${run.reason}): it is about to be aborted`;
+    return [{ kind: "STAGE", text, since }];
+  }
+  const parkedSince = agenda.parkedSince(run) ?? since;
+  if (run.paused) {
+    const why = run.pauseReason === "" ? "" : `: ${run.pauseReason}`;
+    waits.push({ kind: "PAUSE", text: `its request is paused${why}`, since: parkedSince });
+  }
+  if (task.backingOff) {
+    const text = `the pause of ${run.backoffMs(task)} ms before attempt ${task.attempt} is not over`;
+    waits.push({ kind: "BACKOFF", text, since });
+  }
+  const order = run.waitsFor(task);
+  if (order !== undefined) waits.push({ ...order, since });
+  if (order !== undefined && run.heldTasks > 0) {
+    const text = `${run.heldTasks} of its request's tasks wait for a person`;
+    waits.push({ kind: "HOLD", text, since: parkedSince });
+  }
+  if (order !== undefined || task.backingOff || run.paused) return waits;
+  return [...waits, ...hostWaits(agenda, run, task)];
+}
+
+/** What a task that is due waits for. */
+function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
+  const { queues } = agenda;
+  const { hostId } = task;
+  const since = Math.max(task.since, run.dueSince(task));
+  const waits: Waiting[] = away(agenda, task);
+  const exclusive = queues.exclusive.inTheWayOf(run);
+  if (exclusive !== undefined) {
+    const text =
+      exclusive === run
+        ? "its request runs alone: all others must end first"
+        : `request ${exclusive.requestId} runs alone, or is about to`;
+    waits.push({ kind: "EXCLUSIVE", text, since });
+  }
+  const before = queues.before(run, hostId);
+  if (before !== undefined) {
+    const text = `request ${before.requestId} comes first on its host and is not done there`;
+    waits.push({ kind: "HOST_BUSY", text, since });
+  }
+  const { unstarted = 0 } = queues.hostState(hostId) ?? {};
+  if (before === undefined && unstarted >= aheadPerHost) {
+    const text = `${unstarted} commands that have not started were sent to its host ahead of it`;
+    waits.push({ kind: "HOST_QUEUE", text, since });
+  }
+  for (const text of agenda.capsReached(run)) waits.push({ kind: "CAP", text, since });
+  return waits;
+}
+
+function queuedWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
+  const { since } = task;
+  const lost = away(agenda, task);
+  if (lost.length > 0) return lost;
+  const { running = 0, unstarted = 0 } = agenda.queues.hostState(task.hostId) ?? {};
+  const text =
+    running > 0 && !run.isBeside
+      ? `its host runs another command, and has been sent ${unstarted} that have not started, this one among them`
+      : "it was released; its host's agent has not said yet that it started";
+  return [{ kind: running > 0 && !run.isBeside ? "HOST_QUEUE" : "AGENT", text, since }];
+}
+
+function away({ queues }: Agenda, { hostId, since }: RunTask): Waiting[] {
+  if (queues.session(hostId) !== undefined) return [];
+  const awaySince = queues.hostState(hostId)?.awaySince ?? since;
+  const text = "its host's agent is not connected";
+  return [{ kind: "HOST_LOST", text, since: Math.max(since, awaySince) }];
+}

@@ -1,0 +1,47 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Task } from "@howdah/proto/howdah/v1/request";
+import type {
+  ExplainTaskResponseSchema,
+  LedgerEntrySchema,
+} from "@howdah/proto/howdah/v1/request_service";
+import { finalStatuses } from "@howdah/state/statuses";
+import type { Steering } from "./steer-request.js";
+
+/**
+ * Says what a task waits for, from what the engine knows, and what has happened to its current attempt, from the store's row.
+ * @throws ConnectError NOT_FOUND; UNAVAILABLE when the request is not driven yet
+ */
+export async function explainTask(
+  { store, engine }: Steering,
+  taskId: bigint,
+  signal: AbortSignal,
+): Promise<MessageInitShape<typeof ExplainTaskResponseSchema>> {
+  const { task } = await store.getTask({ taskId }, { signal });
+  if (task === undefined) throw new ConnectError(`task ${taskId} is empty`, Code.Internal);
+  const waits = engine.waitsOf({ ...task, version: task.changeVersion });
+  if (waits === undefined && !finalStatuses.has(task.status) && task.queuedAtMs === 0n) {
+    const text = `request ${task.requestId} is not taken over yet; try again`;
+    throw new ConnectError(text, Code.Unavailable);
+  }
+  const now = performance.now();
+  return {
+    task,
+    waits: (waits ?? []).map(({ kind, text, since }) => ({
+      ...{ kind, text, waitedMs: BigInt(Math.max(0, Math.round(now - since))) },
+    })),
+    ledger: ledgerOf(task),
+  };
+}
+
+function ledgerOf({ times, queuedAtMs }: Task): MessageInitShape<typeof LedgerEntrySchema>[] {
+  const { createdAt, startedAt, endedAt } = times ?? {};
+  const moments = [
+    ["CREATED", createdAt && timestampMs(createdAt)],
+    ["QUEUED", Number(queuedAtMs)],
+    ["STARTED", startedAt && timestampMs(startedAt)],
+    ["ENDED", endedAt && timestampMs(endedAt)],
+  ] as const;
+  return moments.flatMap(([moment, atMs]) => (atMs ? [{ moment, atMs: BigInt(atMs) }] : []));
+}
