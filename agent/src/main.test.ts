@@ -32,7 +32,10 @@ test("a data folder that cannot be written", async (t) => {
   const { prefix, iniFile } = agentPrefix(t, ini);
   // Not by its mode: root may write everywhere.
   writeFileSync(join(prefix, "data"), "a file");
-  assert.match(await refused("--config", iniFile), /the data folder .*\/data can't be made/);
+  assert.match(
+    await refused("--config", iniFile),
+    /the (data|journal) folder .*\/data\S* can't be made/,
+  );
 });
 
 test("a second agent under the same prefix", async (t) => {
