@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { checks, evidenceOf } from "./check/check-history.js";
 import { tellViolation } from "./check/tell-violation.js";
+import { grouped } from "./check/violation.js";
 import { type FaultKind, faultKinds } from "./nemesis/fault.js";
 import { type ChaosResult, runChaos } from "./run-chaos.js";
 
@@ -61,10 +62,13 @@ function summary({ history, violations, operations, faults, ...result }: ChaosRe
     [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
   const sum = (counts: ReadonlyMap<string, number>) =>
     [...counts.values()].reduce((total, count) => total + count, 0);
+  const words = [...grouped(history.words, ({ kind }) => kind)].map(
+    ([kind, said]) => [kind, said.length] as const,
+  );
   return [
     ...violations.slice(0, told).map((violation) => tellViolation(history, violation)),
     ...(violations.length > told ? [`… ${violations.length - told} more violations …`] : []),
-    `operations: ${sum(operations)} (${list(operations)}), ${history.words.length} cancels`,
+    `operations: ${sum(operations)} (${list(operations)}), then ${list(words)}`,
     `faults: ${sum(faults)} (${list(faults)})`,
     `looked at: ${list(Object.entries(evidenceOf(history)))}`,
     ...result.skipped.map((reason) => `skipped: ${reason}`),

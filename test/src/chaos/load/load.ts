@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { ProgressSighting, Submission, Word } from "../check/history.js";
 import type { Random } from "../random.js";
 import { uptimeMs } from "../uptime.js";
+import { createSpeaker, lookAfter } from "./look-after.js";
 import { type LoadGround, operationKinds, type PlannedOperation } from "./operation-kinds.js";
 import { callTimeoutMs, isRefusal, type Operators } from "./operators.js";
 import { watchRequest } from "./watch-request.js";
@@ -36,6 +37,9 @@ export function startLoad(options: LoadOptions): Load {
   const words: Word[] = [];
   const progress: ProgressSighting[] = [];
   const counts = new Map<string, number>();
+  const speaker = createSpeaker(operators, words);
+  /** Requests that an operator looks after until they are over. */
+  const tended: Promise<void>[] = [];
   const runId = random.fork("keys").between(0, 1e9).toString(36);
 
   /** Calls once, and keeps what was answered. */
@@ -85,17 +89,25 @@ export function startLoad(options: LoadOptions): Load {
     }
   }
 
-  async function cancel(requestId: number): Promise<void> {
-    const atMs = uptimeMs();
-    const reason = "the test has changed its mind";
-    const acknowledged = await operators
-      .door()
-      .requests.cancelRequest({ requestId: BigInt(requestId), reason })
-      .then(
-        () => true,
-        () => false,
-      );
-    words.push({ atMs, requestId, kind: "cancel", acknowledged });
+  async function cancel(requestId: number, afterMs: number): Promise<void> {
+    await sleep(afterMs);
+    const message = { requestId: BigInt(requestId), reason: "the test has changed its mind" };
+    await speaker.say("cancel", requestId, ({ requests }) => requests.cancelRequest(message));
+  }
+
+  async function pause(requestId: number, afterMs: number): Promise<void> {
+    await sleep(afterMs);
+    const id = { requestId: BigInt(requestId) };
+    await speaker.say("pause", requestId, ({ requests }) => requests.pauseRequest(id));
+    // Also when no answer came: it may have been heard.
+    tended.push(lookAfter(operators, speaker, requestId, random, stopping.signal));
+  }
+
+  /** Runs what has failed once more, if anything did. */
+  async function retry(requestId: number): Promise<void> {
+    const id = { requestId: BigInt(requestId) };
+    await speaker.say("retry", requestId, ({ requests }) => requests.retryRequest(id));
+    tended.push(lookAfter(operators, speaker, requestId, random, stopping.signal));
   }
 
   async function operate(own: Random, name: string): Promise<void> {
@@ -103,10 +115,9 @@ export function startLoad(options: LoadOptions): Load {
       const planned = own.pick(operationKinds)(own, ground);
       const key = `${runId}-${name}-${n}`;
       const context = `${planned.kind} ${key}`;
-      const [repeats, mistakes, cancels, watches] = [0.15, 0.05, 0.12, 0.4].map((p) =>
-        own.chance(p),
-      );
-      const cancelAfterMs = own.between(0, 3_000);
+      const likely = [0.15, 0.05, 0.12, 0.4, 0.08, 0.3];
+      const [repeats, mistakes, cancels, watches, pauses, tries] = likely.map((p) => own.chance(p));
+      const afterMs = own.between(0, 3_000);
       const other = own.pick(operationKinds)(own, ground);
       const restMs = own.between(0, 1_000);
       const [requestId] = await Promise.all([
@@ -115,6 +126,9 @@ export function startLoad(options: LoadOptions): Load {
         repeats ? submitForSure(key, context, planned) : undefined,
       ]);
       if (requestId !== undefined) {
+        if (planned.asked.onFailure === "HOLD" || planned.kind === "rolling") {
+          tended.push(lookAfter(operators, speaker, requestId, own.fork(key), stopping.signal));
+        }
         const over = AbortSignal.any([stopping.signal, AbortSignal.timeout(patienceMs)]);
         await Promise.all([
           watchRequest(
@@ -125,8 +139,10 @@ export function startLoad(options: LoadOptions): Load {
             over,
           ),
           mistakes ? submitForSure(key, `${context}, not the same`, other) : undefined,
-          cancels ? sleep(cancelAfterMs).then(() => cancel(requestId)) : undefined,
+          cancels ? cancel(requestId, afterMs) : undefined,
+          pauses ? pause(requestId, afterMs) : undefined,
         ]);
+        if (tries && !stopping.signal.aborted) await retry(requestId);
       }
       await sleep(restMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
@@ -142,12 +158,18 @@ export function startLoad(options: LoadOptions): Load {
     counts,
     async stop() {
       stopping.abort();
-      await Promise.race([
-        Promise.all(operating),
-        sleep(20 * callTimeoutMs).then(() => {
-          throw new Error("an operator's call was not answered although all is well again");
-        }),
-      ]);
+      let answered = false;
+      const all = async () => {
+        await Promise.all(operating);
+        answered = true;
+        await Promise.allSettled(tended);
+      };
+      const late = new AbortController();
+      const timeout = sleep(20 * callTimeoutMs, undefined, { signal: late.signal });
+      // A request that is not over then is for the checks.
+      await Promise.race([all(), timeout.catch(() => undefined)]);
+      late.abort();
+      if (!answered) throw new Error("an operator's call has no answer although all is well again");
     },
   };
 }

@@ -1,5 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { OnFailure, type OperationSchema } from "@howdah/proto/howdah/v1/operation";
+import {
+  ExecutionType,
+  Guarantee,
+  OnFailure,
+  type OperationSchema,
+} from "@howdah/proto/howdah/v1/operation";
 import type { SubmitRequestRequestSchema } from "@howdah/proto/howdah/v1/request_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { Asked } from "../check/history.js";
@@ -30,7 +35,7 @@ export type OperationKind = (random: Random, ground: LoadGround) => PlannedOpera
 
 type Operation = MessageInitShape<typeof OperationSchema>;
 
-const policies = ["ABORT", "ABORT", "CONTINUE", "SKIP"] as const;
+const policies = ["ABORT", "ABORT", "CONTINUE", "SKIP", "HOLD"] as const;
 
 /** A command line on some hosts: short or long, with little or much output, now and then failing or cut off by its time-out. */
 const adHoc: OperationKind = (random, { hosts, command }) => {
@@ -53,57 +58,118 @@ const adHoc: OperationKind = (random, { hosts, command }) => {
           },
         },
       },
-      options: { onFailure: OnFailure[onFailure] },
+      options: { onFailure: OnFailure[onFailure], ...retries(random) },
     },
     asked: { hosts: chosen, onFailure, ...(onFailure === "ABORT" && { maxFailures: 0 }) },
   };
 };
 
+interface Retries {
+  readonly retry?: { readonly maxAttempts: number; readonly backoff: { readonly nanos: number } };
+  readonly guarantee?: Guarantee;
+}
+
+/** Sometimes failures are tried again, and a command may be run again that its host's end interrupted. */
+function retries(random: Random): Retries {
+  if (!random.chance(0.4)) return {};
+  return {
+    retry: { maxAttempts: random.between(2, 3), backoff: { nanos: 200_000_000 } },
+    guarantee: random.pick([Guarantee.ONCE_WITH_JOURNAL, Guarantee.AT_LEAST_ONCE]),
+  };
+}
+
 const verbs = [RoleCommand.INSTALL, RoleCommand.START, RoleCommand.STOP, RoleCommand.RESTART];
 
 /** All of the cluster's services, stage by stage. */
-const staged: OperationKind = (random, { hosts, behave }) => {
+const staged: OperationKind = (random, ground) => {
   const roleCommand = random.pick(verbs);
+  const onFailure = random.pick(policies);
+  changeStubs(random, ground, roleCommand);
+  return {
+    kind: "staged",
+    request: {
+      operation: services(roleCommand),
+      options: { onFailure: OnFailure[onFailure], ...retries(random) },
+    },
+    asked: { hosts: ground.hosts, onFailure, ...(onFailure === "ABORT" && { maxFailures: 0 }) },
+  };
+};
+
+/** What the TEST stack's rules say of START and STOP. */
+const blockers = {
+  "WORKER-START": ["LEADER-START"],
+  "LEADER-STOP": ["WORKER-STOP"],
+  "STORE_SERVICE_CHECK-SERVICE_CHECK": ["LEADER-START", "WORKER-START"],
+};
+
+/** The same without barriers. */
+const dependencyOrdered: OperationKind = (random, ground) => {
+  const roleCommand = random.pick([RoleCommand.START, RoleCommand.STOP]);
+  changeStubs(random, ground, roleCommand);
+  return {
+    kind: "dependency-ordered",
+    request: {
+      operation: services(roleCommand),
+      options: { executionType: ExecutionType.DEPENDENCY_ORDERED, ...retries(random) },
+    },
+    asked: { hosts: ground.hosts, onFailure: "ABORT", maxFailures: 0, blockers },
+  };
+};
+
+/** A rolling restart with a budget of failures; who exceeds it waits for an operator to resume. */
+const rolling: OperationKind = (random, ground) => {
+  const maxFailures = random.between(0, 2);
+  changeStubs(random, ground, RoleCommand.RESTART);
+  return {
+    kind: "rolling",
+    request: {
+      operation: services(RoleCommand.RESTART),
+      options: {
+        onFailure: OnFailure.CONTINUE,
+        rolling: {
+          canary: 1,
+          batch: { case: "batchPercent", value: 30 },
+          pause: { nanos: 200_000_000 },
+          maxFailures,
+        },
+      },
+    },
+    asked: { hosts: ground.hosts, onFailure: "CONTINUE", maxFailures },
+  };
+};
+
+/** Tells a few stubs to be slow, to print much, or to fail, from now on. */
+function changeStubs(random: Random, { hosts, behave }: LoadGround, roleCommand: RoleCommand) {
   for (const host of random.some(hosts, random.between(0, 4))) {
     const role = host === hosts[0] ? random.pick(["LEADER", "WORKER"]) : "WORKER";
     behave(host, `${role}-${RoleCommand[roleCommand]}`, {
       seconds: random.pick([0, 0.2, 1]),
       lines: random.pick([0, 10, 1_000]),
-      exit: random.chance(0.1) ? 1 : 0,
+      exit: random.chance(0.2) ? 1 : 0,
     });
   }
-  const onFailure = random.pick(policies);
-  return {
-    kind: "staged",
-    request: withOptions(
-      { kind: { case: "service", value: { cluster: "test", roleCommand } } },
-      onFailure,
-    ),
-    asked: { hosts, onFailure, ...(onFailure === "ABORT" && { maxFailures: 0 }) },
-  };
-};
+}
+
+function services(roleCommand: RoleCommand): Operation {
+  return { kind: { case: "service", value: { cluster: "test", roleCommand } } };
+}
 
 /** A custom command of the leader. */
 const custom: OperationKind = (_, { hosts }) => ({
   kind: "custom command",
-  request: withOptions(
-    {
+  request: {
+    operation: {
       kind: {
         case: "customCommand",
         value: { cluster: "test", service: "STORE", component: "LEADER", command: "REBALANCE" },
       },
     },
-    "ABORT",
-  ),
+  },
   asked: { hosts: hosts.slice(0, 1), onFailure: "ABORT", maxFailures: 0 },
 });
 
-function withOptions(operation: Operation, onFailure: Asked["onFailure"]) {
-  return { operation, options: { onFailure: OnFailure[onFailure] } };
-}
-
-/**
- * The kinds of the load, those to be chosen more often named more often. Dependency-ordered and rolling requests, retries and
- * schedules get their places here as they are built.
- */
-export const operationKinds: readonly OperationKind[] = [adHoc, adHoc, adHoc, staged, custom];
+/** The kinds of the load, those to be chosen more often named more often. Schedules get their place here when they are built. */
+export const operationKinds: readonly OperationKind[] = [
+  ...[adHoc, adHoc, adHoc, adHoc],
+  ...[staged, staged, custom, dependencyOrdered, rolling],
+];
