@@ -106,7 +106,7 @@ const bad: Told = {
     progressPercent: 100,
     counts: { total: 3, completed: 2, failed: 1 },
     // Its stages count from 0, those that are shown from 1.
-    abortReason: "stage 1: MARIADB_REPLICA failed",
+    abortReason: "stage 2: MARIADB_REPLICA failed",
     times,
   },
   stages: [],
@@ -218,7 +218,7 @@ Request 7 (Start MARIADB) COMPLETED: 3 completed, 12 s
     task 21
     cannot reach the primary
     all of it: howdah logs 21 --stderr
-Request 7 (Start MARIADB) FAILED: 2 completed, 1 failed, 12 s; MARIADB_REPLICA failed
+Request 7 (Start MARIADB) FAILED: 2 completed, 1 failed, 12 s; stage 2: MARIADB_REPLICA failed
 `,
     );
   });

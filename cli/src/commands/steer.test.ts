@@ -152,7 +152,7 @@ describe("howdah why", () => {
           task: { ...task, taskId, status: Status.PENDING },
           waits: [
             { kind: "HOST_LOST", text: "host3 is lost", waitedMs: 200_000n },
-            { kind: "STAGE", text: "stage 0 is not done: 3 of 5 tasks are", waitedMs: 0n },
+            { kind: "STAGE", text: "stage 1 is not done: 3 of 5 tasks are", waitedMs: 0n },
           ],
         }),
       },
@@ -161,7 +161,7 @@ describe("howdah why", () => {
     assert.equal(exitCode, 0);
     assert.match(
       out,
-      /^task 21 START DATANODE on host3: PENDING, attempt 2\nwaits: host3 is lost, for 3 min 20 s, since 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d\nwaits: a stage is not done: 3 of 5 tasks are\n$/,
+      /^task 21 START DATANODE on host3: PENDING, attempt 2\nwaits: host3 is lost, for 3 min 20 s, since 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d\nwaits: stage 1 is not done: 3 of 5 tasks are\n$/,
     );
   });
 

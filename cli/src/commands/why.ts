@@ -10,7 +10,7 @@ import { isEnded } from "../follow/progress-view.js";
 import { idArgument, leafCommand, type Run, sessionOf } from "../leaf-command.js";
 import { jsonDocument } from "../text/json.js";
 import { renderTable } from "../text/table.js";
-import { localTimeMs, spokenMs, spokenReason } from "../text/words.js";
+import { localTimeMs, spokenMs } from "../text/words.js";
 
 /** `howdah why TASK` */
 export function addWhy(program: CommandUnknownOpts, run: Run): void {
@@ -35,7 +35,7 @@ export function whyPage({ task, waits, ledger }: ExplainTaskResponse, nowMs = Da
 function waitLine({ kind, text, waitedMs }: Wait, nowMs: number): string {
   const waited = Number(waitedMs);
   const since = waited > 0 ? `, for ${spokenMs(waited)}, since ${localTimeMs(nowMs - waited)}` : "";
-  return `waits: ${spokenReason(text) || kind}${since}`;
+  return `waits: ${text || kind}${since}`;
 }
 
 /** The moments in the order in which they happened, each with its distance from the one before. */

@@ -154,12 +154,4 @@ describe("parkedLines()", () => {
     ]);
     assert.deepEqual(lines(running), []);
   });
-
-  it("does not number batches and stages as nobody else here does", () => {
-    const pauseReason = "2 tasks failed in batch 0 of stage 1, the budget of a batch is 1";
-    assert.match(
-      lines({ ...spent, pauseReason })[0] ?? "",
-      /^PAUSED: 2 tasks failed in a batch of a stage, the budget of a batch is 1;/,
-    );
-  });
 });

@@ -1,5 +1,5 @@
 import type { Request } from "@howdah/proto/howdah/v1/request";
-import { failedCount, plural, spokenReason } from "../text/words.js";
+import { failedCount, plural } from "../text/words.js";
 
 /** Something of a request that waits for a person. */
 export interface Parked {
@@ -14,7 +14,7 @@ export function parkedOf(request: Request): Parked[] {
   const { requestId, counts, paused, pauseReason } = request;
   const parked: Parked[] = [];
   if (paused) {
-    const reason = pauseReason && `: ${spokenReason(pauseReason)}`;
+    const reason = pauseReason && `: ${pauseReason}`;
     const wayOut = `howdah resume ${requestId} goes on, howdah cancel ${requestId} ends it`;
     parked.push({ what: `PAUSED${reason}`, wayOut });
   }

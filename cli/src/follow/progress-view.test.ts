@@ -82,11 +82,11 @@ describe("outcomeLine()", () => {
   const aborted = { requestId: 7n, status: Status.ABORTED, counts: { aborted: 2 } };
   const line = (more: object) => outcomeLine(create(RequestSchema, { ...aborted, ...more }));
 
-  it("leaves out the server's number of a stage, and no word of a person", () => {
-    const end = "Request 7 ABORTED: 2 aborted; ";
-    assert.equal(line({ abortReason: "stage 0: A failed on 1 host" }), `${end}A failed on 1 host`);
-    const said = { abortReason: "stage 2: wrong hosts", cancelRequested: true };
-    assert.equal(line(said), `${end}stage 2: wrong hosts`);
+  it("ends with why, as the server says it", () => {
+    assert.equal(
+      line({ abortReason: "stage 1: A failed on 1 host" }),
+      "Request 7 ABORTED: 2 aborted; stage 1: A failed on 1 host",
+    );
   });
 });
 

@@ -8,7 +8,6 @@ import {
   requestWord,
   roleCommandWord,
   someNames,
-  spokenReason,
   statusWord,
 } from "../text/words.js";
 import { createParkedNews, parkedOf } from "./parked.js";
@@ -144,9 +143,6 @@ function stageNews(stage: Stage): string {
 export function outcomeLine(request: Request): string {
   const title = request.context ? ` (${request.context})` : "";
   const time = elapsed(request.times);
-  const { abortReason, cancelRequested } = request;
-  // A person's own words stay as they are.
-  const why = cancelRequested ? abortReason : spokenReason(abortReason);
-  const reason = why && `; ${why}`;
+  const reason = request.abortReason && `; ${request.abortReason}`;
   return `Request ${request.requestId}${title} ${requestWord(request)}: ${countsPhrase(request.counts)}${time && `, ${time}`}${reason}`;
 }

@@ -62,14 +62,6 @@ export function requestWord({ paused, status }: Pick<Request, "paused" | "status
   return paused ? "PAUSED" : statusWord(status);
 }
 
-/**
- * A reason that the server made up. Those count stages and batches from 0 and everything here from 1, so that their numbers would
- * name the wrong ones: they are left out.
- */
-export function spokenReason(reason: string): string {
-  return reason.replace(/^stage \d+: /, "").replace(/\b(stage|batch) \d+\b/g, "a $1");
-}
-
 /** Whether a request, stage or task in this status did not end well. */
 export function isFailure(status: Status): boolean {
   return failures.includes(status);

@@ -35,7 +35,7 @@ describe("exceededBudget()", () => {
     assert.equal(exceeded({ maxBatchFailures: 1 }, 9, 1), undefined);
     assert.equal(
       exceeded({ maxBatchFailures: 1 }, 9, 2),
-      "2 tasks failed in batch 3 of stage 2, the budget of a batch is 1",
+      "2 tasks failed in batch 4 of stage 3, the budget of a batch is 1",
     );
   });
   it("bears everything when nothing is stated", () => {

@@ -1,4 +1,5 @@
 import { OnFailure, type RequestOptions, type Rolling } from "@howdah/proto/howdah/v1/operation";
+import { ordinal } from "./failure-text.js";
 
 /** Whether a rolling request says how many failures it bears. */
 export function hasBudget(rolling: Rolling | undefined): rolling is Rolling {
@@ -49,7 +50,7 @@ export function exceededBudget(rolling: Rolling, spent: Spent): string | undefin
   if (maxBatchFailures === undefined) return undefined;
   const batch = spent.batches.find((each) => each.failures > maxBatchFailures);
   if (batch === undefined) return undefined;
-  return `${tasksFailed(batch.failures)} in batch ${batch.batch} of stage ${batch.stageId}, the budget of a batch is ${maxBatchFailures}`;
+  return `${tasksFailed(batch.failures)} in batch ${ordinal(batch.batch)} of stage ${ordinal(batch.stageId)}, the budget of a batch is ${maxBatchFailures}`;
 }
 
 function tasksFailed(failures: number): string {

@@ -153,7 +153,7 @@ describe("pauses and failure budgets", () => {
     }
     await subject.report(TaskEvent.FAILED, d);
     const { pauseReason } = await subject.request();
-    assert.equal(pauseReason, "2 tasks failed in batch 1 of stage 0, the budget of a batch is 1");
+    assert.equal(pauseReason, "2 tasks failed in batch 2 of stage 1, the budget of a batch is 1");
     await subject.mark({ pause: { paused: false } });
     await subject.report(TaskEvent.FAILED, f);
     assert.equal((await subject.request()).paused, false, "the batch has a fresh budget");

@@ -1,6 +1,7 @@
 import { OnExceeded, OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { sum, total, unfinished } from "@howdah/state/counts";
 import { exceededBudget } from "@howdah/state/failure-budget";
+import { roleFailure } from "@howdah/state/failure-text";
 import {
   displayStatus,
   progressPercent,
@@ -51,14 +52,14 @@ export function rolledUpRequest(
   const counts = sum(roles.map((role) => role.counts));
   const status = requestStatus(stages.map((stage) => stage.roles));
   const open = unfinished(counts) > 0;
-  const failed =
-    happened.failed &&
-    request.onFailure === OnFailure.ABORT &&
-    roles.some((role) => ["failed", "doomed"].includes(roleOutcome(role)));
+  const aborts = happened.failed && request.onFailure === OnFailure.ABORT;
+  const failure = aborts ? failureOf(stages) : undefined;
   const budgetFailures = request.budgetFailures + happened.spending.failures;
   const rolledUp = {
     ...request,
-    aborted: request.aborted || failed,
+    aborted: request.aborted || failure !== undefined,
+    // Said here, since the request may be over before its scheduler has heard of it.
+    abortReason: request.abortReason || (failure ?? ""),
     budgetFailures,
     open,
     status,
@@ -71,6 +72,15 @@ export function rolledUpRequest(
   if (!open) return { ...rolledUp, paused: false, pauseReason: "" };
   if (happened.spending.failures === 0) return rolledUp;
   return judged(rolledUp, total(counts), happened.spending);
+}
+
+/** The first role that cannot succeed any more, in words; undefined while all can. */
+function failureOf(stages: readonly StageCounts[]): string | undefined {
+  for (const { stageId, roles } of stages) {
+    const lost = roles.find((role) => ["failed", "doomed"].includes(roleOutcome(role)));
+    if (lost !== undefined) return roleFailure(stageId, lost.role, lost.counts);
+  }
+  return undefined;
 }
 
 /** A request in which tasks have failed, given its budget. */

@@ -41,7 +41,7 @@ describe("explainTask", () => {
       [{ role: "C", hosts: [3] }],
     ]);
     await waitsFor(1n, /^AGENT it was released/);
-    await waitsFor(2n, /^STAGE stage 0 is not done: 1 of its tasks/);
+    await waitsFor(2n, /^STAGE stage 1 is not done: 1 of its tasks/);
     store.addRequest([[{ role: "D", hosts: [1] }]]);
     await waitsFor(4n, /^HOST_BUSY request 1 comes first on its host/);
     d.tell(store.report(1n, STARTED));
@@ -71,7 +71,7 @@ describe("explainTask", () => {
     d.tell(store.report(3n, FAILED));
     await waitsFor(3n, /^BACKOFF the pause of 60000 ms before attempt 2/);
     store.addRequest([[{ role: "D", hosts: [1, 2], batches: [0, 1] }]]);
-    await waitsFor(5n, /^BATCH batch 0 is not done/);
+    await waitsFor(5n, /^BATCH batch 1 is not done/);
   });
 
   it("names caps, what runs alone, and a full queue", async (t) => {

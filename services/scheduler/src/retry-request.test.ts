@@ -52,7 +52,7 @@ describe("retrying a request", () => {
     const { client, store, world, id, d } = await failed(t);
     const only = (...names: string[]) => client.retryRequest({ requestId: id, hosts: { names } });
     const { FailedPrecondition } = Code;
-    await fails(only("h2"), FailedPrecondition, /stage 0 of request 1 has failed on other hosts/);
+    await fails(only("h2"), FailedPrecondition, /stage 1 of request 1 has failed on other hosts/);
     await fails(
       only("h3"),
       FailedPrecondition,

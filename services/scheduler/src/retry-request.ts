@@ -11,6 +11,7 @@ import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { Request, Stage, Task } from "@howdah/proto/howdah/v1/request";
 import type { RetryRequestRequest } from "@howdah/proto/howdah/v1/request_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { ordinal } from "@howdah/state/failure-text";
 import type { Engine } from "./engine/engine.js";
 import { loadRun } from "./engine/load-run.js";
 import { runOptions } from "./engine/run-options.js";
@@ -93,7 +94,7 @@ function refuseUnlessReachable(
   );
   if (failed === undefined) return;
   throw new ConnectError(
-    `stage ${failed.stageId} of request ${request.requestId} has failed on other hosts and comes before stage ${earliest}; retry those hosts too`,
+    `stage ${ordinal(failed.stageId)} of request ${request.requestId} has failed on other hosts and comes before stage ${ordinal(earliest)}; retry those hosts too`,
     Code.FailedPrecondition,
   );
 }

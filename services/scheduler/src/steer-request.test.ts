@@ -118,7 +118,7 @@ describe("resolving what is held", () => {
     const { client, world, id, store } = await held(t);
     await client.resolveTasks({ requestId: id, resolution: Resolution.ABORT });
     await world.statuses(id, "ABORTED", "COMPLETED", "ABORTED");
-    assert.match(store.stored(id).request.abortReason, /stage 0: A was aborted on 1 host/);
+    assert.match(store.stored(id).request.abortReason, /stage 1: A was aborted on 1 host/);
   });
 
   it("refuses a task that is not held, naming it, and changes none of the others", async (t) => {

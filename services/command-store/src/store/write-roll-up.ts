@@ -14,10 +14,15 @@ export interface StageCounts {
   readonly displayStatus: TaskStatus;
   readonly startTime: number;
   readonly endTime: number;
-  readonly roles: { readonly counts: Counts; readonly successFactor: number }[];
+  readonly roles: {
+    readonly role: string;
+    readonly counts: Counts;
+    readonly successFactor: number;
+  }[];
 }
 
-type RawRole = Omit<StageCounts, "roles"> & RawCounts & { readonly successFactor: number };
+type RawRole = Omit<StageCounts, "roles"> &
+  RawCounts & { readonly role: string; readonly successFactor: number };
 
 /** Reads the stages of requests with the counts of their roles, in order. */
 export async function readStageCounts(
@@ -28,7 +33,7 @@ export async function readStageCounts(
     trx,
     `select s.request_id as requestId, s.stage_id as stageId, s.status + 0 as status,
       s.display_status + 0 as displayStatus, s.start_time as startTime, s.end_time as endTime,
-      r.success_factor as successFactor, ${counterList}
+      r.role, r.success_factor as successFactor, ${counterList}
     from stage s join role_success_criteria r on r.request_id = s.request_id and r.stage_id = s.stage_id
     where s.request_id in (?) and r.request_id in (?)
     order by s.request_id, s.stage_id`,
@@ -42,7 +47,7 @@ export async function readStageCounts(
       stage = { requestId, stageId, status, displayStatus, startTime, endTime, roles: [] };
       stages.push(stage);
     }
-    stage.roles.push({ counts: toCounts(row), successFactor: row.successFactor });
+    stage.roles.push({ role: row.role, counts: toCounts(row), successFactor: row.successFactor });
   }
   return stages;
 }

@@ -61,7 +61,7 @@ describe("DependencyOrder", () => {
     change(one, 1, Status.FAILED);
     const { giveUp, abort } = one.decide();
     assert.deepEqual(ids(giveUp), [2, 3, 4, 5, 6]);
-    assert.equal(abort?.reason, "stage 0: A failed on 1 host");
+    assert.equal(abort?.reason, "stage 1: A failed on 1 host");
     const most = target({ statuses: { 1: COMPLETED, 2: COMPLETED, 3: COMPLETED, 4: COMPLETED } });
     change(most, 5, Status.FAILED);
     assert.deepEqual(ids(most.decide().giveUp), []);

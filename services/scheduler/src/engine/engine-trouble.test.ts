@@ -55,7 +55,7 @@ describe("failing and cancelling", () => {
     for (const task of [1n, 2n, 3n]) d.tell(store.report(task, STARTED));
     d.tell(store.report(1n, FAILED));
     await world.statuses(id, "FAILED", "IN_PROGRESS", "IN_PROGRESS", "ABORTED");
-    assert.match(store.stored(id).request.abortReason, /stage 0: A failed on 1 host/);
+    assert.match(store.stored(id).request.abortReason, /stage 1: A failed on 1 host/);
     await stays("nothing is cancelled", 100, () => d.cancels.length === 0);
     d.tell(store.report(2n, SUCCEEDED));
     await eventually("B is cancelled", () => d.cancels.length === 1);

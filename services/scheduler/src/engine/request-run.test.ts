@@ -33,7 +33,7 @@ describe("RequestRun", () => {
     const first = target.decide();
     assert.deepEqual(ids(first.giveUp), [4]);
     assert.deepEqual(ids(first.cancel), []);
-    assert.equal(first.abort?.reason, "stage 0: A failed on 1 host");
+    assert.equal(first.abort?.reason, "stage 1: A failed on 1 host");
     assert.ok(first.abort);
     target.marked(first);
     change(target, 4, Status.ABORTED);

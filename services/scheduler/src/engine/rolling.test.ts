@@ -61,8 +61,8 @@ describe("StageOrder", () => {
       const task = target.task(id);
       return task && target.waitsFor(task)?.text;
     };
-    assert.match(words(2n) ?? "", /batch 0 is not done: 1 of its tasks/);
-    assert.match(words(4n) ?? "", /stage 0 is not done: 3 of its tasks/);
+    assert.match(words(2n) ?? "", /batch 1 is not done: 1 of its tasks/);
+    assert.match(words(4n) ?? "", /stage 1 is not done: 3 of its tasks/);
     assert.equal(words(1n), undefined);
   });
 });

@@ -48,12 +48,3 @@ export function hasLive({ counts }: RunRole): boolean {
 export function hasFailures({ counts }: RunRole): boolean {
   return bad.some(([status]) => status !== Status.ABORTED && (counts[status] ?? 0) > 0);
 }
-
-/** Its failure in words, such as `A failed on 1 host`. */
-export function failureOf({ name, counts }: RunRole): string {
-  const parts = bad
-    .map(([status, words]) => ({ words, hosts: counts[status] ?? 0 }))
-    .filter(({ hosts }) => hosts > 0)
-    .map(({ words, hosts }) => `${words} on ${hosts} ${hosts === 1 ? "host" : "hosts"}`);
-  return `${name} ${parts.join(", ")}`;
-}

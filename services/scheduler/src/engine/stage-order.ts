@@ -1,3 +1,4 @@
+import { ordinal } from "@howdah/state/failure-text";
 import { liveStatuses } from "@howdah/state/statuses";
 import { noTurn, type Portion, type ReleaseOrder, type Turn } from "./release-order.js";
 import type { RunTask } from "./run-task.js";
@@ -111,14 +112,17 @@ export class StageOrder implements ReleaseOrder {
   waitsFor({ stageId, batch }: RunTask) {
     const stage = this.stages[this.from];
     if (stage === undefined || stageId !== this.from) {
-      const text = `stage ${this.from} is not done: ${stage?.unfinished ?? 0} of its tasks wait, run or are held`;
+      const text = `stage ${ordinal(this.from)} is not done: ${stage?.unfinished ?? 0} of its tasks wait, run or are held`;
       return { kind: "STAGE" as const, text };
     }
     if (this.waiting !== undefined && this.waiting === stage.batches[batch]) {
-      return { kind: "BATCH" as const, text: `the pause before batch ${batch} is not over` };
+      return {
+        kind: "BATCH" as const,
+        text: `the pause before batch ${ordinal(batch)} is not over`,
+      };
     }
     const left = stage.batches[stage.at]?.unfinished ?? 0;
-    const text = `batch ${stage.at} is not done: ${left} of its tasks wait, run or are held`;
+    const text = `batch ${ordinal(stage.at)} is not done: ${left} of its tasks wait, run or are held`;
     return { kind: "BATCH" as const, text };
   }
 }

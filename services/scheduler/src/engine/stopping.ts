@@ -1,7 +1,8 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { roleFailure } from "@howdah/state/failure-text";
 import { holdingStatuses, openStatuses } from "@howdah/state/statuses";
 import type { Standing } from "./run-contents.js";
-import { failureOf, hasFailures, hasLive, type RunRole } from "./run-role.js";
+import { hasFailures, hasLive, type RunRole } from "./run-role.js";
 import type { RunTask } from "./run-task.js";
 
 /** Marks a request, in the store, as stopping. */
@@ -106,7 +107,7 @@ export class Stopping {
       if (first === undefined) return;
       this.active = true;
       this.swept = false;
-      this.reason = `stage ${first.stageId}: ${failureOf(first)}`;
+      this.reason = roleFailure(first.stageId, first.name, first.counts);
       this.unmarkedAbort = { cancelled: false, reason: this.reason };
       this.failing = [...lost];
     }
