@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { OfflinePolicy } from "@howdah/proto/howdah/v1/operation";
+import { Concurrency, ExecutionType, OfflinePolicy } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { eventually } from "./testing/eventually.js";
 import { fails, host, type OperationInit, run, serve, stack, start } from "./testing/service.js";
@@ -228,6 +228,39 @@ describe("planning", () => {
 });
 
 describe("submitting and cancelling", () => {
+  it("stores in which batch each host is, who waits for whom, and what runs beside", async (t) => {
+    const { client, store } = await serve(t);
+    const submit = async (options: object) => {
+      const { request } = await client.submitRequest({ operation: start(), options });
+      assert.ok(request);
+      return store.stored(request.requestId);
+    };
+    const rolling = { batch: { case: "batchSize", value: 1 } };
+    const cut = await submit({ rolling });
+    assert.deepEqual(
+      cut.tasks.map(({ stageId, batch }) => [stageId, batch]),
+      [
+        [0, 0],
+        [1, 0],
+        [1, 1],
+        [2, 0],
+      ],
+    );
+    const ordered = await submit({ executionType: ExecutionType.DEPENDENCY_ORDERED });
+    assert.equal(ordered.stages.length, 1);
+    assert.deepEqual(
+      ordered.stages[0]?.roles.map(({ role, blockers }) => [role, blockers]),
+      [
+        ["DB_SERVER", []],
+        ["DB_CLIENT_HOST", [0]],
+        ["DB_SERVICE_CHECK", [1, 0]],
+      ],
+    );
+    const beside = await submit({ concurrency: Concurrency.PARALLEL });
+    assert.ok(beside.commands.every(({ background }) => background));
+    assert.ok(ordered.commands.every(({ background }) => !background));
+  });
+
   it("returns the same request for the same key and content, also when it could not be planned any more", async (t) => {
     const { client, store } = await serve(t);
     const asked = { operation: run(["h1"], "true"), idempotencyKey: "k1" };

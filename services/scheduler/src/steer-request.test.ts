@@ -4,6 +4,7 @@ import { Code } from "@connectrpc/connect";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Resolution } from "@howdah/proto/howdah/v1/request_service";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import { eventually, stays } from "./testing/eventually.js";
 import type { RoleOnHosts } from "./testing/fake-store.js";
 import { fails, serve } from "./testing/service.js";
@@ -106,6 +107,23 @@ describe("resolving what is held", () => {
     assert.deepEqual([d.taskIds[2], d.enqueued[2]?.command.attempt], [1, 2]);
     d.tell(store.report(1n, SUCCEEDED));
     await world.statuses(id, "COMPLETED", "COMPLETED", "QUEUED");
+  });
+
+  it("waits for no back-off when a person says retry", async (t) => {
+    const { store, client, world, d } = await serveHosts(t);
+    const retry = { maxAttempts: 2, backoff: { seconds: 60n } };
+    const id = store.addRequest([[{ role: "A", hosts: [1] }]], { ...hold, retry });
+    const task = store.taskOf(1n);
+    task.attempt = 2;
+    task.status = Status.HOLDING_FAILED;
+    await world.statuses(id, "HOLDING_FAILED");
+    await eventually("it is driven", () =>
+      client.resolveTasks({ requestId: id, resolution: Resolution.RETRY }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await eventually("the third attempt", () => d.enqueued[0]?.command.attempt === 3);
   });
 
   it("skips: the failure stays, the request goes on", async (t) => {

@@ -122,6 +122,42 @@ describe("a rolling operation", () => {
     await stays("no hot loop", 200, () => store.recorded.length === calls);
   });
 
+  it("frees its hosts as soon as the store has paused it, not with the next release", async (t) => {
+    const world = await World.start(t);
+    const { store } = world;
+    const d = await world.dispatcher();
+    for (const host of [1, 2, 3]) d.open(host, 1);
+    const batches = [0, 0, 1];
+    store.addRequest([[{ role: "A", hosts: [1, 2, 3], batches }]], { rolling: { maxFailures: 0 } });
+    const newer = store.addRequest([[{ role: "C", hosts: [3] }]]);
+    await world.scheduler(1n, { reconcileMs: never });
+    await eventually("the first batch", () => d.taskIds.length === 2);
+    await stays("the newer waits", 100, () => store.statuses(newer)[0] === "PENDING");
+    d.tell(store.report(1n, FAILED));
+    await world.statuses(newer, "QUEUED");
+  });
+
+  it("goes on at once when it is resumed, however often the store had to tell that it is paused", async (t) => {
+    const { d, store, engine, id } = await start(t, { canary: 1, maxFailures: 9 });
+    const standing = {
+      ...{ run: 1, stopping: false, cancelRequested: false, reason: "" },
+      ...{ paused: true, pauseReason: "" },
+    };
+    for (const [ended, sent] of [
+      [[1n], 3],
+      [[2n, 3n], 4],
+    ] as const) {
+      store.stored(id).request.paused = true;
+      const calls = store.recorded.length;
+      for (const task of ended) d.tell(store.report(task, SUCCEEDED));
+      await eventually("it has asked", () => store.recorded.length > calls);
+      await stays("nothing is sent", 50, () => d.taskIds.length < sent);
+      const signal = AbortSignal.timeout(5_000);
+      await engine.pauseRequest(id, { standing, paused: false, reason: "" }, signal);
+      await eventually("the next batch", () => d.taskIds.length === sent);
+    }
+  });
+
   it("is aborted instead when it says so", async (t) => {
     const onExceeded = OnExceeded.ABORT;
     const { d, store, world, id } = await start(t, { canary: 1, maxFailures: 0, onExceeded });
