@@ -5,6 +5,7 @@ import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_
 import { acknowledged, startAgent } from "../testing/started-agent.js";
 import { until } from "../testing/test-agent.js";
 import { STDERR, STDOUT, serveDispatcher, shellTask } from "../testing/test-dispatcher.js";
+import { testStore } from "../testing/test-store.js";
 
 const longTask = (id: number, more = {}) => shellTask(id, "while :; do sleep 0.1; done", more);
 
@@ -191,7 +192,7 @@ test("registration lists what is unfinished or unacknowledged, a thousand a mess
   for (let task = 3; task <= count; task += 1) first.say(shellTask(task, "true"));
   await until(() => dispatcher.acks.length === count, "the acknowledgements");
   dispatcher.script.verdicts = ([page]) => {
-    assert.equal(page?.storeId, "store");
+    assert.equal(page?.storeId, testStore);
     return Array.from({ length: count - 2 }, (_, at) => ({
       taskId: BigInt(at + 3),
       attempt: 1,

@@ -5,6 +5,7 @@ import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import type { JournalEntry } from "../journal/entry.js";
 import type { Journal } from "../journal/journal.js";
 import { silent, testKey } from "../testing/test-agent.js";
+import { testStore } from "../testing/test-store.js";
 import type { OutputUploads } from "./output-uploads.js";
 import { Reporter } from "./reporter.js";
 
@@ -46,7 +47,7 @@ function reporterOf(entries: Map<string, JournalEntry>, written: Promise<void>) 
   const reporter = new Reporter(journal, silent);
   const connect = () =>
     reporter.connected({
-      ...{ storeId: "store", credit: 10, uploads: noUploads },
+      ...{ storeId: testStore, credit: 10, uploads: noUploads },
       send: (report) => sent.push(report),
       stale: () => undefined,
     });

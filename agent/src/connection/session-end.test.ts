@@ -6,6 +6,7 @@ import { AckResult, ConnectResponseSchema } from "@howdah/proto/howdah/v1/agent_
 import { acknowledged, startAgent } from "../testing/started-agent.js";
 import { until } from "../testing/test-agent.js";
 import { serveDispatcher, shellTask } from "../testing/test-dispatcher.js";
+import { testStore } from "../testing/test-store.js";
 
 test("a probe is answered at once, and so is a message that is not known", async (t) => {
   const dispatcher = await serveDispatcher(t);
@@ -124,7 +125,7 @@ test("a server with another store: registered again with that store's attempts o
   );
   assert.deepEqual(listed, [
     ["", 0],
-    ["store", 2],
+    [testStore, 2],
     ["new", 0],
   ]);
   const third = await dispatcher.session();
@@ -138,7 +139,7 @@ test("a server with another store: registered again with that store's attempts o
   );
   assert.equal(agent.entry(1)?.acknowledgedAtMs, null);
   // Back at the old store, which hears what it has not acknowledged.
-  dispatcher.script.storeId = "store";
+  dispatcher.script.storeId = testStore;
   dispatcher.cut();
   await acknowledged(agent, 1);
   await acknowledged(agent, 2);
@@ -191,7 +192,7 @@ test("rubbish from the server never ends the agent", async (t) => {
   dispatcher.script.storeId = "../../etc";
   const before = dispatcher.sessions.length;
   await until(() => dispatcher.sessions.length > before + 1, "refused sessions");
-  dispatcher.script.storeId = "store";
+  dispatcher.script.storeId = testStore;
   await dispatcher.session();
   const last = await dispatcher.session();
   last.end(new ConnectError("no", Code.Internal));

@@ -22,6 +22,7 @@ import {
   textOf,
   until,
 } from "../testing/test-agent.js";
+import { testStore } from "../testing/test-store.js";
 import { openJournal } from "./journal.js";
 import { JournalFullError } from "./journal-file.js";
 
@@ -108,7 +109,7 @@ describe("a full disk", { skip: disk ? false : "only root can mount a small disk
     const go = join(disk?.place ?? "", "go");
     const line = `until [ -e ${go} ]; do sleep 0.05; done; exit 6`;
     await agent.queue.accept(key, asJsonCommand(shellCommand(key, line)));
-    const record = join(folders.steps, "store.900.1", "1.script.record");
+    const record = join(folders.steps, `${testStore}.900.1`, "1.script.record");
     await until(() => textOf(record), "the command to run");
     fill();
     writeFileSync(go, "");
@@ -126,7 +127,10 @@ describe("a full disk", { skip: disk ? false : "only root can mount a small disk
     const wait = shellCommand(first, `until [ -e ${go} ]; do sleep 0.05; done`);
     await agent.queue.accept(first, asJsonCommand(wait));
     await agent.queue.accept(second, asJsonCommand(shellCommand(second, "true")));
-    await until(() => textOf(join(folders.steps, "store.901.1", "1.script.record")), "the first");
+    await until(
+      () => textOf(join(folders.steps, `${testStore}.901.1`, "1.script.record")),
+      "the first",
+    );
     fill();
     writeFileSync(go, "");
     await agent.queue.idle();

@@ -12,6 +12,7 @@ import {
   textOf,
   until,
 } from "../testing/test-agent.js";
+import { testStore } from "../testing/test-store.js";
 import type { QueueOptions } from "./queue.js";
 import { removeRecordFolders } from "./record-folders.js";
 import { readStepState } from "./step-records.js";
@@ -94,7 +95,7 @@ describe("openQueue()", () => {
     await accept(2, `${note(2)}; sleep 60`);
     await until(() => textOf(log).includes("begin 2"), "the second command to run");
     await first.stop();
-    const record = join(folders.steps, "store.2.1", "1.script.record");
+    const record = join(folders.steps, `${testStore}.2.1`, "1.script.record");
     assert.equal(readStepState(record).kind, "running");
     const second = await start();
     await second.queue.cancel(testKey(2), "enough");
@@ -121,7 +122,7 @@ describe("openQueue()", () => {
     await accept(1, "true");
     await queue.idle();
     removeRecordFolders(folders, [testKey(1)]);
-    const record = join(folders.steps, "store.1.1", "1.script.record");
+    const record = join(folders.steps, `${testStore}.1.1`, "1.script.record");
     assert.equal(readStepState(record).kind, "none");
   });
 });

@@ -22,6 +22,7 @@ import {
   textOf,
   until,
 } from "../testing/test-agent.js";
+import { testStore } from "../testing/test-store.js";
 import type { CommandSpec } from "./command-spec.js";
 import { dataFiles } from "./data-files.js";
 import { openQueue } from "./queue.js";
@@ -115,7 +116,9 @@ describe("a killed agent", () => {
   }
 
   const expectedSteps = (tasks: number[]) =>
-    tasks.flatMap((task) => ["before", "script", "after"].map((step) => `store:${task}:1 ${step}`));
+    tasks.flatMap((task) =>
+      ["before", "script", "after"].map((step) => `${testStore}:${task}:1 ${step}`),
+    );
 
   it("is succeeded by one that reports what ran meanwhile, while it runs and after it ended", async () => {
     const specs = [
@@ -163,7 +166,7 @@ describe("a killed agent", () => {
       const specs = [threeSteps(task, "0")];
       const record = join(
         folders.steps,
-        `store.${task}.1`,
+        `${testStore}.${task}.1`,
         `1.${["before-START", "script"][seed % 2]}.record`,
       );
       const agent = start(specs);
@@ -281,7 +284,7 @@ describe("a killed agent", () => {
     const agent = start([spec]);
     await until(() => textOf(scriptLog), "the command to run");
     await kill(agent.process);
-    const state = readStepState(join(folders.steps, "store.1.1", "1.script.record"));
+    const state = readStepState(join(folders.steps, `${testStore}.1.1`, "1.script.record"));
     assert.ok(state.kind === "running");
     process.kill(state.start.pid, "SIGKILL");
     const [result] = await finish([spec]);
@@ -316,7 +319,8 @@ describe("a killed agent", () => {
     for (const { pid } of listProcesses()) {
       if (hasEnvironment(pid, `MARK=${folders.prefix}`)) process.kill(pid, "SIGKILL");
     }
-    const state = () => readStepState(join(folders.steps, "store.1.1", "1.script.record")).kind;
+    const state = () =>
+      readStepState(join(folders.steps, `${testStore}.1.1`, "1.script.record")).kind;
     await until(() => state() !== "running", "the end of the old attempt");
     assert.equal((await successor.run(next)).result.status, "COMPLETED");
     await successor.stop();

@@ -11,6 +11,7 @@ import {
   testKey,
   textOf,
 } from "../testing/test-agent.js";
+import { testStore } from "../testing/test-store.js";
 import type { CommandSpec, ScriptRun } from "./command-spec.js";
 import { dataFiles } from "./data-files.js";
 import { readStructuredOutput } from "./structured-output.js";
@@ -118,7 +119,7 @@ describe("runCommand()", () => {
     const { tmp } = folders;
     const tail = ["INFO", tmp, "PROTOCOL_TLSv1_2", ""];
     assert.deepEqual(argv, ["START", files.command, run.baseDir, files.structuredOut, ...tail]);
-    assert.deepEqual([tag, stdin, cwd], ["store:7:1", "", folders.prefix]);
+    assert.deepEqual([tag, stdin, cwd], [`${testStore}:7:1`, "", folders.prefix]);
     assert.match(textOf(files.stdout), /\n\n\nCommand completed successfully!\n$/);
     assert.deepEqual(JSON.parse(readFileSync(files.command, "utf8")), commandJson);
     assert.equal(statSync(files.command).mode & 0o777, 0o600);

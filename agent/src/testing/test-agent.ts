@@ -10,6 +10,7 @@ import type { CommandSpec } from "../run/command-spec.js";
 import { installSupervisor } from "../run/install-supervisor.js";
 import { type CommandQueue, openQueue, type QueueOptions } from "../run/queue.js";
 import { keyText, type TaskKey } from "../task-key.js";
+import { testStore } from "./test-store.js";
 
 /** A log that says nothing. */
 export const silent = pino({ level: "silent" });
@@ -25,7 +26,7 @@ export function temporaryFolders(): { folders: AgentFolders; remove: () => void 
 
 /** A key of one store; attempt 1 unless told. */
 export function testKey(taskId: number, attempt = 1): TaskKey {
-  return { storeId: "store", taskId: String(taskId), attempt };
+  return { storeId: testStore, taskId: String(taskId), attempt };
 }
 
 /** A command that runs a line of shell. */

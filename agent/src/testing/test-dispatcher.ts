@@ -25,6 +25,7 @@ import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { createRpcServer } from "@howdah/rpc/server";
 import { Outbox } from "../connection/outbox.js";
 import { silent, until } from "./test-agent.js";
+import { testStore } from "./test-store.js";
 
 type Heard = Extract<ConnectRequest["message"], { value: unknown }>;
 type Value<C extends Heard["case"]> = Extract<Heard, { case: C }>["value"];
@@ -123,7 +124,7 @@ export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
   let inFlight = 0;
 
   const script: Script = {
-    storeId: "store",
+    storeId: testStore,
     result: { maxUnackedReports: 100, heartbeatMs: 60_000, outputCap: 64n << 20n },
     verdicts: () => [],
     deaf: false,
