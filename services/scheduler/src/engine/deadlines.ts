@@ -1,11 +1,12 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { liveStatuses } from "@howdah/state/statuses";
 import type { RunTask } from "./run-task.js";
 
 /** How the deadlines of tasks are counted, and what is asked and told when one passes. */
 export interface DeadlineOptions {
   /** Added to a command's time-out. */
   readonly graceMs: number;
-  /** How long a released command may go without a word before the caller is asked to look. */
+  /** How long a released command, or a cancel, may go without a word before it is looked after. */
   readonly resendMs: number;
   /** Whether the task's agent is connected: then the word is still due, since it enforces the time-out itself. */
   readonly connected: (task: RunTask) => boolean;
@@ -27,11 +28,12 @@ const usualTimeoutMs = 900_000;
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * A timer for each task that an agent owes a word about, or that waits before it is tried again. Node keeps timers of one duration in one list, so that each costs next to
- * nothing. Counted on this process's monotonic clock, anew after a take-over.
+ * A timer for each task that an agent owes a word about, or that waits before it is tried again. Node keeps timers of one duration
+ * in one list, so that each costs next to nothing. Counted on this process's monotonic clock, anew after a take-over.
  */
 export class Deadlines {
   private readonly timers = new Map<bigint, NodeJS.Timeout>();
+  private readonly cancels = new Map<bigint, NodeJS.Timeout>();
   private stopped = false;
 
   constructor(private readonly options: DeadlineOptions) {}
@@ -55,6 +57,23 @@ export class Deadlines {
     });
   }
 
+  /**
+   * A cancel was asked for. A host that is still away after a while is not waited for up to its deadline: whoever cancelled wants to
+   * go on, and what became of the command only its journal can tell.
+   */
+  followCancel(task: RunTask): void {
+    if (this.stopped || this.cancels.has(task.taskId)) return;
+    const look = () => {
+      this.cancels.delete(task.taskId);
+      if (!task.cancelRequested || !liveStatuses.has(task.status)) return;
+      if (this.options.connected(task)) this.followCancel(task);
+      else this.options.expired(task);
+    };
+    const timer = setTimeout(look, this.options.resendMs);
+    timer.unref();
+    this.cancels.set(task.taskId, timer);
+  }
+
   private set(task: RunTask, afterMs: number, call: () => void): void {
     if (this.stopped) return;
     const run = () => {
@@ -76,7 +95,9 @@ export class Deadlines {
   /** Clears all timers, and sets no more. */
   stop(): void {
     this.stopped = true;
-    for (const timer of this.timers.values()) clearTimeout(timer);
-    this.timers.clear();
+    for (const timers of [this.timers, this.cancels]) {
+      for (const timer of timers.values()) clearTimeout(timer);
+      timers.clear();
+    }
   }
 }

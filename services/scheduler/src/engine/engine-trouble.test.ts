@@ -37,6 +37,37 @@ describe("deadlines", () => {
   });
 });
 
+describe("a cancel of what is on a host that is away", () => {
+  for (const status of ["QUEUED", "IN_PROGRESS"] as const) {
+    it(`makes it UNKNOWN after a while, rather than at its deadline: ${status}`, async (t) => {
+      const world = await World.start(t);
+      const d = await world.dispatcher();
+      d.open(1, 1);
+      const id = world.store.addRequest([[{ role: "A", hosts: [1] }]]);
+      const { engine } = await world.scheduler(1n, { resendMs: 100, reconcileMs: never });
+      await eventually("it is sent", () => d.taskIds.length === 1);
+      if (status === "IN_PROGRESS") d.tell(world.store.report(1n, STARTED));
+      await world.statuses(id, status);
+      d.close(1);
+      await engine.cancelRequest(id, "enough", t.signal);
+      await world.statuses(id, "UNKNOWN");
+    });
+  }
+
+  it("waits for the answer of a host that is there", async (t) => {
+    const world = await World.start(t);
+    const d = await world.dispatcher();
+    d.open(1, 1);
+    const id = world.store.addRequest([[{ role: "A", hosts: [1] }]]);
+    const { engine } = await world.scheduler(1n, { resendMs: 50, reconcileMs: never });
+    await eventually("it is sent", () => d.taskIds.length === 1);
+    d.tell(world.store.report(1n, STARTED));
+    await world.statuses(id, "IN_PROGRESS");
+    await engine.cancelRequest(id, "enough", t.signal);
+    await stays("it is stopping", 250, () => world.store.statuses(id)[0] === "IN_PROGRESS");
+  });
+});
+
 describe("failing and cancelling", () => {
   it("marks the abort, gives up what waits, cancels the rest only when the failed role has ended", async (t) => {
     const world = await World.start(t);

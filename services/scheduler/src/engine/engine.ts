@@ -170,7 +170,9 @@ export class Engine implements DispatcherEvents {
       this.deadlines.follow(task);
       // A scheduler that died may have recorded a release or a cancel, and told nobody.
       if (task.status === Status.QUEUED) this.want(task, TaskEvent.RELEASED);
-      if (task.cancelRequested) inherited.push(task);
+      if (!task.cancelRequested) continue;
+      inherited.push(task);
+      this.deadlines.followCancel(task);
     }
     handOverCancels(this.handing, inherited);
     this.wake();
@@ -342,6 +344,7 @@ export class Engine implements DispatcherEvents {
       task.since = performance.now();
       this.deadlines.follow(task);
     }
+    if (task.cancelRequested) this.deadlines.followCancel(task);
     // The store may have paused it with the same commit.
     if (run.options.hasBudget && failedStatuses.has(task.status)) this.reader.look(run);
     this.agenda.lookAt(run);
