@@ -33,7 +33,8 @@ export function chooseFault(kind: FaultKind, fleet: ChaosFleet, random: Random):
     case "pause-agent":
       return pause(kind, someAgents(fleet, random), random);
     case "pause-database":
-      return pause(kind, [fleet.database], random);
+      // It has no lease, and nothing goes on meanwhile.
+      return pause(kind, [fleet.database], random, [500, 5_000]);
     case "cut":
     case "silence":
     case "lose-answers":
@@ -81,12 +82,17 @@ async function startAgain(part: Part): Promise<void> {
   }
 }
 
-function pause(kind: FaultKind, parts: readonly Part[], random: Random): Fault {
+function pause(
+  kind: FaultKind,
+  parts: readonly Part[],
+  random: Random,
+  range = beyondLeaseMs,
+): Fault {
   return {
     kind,
     text: `SIGSTOP ${namesOf(parts)}`,
     touches: parts.map(({ name }) => name),
-    lastsMs: random.between(...beyondLeaseMs),
+    lastsMs: random.between(...range),
     begin: async () => {
       for (const part of parts) part.signal("SIGSTOP");
     },
