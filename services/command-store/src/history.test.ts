@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { query } from "./query.js";
+import { query } from "./database/query.js";
 import { openTestDatabase, type TestDatabase } from "./testing/database.js";
 import { measureHotCalls } from "./testing/hot-calls.js";
 import { makePattern, multiplyHistory } from "./testing/make-history.js";

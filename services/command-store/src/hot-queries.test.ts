@@ -5,8 +5,8 @@ import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { statuses, statusName } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { purgeAbandoned } from "./purge-abandoned.js";
-import { query } from "./query.js";
+import { query } from "./database/query.js";
+import { purgeAbandoned } from "./requests/purge-abandoned.js";
 import { type Fixture, openFixture } from "./testing/fixture.js";
 import { asynchronous, createSample, openSession, requestParts } from "./testing/store.js";
 

@@ -7,14 +7,14 @@ import { serverTls } from "@howdah/service/common-config";
 import { integer, text } from "@howdah/service/fields";
 import { runService } from "@howdah/service/run-service";
 import { createAlertService } from "./alert-service.js";
-import { createCommandStoreService } from "./command-store-service.js";
-import { openDatabase } from "./database.js";
-import { createFleetService } from "./fleet-service.js";
+import { openDatabase } from "./database/database.js";
+import { createStartingGate } from "./database/starting-gate.js";
+import { prepareDatabase, watchDatabase } from "./database/watch-database.js";
+import { createFleetService } from "./fleet/fleet-service.js";
 import { mapError } from "./map-error.js";
-import { keepPurging } from "./purge-abandoned.js";
-import { createStackService } from "./stack-service.js";
-import { createStartingGate } from "./starting-gate.js";
-import { prepareDatabase, watchDatabase } from "./watch-database.js";
+import { createCommandStoreService } from "./requests/command-store-service.js";
+import { keepPurging } from "./requests/purge-abandoned.js";
+import { createStackService } from "./stacks/stack-service.js";
 
 await runService({
   name: "command-store",

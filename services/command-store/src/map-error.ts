@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { isConflict, isUnavailable, reasonOf } from "./database-errors.js";
+import { isConflict, isUnavailable, reasonOf } from "./database/database-errors.js";
 
 /** What a caller may see of the database's errors; nothing of those that should not be. */
 export function mapError(error: unknown): ConnectError | undefined {

@@ -1,4 +1,4 @@
-import { query } from "@howdah/command-store/query";
+import { query } from "@howdah/command-store/database/query";
 import type { Knex } from "knex";
 
 /** How much a table holds. */

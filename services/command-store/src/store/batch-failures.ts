@@ -1,7 +1,7 @@
 import type { BatchFailures } from "@howdah/state/failure-budget";
 import type { Knex } from "knex";
-import { jsonRows } from "../json-rows.js";
-import { execute, query } from "../query.js";
+import { jsonRows } from "../database/json-rows.js";
+import { execute, query } from "../database/query.js";
 
 /** How many tasks of a request's batch have failed. */
 export type RequestBatchFailures = BatchFailures & { readonly requestId: number };

@@ -1,6 +1,6 @@
 import type { Knex } from "knex";
 import { createBoundedMap } from "../bounded-map.js";
-import { execute, query } from "../query.js";
+import { execute, query } from "../database/query.js";
 
 /** The documents that commands run with. */
 export interface Binding {

@@ -10,7 +10,7 @@ import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import { RequestSchema } from "@howdah/proto/howdah/v1/request";
 import { onFailureOf } from "@howdah/state/failure-budget";
 import type { Knex } from "knex";
-import { bytes, execute, query } from "../query.js";
+import { bytes, execute, query } from "../database/query.js";
 
 /** A request as it comes in: its header and stages. */
 export interface NewRequest {

@@ -1,6 +1,6 @@
 import type { Knex } from "knex";
-import type { TypeContent } from "../cluster.js";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
+import type { TypeContent } from "../fleet/cluster.js";
 import { parseTypeContent } from "./read-cluster.js";
 
 /** A version of a configuration type, as the store has it. */

@@ -1,5 +1,5 @@
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 
 /** What decides whether a host is selected. */
 export interface HostKey {

@@ -1,6 +1,6 @@
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { type Binding, query } from "../query.js";
+import { type Binding, query } from "../database/query.js";
 import { type RawTaskRow, type TaskRow, taskColumns, toTaskRow } from "./task-rows.js";
 
 /** A task with its host's name and when it was made. */

@@ -1,8 +1,8 @@
 import type { OutputStream } from "@howdah/proto/howdah/v1/command";
 import type { Knex } from "knex";
-import { isDuplicate, StaleReadError } from "../database-errors.js";
-import { jsonRows } from "../json-rows.js";
-import { execute, query } from "../query.js";
+import { isDuplicate, StaleReadError } from "../database/database-errors.js";
+import { jsonRows } from "../database/json-rows.js";
+import { execute, query } from "../database/query.js";
 
 /** One stream of one attempt. */
 export interface StreamKey {

@@ -1,8 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
-import { execute, query } from "../query.js";
-import { untilItHolds } from "../transaction.js";
+import { execute, query } from "../database/query.js";
+import { untilItHolds } from "../database/transaction.js";
 import type { PackageRow } from "./put-package.js";
 
 const requestsAtOnce = 100;

@@ -1,5 +1,5 @@
 import type { Knex } from "knex";
-import { execute, query } from "../query.js";
+import { execute, query } from "../database/query.js";
 import { abandonedPrefix } from "./purge-preparing.js";
 
 /** A request that may be old enough. */

@@ -1,7 +1,7 @@
 import type { Knex } from "knex";
-import { jsonRows } from "../json-rows.js";
-import { execute, query } from "../query.js";
-import { untilItHolds } from "../transaction.js";
+import { jsonRows } from "../database/json-rows.js";
+import { execute, query } from "../database/query.js";
+import { untilItHolds } from "../database/transaction.js";
 
 /** What one statement deleted. */
 export interface Deleted {

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Knex } from "knex";
 import { sha256Hex } from "../canonical-json.js";
-import { StaleReadError } from "../database-errors.js";
-import { bytes, execute, query } from "../query.js";
+import { StaleReadError } from "../database/database-errors.js";
+import { bytes, execute, query } from "../database/query.js";
 
 /** How much of a package one row holds, and one message of a stream carries. */
 export const chunkBytes = 256 << 10;

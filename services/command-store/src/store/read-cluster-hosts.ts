@@ -1,6 +1,6 @@
 import type { Knex } from "knex";
-import type { ClusterHost } from "../cluster.js";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
+import type { ClusterHost } from "../fleet/cluster.js";
 import { parseLabels } from "./list-hosts.js";
 
 /** What clusters need to know of these hosts; names without a host are left out. Their facts stay in the database. */

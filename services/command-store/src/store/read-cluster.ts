@@ -1,13 +1,13 @@
 import type { Knex } from "knex";
+import { query } from "../database/query.js";
 import type {
   ClusterContent,
   Placement,
   StoredCluster,
   TypeContent,
   TypeVersion,
-} from "../cluster.js";
-import { compareHostNames } from "../cluster.js";
-import { query } from "../query.js";
+} from "../fleet/cluster.js";
+import { compareHostNames } from "../fleet/cluster.js";
 
 interface ClusterRow {
   readonly cluster_id: number;

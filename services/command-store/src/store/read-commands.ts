@@ -1,5 +1,5 @@
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 
 /** What is tasks' own in what they run, serialised CommandSpecs by task id; empty of those that share all of it. */
 export async function readOwnCommands(

@@ -1,5 +1,5 @@
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 
 /** A host and its last session; the session's fields are null when it never had one. */
 export interface HostRow {

@@ -1,5 +1,5 @@
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 
 /** A package that is there. */
 export interface StoredPackage {

@@ -3,7 +3,7 @@ import type { Counts } from "@howdah/state/counts";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { statuses } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 import { counterColumns, counterList, type RawCounts, toCounts } from "./counter-columns.js";
 
 /** A request as people see it. */

@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type StackDefinition, StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 
 /** A stack as it is stored. */
 export interface StoredStack {

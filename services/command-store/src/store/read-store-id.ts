@@ -1,5 +1,5 @@
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 
 /** The store's id, made with its database. */
 export async function readStoreId(db: Knex): Promise<string> {

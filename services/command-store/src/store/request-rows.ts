@@ -1,7 +1,7 @@
 import type { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { execute, query } from "../query.js";
+import { execute, query } from "../database/query.js";
 
 /** A row of request, as far as what happens to its tasks depends on it or changes it. */
 export interface RequestRow {

@@ -1,7 +1,7 @@
 import type { Knex } from "knex";
-import { isDuplicate, StaleReadError } from "../database-errors.js";
-import { jsonRows } from "../json-rows.js";
-import { execute, query } from "../query.js";
+import { isDuplicate, StaleReadError } from "../database/database-errors.js";
+import { jsonRows } from "../database/json-rows.js";
+import { execute, query } from "../database/query.js";
 
 /** A host and its last session. */
 export interface HostSession {

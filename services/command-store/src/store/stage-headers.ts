@@ -6,8 +6,8 @@ import {
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Knex } from "knex";
 import { createBoundedMap } from "../bounded-map.js";
-import { jsonRows } from "../json-rows.js";
-import { query } from "../query.js";
+import { jsonRows } from "../database/json-rows.js";
+import { query } from "../database/query.js";
 
 /** A role of a stage, and what its commands share, parsed and serialised. */
 export interface SharedCommand {

@@ -1,7 +1,7 @@
 import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 
 /** A row of host_role_command, as far as what happens to a task depends on it or changes it. */
 export interface TaskRow {

@@ -1,9 +1,9 @@
 import type { Knex } from "knex";
 import { canonicalJson } from "../canonical-json.js";
-import type { ClusterContent, ClusterHost, DocumentDigests, Placement } from "../cluster.js";
-import type { ClusterPlan } from "../cluster-plan.js";
-import { isDuplicate, StaleReadError } from "../database-errors.js";
-import { execute } from "../query.js";
+import { isDuplicate, StaleReadError } from "../database/database-errors.js";
+import { execute } from "../database/query.js";
+import type { ClusterContent, ClusterHost, DocumentDigests, Placement } from "../fleet/cluster.js";
+import type { ClusterPlan } from "../fleet/cluster-plan.js";
 
 const rowsAtOnce = 1_000;
 

@@ -1,8 +1,8 @@
 import type { Counts } from "@howdah/state/counts";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { jsonRows } from "../json-rows.js";
-import { execute, query } from "../query.js";
+import { jsonRows } from "../database/json-rows.js";
+import { execute, query } from "../database/query.js";
 import { counterList, type RawCounts, toCounts } from "./counter-columns.js";
 import type { RequestRow } from "./request-rows.js";
 

@@ -2,8 +2,8 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type StackDefinition, StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
 import { sha256Hex } from "../canonical-json.js";
-import { bytes, execute, query } from "../query.js";
-import { inTransaction } from "../transaction.js";
+import { bytes, execute, query } from "../database/query.js";
+import { inTransaction } from "../database/transaction.js";
 import { touchPackages } from "./put-package.js";
 import type { StackRow } from "./read-stack.js";
 

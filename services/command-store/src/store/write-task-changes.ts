@@ -1,9 +1,9 @@
 import { openStatuses, statuses, type TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { StaleReadError } from "../database-errors.js";
-import { jsonRows } from "../json-rows.js";
-import { execute } from "../query.js";
-import type { ChangedTask } from "../task-changes.js";
+import { StaleReadError } from "../database/database-errors.js";
+import { jsonRows } from "../database/json-rows.js";
+import { execute } from "../database/query.js";
+import type { ChangedTask } from "../requests/task-changes.js";
 import { counterColumns } from "./counter-columns.js";
 import type { TaskRow } from "./task-rows.js";
 

@@ -6,8 +6,8 @@ import { type Mariadb, startMariadb } from "@howdah/launcher/start-mariadb";
 import type { Knex } from "knex";
 import { createConnection } from "mysql2/promise";
 import { type Logger, pino } from "pino";
-import { openDatabase } from "../database.js";
-import { migrate } from "../migrate.js";
+import { openDatabase } from "../database/database.js";
+import { migrate } from "../database/migrate.js";
 
 /** A logger that says nothing. */
 export const silent: Logger = pino({ level: "silent" });

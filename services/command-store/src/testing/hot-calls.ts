@@ -1,7 +1,7 @@
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Knex } from "knex";
-import { query } from "../query.js";
+import { query } from "../database/query.js";
 import { createSample, openSession, type TestStore } from "./store.js";
 
 /** What a call cost. */

@@ -3,7 +3,7 @@ import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { Knex } from "knex";
-import { type Binding, execute, query } from "../query.js";
+import { type Binding, execute, query } from "../database/query.js";
 import { createSample, openSession, type TestStore } from "./store.js";
 
 /** A history to make. */

@@ -6,9 +6,9 @@ import {
 } from "@howdah/proto/howdah/v1/fleet_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import type { Knex } from "knex";
-import { createFleetService } from "../fleet-service.js";
-import { query } from "../query.js";
-import { createStackService } from "../stack-service.js";
+import { query } from "../database/query.js";
+import { createFleetService } from "../fleet/fleet-service.js";
+import { createStackService } from "../stacks/stack-service.js";
 import { inMemory } from "./in-memory.js";
 
 /** What is asked of ApplyCluster. */

@@ -5,7 +5,7 @@ import {
   StackDefinitionSchema,
 } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
-import { execute, query } from "../query.js";
+import { execute, query } from "../database/query.js";
 
 /** A stack with two services that need each other's kind of rules: HDFS needs ZOOKEEPER. `over` replaces fields of it. */
 export function sampleStack(

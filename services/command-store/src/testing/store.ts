@@ -14,9 +14,9 @@ import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { createRpcServer } from "@howdah/rpc/server";
 import { createRpcTransport } from "@howdah/rpc/transport";
 import type { Knex } from "knex";
-import { createCommandStoreService } from "../command-store-service.js";
-import { openDatabase } from "../database.js";
+import { openDatabase } from "../database/database.js";
 import { mapError } from "../map-error.js";
+import { createCommandStoreService } from "../requests/command-store-service.js";
 import { silent } from "./database.js";
 
 /** A replica of the store that a test started, over a real socket. */

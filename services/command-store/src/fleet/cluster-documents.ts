@@ -1,0 +1,117 @@
+import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
+import { canonicalJson, sha256Hex } from "../canonical-json.js";
+import {
+  type ClusterContent,
+  type ClusterHost,
+  compareHostNames,
+  type DocumentDigests,
+} from "./cluster.js";
+
+/** What agents assemble `command-N.json` from, in Ambari's words. Each is canonical JSON: equal content, equal digest. */
+export interface ClusterDocuments {
+  readonly configurations: string;
+  readonly topology: string;
+  readonly metadata: string;
+}
+
+/** The names that the documents are stored under. */
+export function digestsOf(documents: ClusterDocuments): DocumentDigests {
+  return {
+    configurations: sha256Hex(documents.configurations),
+    topology: sha256Hex(documents.topology),
+    metadata: sha256Hex(documents.metadata),
+  };
+}
+
+/** The properties of `cluster-env` that scripts expect among Ambari's own parameters: here nobody else knows them. */
+const hostWideProperties = ["java_home", "java_version", "jdk_location", "jdk_name"];
+
+/** `{ configurations, configurationAttributes }`, with the secrets as they are: scripts need them. */
+export function configurationsDocument(cluster: ClusterContent): string {
+  const types = [...cluster.configurations];
+  return canonicalJson({
+    configurations: Object.fromEntries(types.map(([type, { properties }]) => [type, properties])),
+    configurationAttributes: Object.fromEntries(
+      types
+        .filter(([, { final }]) => final.length > 0)
+        .map(([type, { final }]) => [
+          type,
+          { final: Object.fromEntries(final.map((name) => [name, "true"])) },
+        ]),
+    ),
+  });
+}
+
+/**
+ * `{ clusterName, clusterId, components, hosts }`, as Ambari's topology: components name their hosts by id, and agents make
+ * `clusterHostInfo` and `localComponents` of it [A 6.6]. The hosts of a cluster are those that a component is on. `hosts` must have
+ * all of them, and may have more.
+ */
+export function topologyDocument(
+  cluster: ClusterContent,
+  clusterId: number,
+  hosts: readonly ClusterHost[],
+): string {
+  const used = new Set(cluster.placements.flatMap((placement) => placement.hostNames));
+  const members = hosts
+    .filter((host) => used.has(host.hostName))
+    .sort((a, b) => compareHostNames(a.hostName, b.hostName));
+  const idOf = new Map(members.map(({ hostName, hostId }) => [hostName, hostId]));
+  return canonicalJson({
+    clusterName: cluster.name,
+    clusterId,
+    components: cluster.placements.map(({ service, component, hostNames }) => ({
+      serviceName: service,
+      componentName: component,
+      hostIds: hostNames.map((name) => idOf.get(name)),
+    })),
+    // Scripts walk racks and addresses side by side with the host names, so neither may have a gap.
+    hosts: members.map((host) => ({
+      ...host,
+      rackName: host.rackName ?? "/default-rack",
+      ipv4: host.ipv4 ?? host.hostName,
+    })),
+  });
+}
+
+/** `{ clusterLevelParams, serviceLevelParams, ambariLevelParams }`. */
+export function metadataDocument(cluster: ClusterContent, stack: StackDefinition): string {
+  const environment = cluster.configurations.get("cluster-env")?.properties ?? {};
+  return canonicalJson({
+    clusterLevelParams: {
+      cluster_name: cluster.name,
+      stack_name: stack.name,
+      stack_version: stack.version,
+      ...(stack.hooksDigest === "" ? {} : { hooks_folder: "stack-hooks" }),
+      // JSON inside JSON: so scripts expect them.
+      user_list: "[]",
+      group_list: "[]",
+      user_groups: "{}",
+      not_managed_hdfs_path_list: "[]",
+    },
+    serviceLevelParams: Object.fromEntries(
+      stack.services
+        .filter((service) => cluster.services.includes(service.name))
+        .map(({ name, version, packageFolder }) => [
+          name,
+          {
+            version,
+            ...(packageFolder === "" ? {} : { service_package_folder: packageFolder }),
+            credentialStoreEnabled: false,
+            status_commands_timeout: 300,
+          },
+        ]),
+    ),
+    ambariLevelParams: {
+      agent_stack_retry_on_unavailability: "false",
+      agent_stack_retry_count: "5",
+      host_sys_prepped: "false",
+      gpl_license_accepted: "false",
+      ...Object.fromEntries(
+        hostWideProperties
+          .filter((name) => Object.hasOwn(environment, name))
+          .map((name) => [name, environment[name]]),
+      ),
+    },
+  });
+}

@@ -1,0 +1,83 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type Cluster,
+  ClusterSchema,
+  type ClusterService,
+  ClusterServiceSchema,
+  type Host,
+  HostSchema,
+  HostState,
+} from "@howdah/proto/howdah/v1/fleet";
+import {
+  type ConfigurationVersion,
+  ConfigurationVersionSchema,
+} from "@howdah/proto/howdah/v1/fleet_service";
+import type { StoredTypeVersion } from "../store/list-configuration-versions.js";
+import { parseLabels } from "../store/list-hosts.js";
+import type { ClusterSummary } from "../store/read-cluster.js";
+import type { HostRow } from "../store/read-hosts.js";
+import type { StoredCluster } from "./cluster.js";
+import { maskSecrets } from "./cluster-configuration.js";
+
+/** A host as callers see it. Connected is a host whose session is open. */
+export function toHost(row: HostRow): Host {
+  const connected = row.open === 1;
+  return create(HostSchema, {
+    hostId: BigInt(row.host_id),
+    hostName: row.host_name,
+    state: connected ? HostState.HEALTHY : HostState.HEARTBEAT_LOST,
+    labels: parseLabels(row.labels),
+    agentVersion: row.agent_version,
+    ...(row.registered_at > 0 ? { registeredAt: timestampFromMs(row.registered_at) } : {}),
+    ...(!connected && row.closed_at ? { disconnectedAt: timestampFromMs(row.closed_at) } : {}),
+    peerAddress: row.peer_address ?? "",
+    factsJson: row.facts,
+    dispatcher: connected ? (row.dispatcher ?? "") : "",
+    sessionEpoch: BigInt(row.session_epoch ?? 0),
+  });
+}
+
+/** A cluster without its configurations. */
+export function toClusterSummary(cluster: ClusterSummary): Cluster {
+  return create(ClusterSchema, {
+    clusterId: BigInt(cluster.clusterId),
+    name: cluster.name,
+    stack: `${cluster.stackName}/${cluster.stackVersion}`,
+    services: cluster.services.map((name) => toService(name, cluster)),
+    version: BigInt(cluster.version),
+  });
+}
+
+function toService(name: string, { placements }: ClusterSummary): ClusterService {
+  return create(ClusterServiceSchema, {
+    name,
+    components: placements
+      .filter((placement) => placement.service === name)
+      .map(({ component, hostNames }) => ({ name: component, hostNames: [...hostNames] })),
+  });
+}
+
+/** A cluster with its configurations, secrets masked. */
+export function toCluster(stored: StoredCluster): Cluster {
+  const cluster = toClusterSummary(stored);
+  for (const [type, { version, selected, content }] of stored.types) {
+    if (!selected) continue;
+    cluster.configurations[type] = {
+      $typeName: "howdah.v1.Configuration",
+      properties: maskSecrets(content),
+      version,
+    };
+  }
+  return cluster;
+}
+
+/** A version of a configuration type, secrets masked. */
+export function toConfigurationVersion(stored: StoredTypeVersion): ConfigurationVersion {
+  return create(ConfigurationVersionSchema, {
+    version: stored.version,
+    createdAt: timestampFromMs(stored.createdAt),
+    properties: maskSecrets(stored.content),
+    selected: stored.selected,
+  });
+}

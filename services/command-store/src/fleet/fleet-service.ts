@@ -1,0 +1,136 @@
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import type { Knex } from "knex";
+import { isConflict } from "../database/database-errors.js";
+import {
+  listConfigurationTypes,
+  listConfigurationVersions,
+} from "../store/list-configuration-versions.js";
+import {
+  listClusterNames,
+  listClusters,
+  readCluster,
+  readSnapshot,
+} from "../store/read-cluster.js";
+import { readHost } from "../store/read-hosts.js";
+import { applyCluster, ClusterProblemsError } from "./apply-cluster.js";
+import type { StoredCluster } from "./cluster.js";
+import { toCluster, toClusterSummary, toConfigurationVersion, toHost } from "./fleet-messages.js";
+import {
+  checkApplyCluster,
+  checkGetHost,
+  checkListConfigurationVersions,
+  checkListHosts,
+  pageTokenAfter,
+} from "./fleet-requests.js";
+import { selectHosts } from "./select-hosts.js";
+
+const maxVersions = 100;
+/** Well below the 4 MiB of a message. */
+const maxVersionBytes = 2 << 20;
+
+/** Hosts, clusters and configurations on this database. */
+export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
+  return {
+    async listHosts(request) {
+      const page = checkListHosts(request);
+      const { hosts, more } = await selectHosts(db, page);
+      const last = hosts.at(-1);
+      return {
+        hosts: hosts.map(toHost),
+        nextPageToken: more && last !== undefined ? pageTokenAfter(last.host_name) : "",
+      };
+    },
+
+    async getHost(request) {
+      const hostName = checkGetHost(request);
+      const row = await readHost(db, hostName);
+      if (row === undefined) {
+        throw new ConnectError(
+          `there is no host ${hostName}: no agent has registered from it`,
+          Code.NotFound,
+        );
+      }
+      return { host: toHost(row) };
+    },
+
+    async applyCluster(request) {
+      checkApplyCluster(request);
+      try {
+        const changes = await applyCluster(db, request);
+        return { cluster: toCluster(await findCluster(db, request.name)), changes };
+      } catch (error) {
+        if (error instanceof ClusterProblemsError) {
+          throw new ConnectError(error.message, Code.InvalidArgument);
+        }
+        if (isConflict(error)) {
+          throw new ConnectError(
+            `cluster ${request.name} is being changed by others at the same time; nothing was changed, try again`,
+            Code.Aborted,
+          );
+        }
+        throw error;
+      }
+    },
+
+    async listClusters() {
+      const clusters = await readSnapshot(db, (trx) => listClusters(trx));
+      return { clusters: clusters.map(toClusterSummary) };
+    },
+
+    async getCluster(request) {
+      const name = request.name || (await onlyCluster(db));
+      return { cluster: toCluster(await findCluster(db, name)) };
+    },
+
+    async listConfigurationVersions(request) {
+      checkListConfigurationVersions(request);
+      const { cluster, type } = request;
+      const found = await listConfigurationVersions(db, cluster, type, maxVersions);
+      if (found.length === 0) throw await noType(db, cluster, type);
+      let bytes = 0;
+      const versions = found.map(toConfigurationVersion).filter((version, index) => {
+        bytes += JSON.stringify(version.properties).length;
+        return index === 0 || bytes <= maxVersionBytes;
+      });
+      return { versions };
+    },
+  };
+}
+
+async function findCluster(db: Knex, name: string): Promise<StoredCluster> {
+  const cluster = await readSnapshot(db, (trx) => readCluster(trx, name));
+  if (cluster !== undefined) return cluster;
+  throw await noCluster(db, name);
+}
+
+async function noCluster(db: Knex, name: string): Promise<ConnectError> {
+  const names = await listClusterNames(db);
+  const there = names.length === 0 ? "there is none yet" : `there are ${names.join(", ")}`;
+  return new ConnectError(`there is no cluster ${name}; ${there}`, Code.NotFound);
+}
+
+async function onlyCluster(db: Knex): Promise<string> {
+  const [name, ...others] = await listClusterNames(db);
+  if (name === undefined) {
+    throw new ConnectError("there is no cluster yet; make one with ApplyCluster", Code.NotFound);
+  }
+  if (others.length > 0) {
+    throw new ConnectError(
+      `name: is empty, and there are several clusters: ${[name, ...others].join(", ")}; name one`,
+      Code.InvalidArgument,
+    );
+  }
+  return name;
+}
+
+async function noType(db: Knex, cluster: string, type: string): Promise<ConnectError> {
+  const types = await listConfigurationTypes(db, cluster);
+  if (types.length === 0 && !(await listClusterNames(db)).includes(cluster)) {
+    return noCluster(db, cluster);
+  }
+  return new ConnectError(
+    `cluster ${cluster} has no configuration type ${type}; it has ${types.join(", ") || "none"}`,
+    Code.NotFound,
+  );
+}

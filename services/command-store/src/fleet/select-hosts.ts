@@ -1,0 +1,41 @@
+import type { Knex } from "knex";
+import { listHostKeys } from "../store/list-hosts.js";
+import { type HostRow, readHosts } from "../store/read-hosts.js";
+import type { HostPage } from "./fleet-requests.js";
+
+const keysAtOnce = 5_000;
+const rowsAtOnce = 500;
+/** Facts may be long, and a message has 4 MiB at most: a page ends early rather than not at all. */
+const pageBytes = 2 << 20;
+
+/** A page of the selected hosts, by name, and whether there are more. */
+export async function selectHosts(
+  db: Knex,
+  page: HostPage,
+): Promise<{ hosts: HostRow[]; more: boolean }> {
+  const ids = await selectIds(db, page);
+  const wanted = ids.slice(0, page.size);
+  const hosts: HostRow[] = [];
+  let bytes = 0;
+  for (let start = 0; start < wanted.length; start += rowsAtOnce) {
+    for (const row of await readHosts(db, wanted.slice(start, start + rowsAtOnce), page.brief)) {
+      bytes += row.facts.length + row.labels.length;
+      if (bytes > pageBytes && hosts.length > 0) return { hosts, more: true };
+      hosts.push(row);
+    }
+  }
+  return { hosts, more: ids.length > wanted.length };
+}
+
+/** The ids of the page's hosts, and one more when there are more. Patterns and labels are matched here: SQL has no ranges. */
+async function selectIds(db: Knex, { filter, size, after }: HostPage): Promise<number[]> {
+  const ids: number[] = [];
+  for (let from = after; ; ) {
+    const keys = await listHostKeys(db, from, filter.exactNames, keysAtOnce);
+    for (const { hostId, hostName, labels } of keys) {
+      if (filter.matches(hostName, labels) && ids.push(hostId) > size) return ids;
+      from = hostName;
+    }
+    if (keys.length < keysAtOnce) return ids;
+  }
+}

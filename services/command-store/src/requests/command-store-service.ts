@@ -1,0 +1,258 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import {
+  type CommandStoreService,
+  type Lease,
+  LeaseSchema,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import type { TaskStatus } from "@howdah/state/statuses";
+import type { Knex } from "knex";
+import type { Logger } from "pino";
+import { untilItHolds } from "../database/transaction.js";
+import { noRequest, noTask } from "../not-found.js";
+import { findByKey } from "../store/insert-request.js";
+import { type LeaseRow, readLease, readLeases, releaseLease, renewLease } from "../store/leases.js";
+import { findHostId, listTasks, readAttempts, readListedTask } from "../store/list-tasks.js";
+import { readOwnCommands } from "../store/read-commands.js";
+import {
+  listRequests,
+  listUnfinished,
+  readRequestCounts,
+  readVersions,
+} from "../store/read-requests.js";
+import { readStoreId } from "../store/read-store-id.js";
+import { writeClosedSessions } from "../store/sessions.js";
+import { stageName } from "../store/stage-headers.js";
+import { appendOutput } from "./append-output.js";
+import { createChangeFeed } from "./change-feed.js";
+import {
+  checkAcquireLease,
+  checkAppendOutput,
+  checkId,
+  checkListRequests,
+  checkListTasks,
+  checkOpenSession,
+  checkReadTaskOutput,
+  checkRecordReports,
+  checkRecordTransitions,
+  leaseLost,
+} from "./command-store-requests.js";
+import { createCommandParts, mergedSpec } from "./commands.js";
+import { createRequest, keyTaken } from "./create-request.js";
+import { acquireLease } from "./leases.js";
+import { openSession } from "./open-session.js";
+import { checkPurgeRequests, purgeRequests } from "./purge-requests.js";
+import { readTaskOutput } from "./read-output.js";
+import { readRequestView, toTaskMessages } from "./read-request.js";
+import { recordReports } from "./record-reports.js";
+import { recordTransitions } from "./record-transitions.js";
+import { checkDigest, checkKey } from "./request-draft.js";
+import { toAttemptMessage, toRequestMessage } from "./request-messages.js";
+import { createTaskIds } from "./task-ids.js";
+import { watchRequest } from "./watch-request.js";
+
+/** Requests, stages, tasks, commands, output, sessions and leases on this database. */
+export function createCommandStoreService(
+  db: Knex,
+  log: Logger,
+): ServiceImpl<typeof CommandStoreService> {
+  const feed = createChangeFeed(db, log);
+  const parts = createCommandParts();
+  const taskIds = createTaskIds();
+  let storeId: string | undefined;
+
+  async function viewOf(requestId: bigint) {
+    const view = await readRequestView(db, parts.stages, Number(requestId));
+    if (view === undefined) throw noRequest(requestId);
+    return view;
+  }
+
+  return {
+    async getRequest({ requestId }) {
+      checkId("request_id", requestId);
+      const { request, stages } = await viewOf(requestId);
+      return { request, stages };
+    },
+
+    async listRequests(request) {
+      const page = checkListRequests(request);
+      const { unfinishedOnly } = request;
+      const found = await listRequests(db, { ...page, unfinishedOnly });
+      const counts = await readRequestCounts(
+        db,
+        found.map(({ requestId }) => requestId),
+      );
+      const full = found.length === page.limit;
+      return {
+        requests: found.map((row) => toRequestMessage(row, counts.get(row.requestId) ?? {})),
+        nextPageToken: full ? `${found.at(-1)?.requestId ?? ""}` : "",
+      };
+    },
+
+    async listTasks(request) {
+      const { requestId: id, stageId, statuses, hostName, changedAfterVersion } = request;
+      const page = checkListTasks(request);
+      const requestId = Number(id);
+      const version = (await readVersions(db, [requestId])).get(requestId);
+      if (version === undefined) throw noRequest(id);
+      const hostId = hostName === "" ? undefined : ((await findHostId(db, hostName)) ?? 0);
+      const tasks = await listTasks(db, {
+        requestId,
+        stageId,
+        statuses: statuses as TaskStatus[],
+        hostId,
+        changedAfter: Number(changedAfterVersion),
+        ...page,
+      });
+      const full = tasks.length === page.limit;
+      return {
+        tasks: await toTaskMessages(db, parts.stages, tasks),
+        nextPageToken: full ? `${tasks.at(-1)?.taskId ?? ""}` : "",
+        version: BigInt(version),
+      };
+    },
+
+    async getTask({ taskId: id }) {
+      checkId("task_id", id);
+      const taskId = Number(id);
+      const task = await readListedTask(db, taskId);
+      if (task === undefined) throw noTask(id);
+      const [message] = await toTaskMessages(db, parts.stages, [task]);
+      const headers = await parts.stages.read(db, [task]);
+      const shared = headers.get(stageName(task))?.[task.roleIndex];
+      if (message === undefined || shared === undefined) throw noTask(id);
+      const command = mergedSpec(shared, (await readOwnCommands(db, [taskId])).get(taskId));
+      if (command.timeoutMs > 0n) message.timeoutMs = command.timeoutMs;
+      const attempts = await readAttempts(db, taskId);
+      return {
+        task: message,
+        command,
+        attempts: attempts.map(toAttemptMessage),
+      };
+    },
+
+    watchRequest(request, { signal }: HandlerContext) {
+      checkId("request_id", request.requestId);
+      return watchRequest(db, feed, parts.stages, request, signal);
+    },
+
+    readTaskOutput(request, { signal }: HandlerContext) {
+      checkReadTaskOutput(request);
+      return readTaskOutput(db, feed, request, signal);
+    },
+
+    purgeRequests(request, { signal }: HandlerContext) {
+      const olderThanMs = checkPurgeRequests(request);
+      const { dryRun } = request;
+      return purgeRequests(db, { olderThanMs, dryRun, now: Date.now() }, signal);
+    },
+
+    async createRequest(stream) {
+      const {
+        requestId,
+        created,
+        taskIds: ids,
+      } = await createRequest(db, taskIds, stream, Date.now);
+      const { request } = await viewOf(BigInt(requestId));
+      return { request, created, taskIds: ids.map(BigInt) };
+    },
+
+    async findRequest({ idempotencyKey, contentDigest }) {
+      checkKey("idempotency_key", idempotencyKey);
+      checkDigest("content_digest", contentDigest);
+      const found = await findByKey(db, idempotencyKey);
+      if (found?.ready !== 1) return {};
+      if (!found.digest.equals(contentDigest)) throw keyTaken(idempotencyKey, found.requestId);
+      const { request } = await viewOf(BigInt(found.requestId));
+      return { request };
+    },
+
+    async listUnfinished() {
+      const found = await listUnfinished(db);
+      return {
+        requests: found.map(({ requestId, version, ownerToken }) => ({
+          requestId: BigInt(requestId),
+          version: BigInt(version),
+          ownerToken: BigInt(ownerToken),
+        })),
+      };
+    },
+
+    async recordTransitions(request) {
+      checkRecordTransitions(request);
+      const results = await recordTransitions(db, parts, request, Date.now());
+      feed.requestsChanged(results.map(({ requestId }) => Number(requestId)));
+      feed.tasksChanged(results.flatMap(({ changes }) => changes.map((c) => Number(c.taskId))));
+      return { results };
+    },
+
+    async recordReports(request) {
+      checkRecordReports(request);
+      const { results, changes, grown } = await recordReports(db, request.reports, Date.now());
+      feed.requestsChanged(new Set(changes.map(({ requestId }) => Number(requestId))));
+      feed.tasksChanged(new Set([...grown, ...changes.map(({ taskId }) => Number(taskId))]));
+      return { results, changes };
+    },
+
+    async appendOutput(request) {
+      checkAppendOutput(request);
+      const { results, grown } = await appendOutput(db, request.appends);
+      feed.tasksChanged(grown);
+      return { results };
+    },
+
+    async openSession(request) {
+      checkOpenSession(request);
+      storeId ??= await readStoreId(db);
+      const opened = await openSession(db, parts, storeId, request, Date.now());
+      feed.requestsChanged(opened.requestIds);
+      return opened.response;
+    },
+
+    async closeSessions({ sessions }) {
+      const keys = sessions.map(({ hostId, sessionEpoch }) => ({
+        hostId: Number(hostId),
+        sessionEpoch: Number(sessionEpoch),
+      }));
+      await untilItHolds(() => writeClosedSessions(db, keys, Date.now()));
+      return {};
+    },
+
+    async acquireLease(request) {
+      checkAcquireLease(request);
+      const { lease, acquired } = await untilItHolds(() => acquireLease(db, request, Date.now()));
+      return { lease: toLease(lease), acquired };
+    },
+
+    async renewLease({ name, token }) {
+      const renewed = await untilItHolds(() => renewLease(db, name, Number(token), Date.now()));
+      const lease = await readLease(db, name);
+      if (!renewed || lease === undefined || lease.token !== Number(token)) {
+        throw leaseLost(name, token);
+      }
+      return { lease: toLease(lease) };
+    },
+
+    async releaseLease({ name, token }) {
+      await untilItHolds(() => releaseLease(db, name, Number(token)));
+      return {};
+    },
+
+    async listLeases({ prefix }) {
+      return { leases: (await readLeases(db, prefix)).map(toLease) };
+    },
+  };
+}
+
+function toLease(row: LeaseRow): Lease {
+  return create(LeaseSchema, {
+    name: row.name,
+    holder: row.holder,
+    token: BigInt(row.token),
+    counter: BigInt(row.counter),
+    durationMs: BigInt(row.durationMs),
+    address: row.address,
+    renewedAt: timestampFromMs(row.renewedAt),
+  });
+}

@@ -1,0 +1,199 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { CreateRequestRequest, TaskSpec } from "@howdah/proto/howdah/v1/command_store_service";
+import type { Knex } from "knex";
+import { isDuplicate } from "../database/database-errors.js";
+import { inTransaction } from "../database/transaction.js";
+import { invalid } from "../invalid.js";
+import {
+  findByKey,
+  insertRequest,
+  insertRoles,
+  insertTasks,
+  makeReady,
+  type NewTask,
+  touchPreparing,
+} from "../store/insert-request.js";
+import { abandonPreparing, deleteAbandoned } from "../store/purge-preparing.js";
+import { readTasks } from "../store/task-rows.js";
+import { createDraft, type RequestDraft } from "./request-draft.js";
+import type { TaskIds } from "./task-ids.js";
+
+/** A request that is stored. */
+export interface Created {
+  readonly requestId: number;
+  /** False when it was there already. */
+  readonly created: boolean;
+  /** Of all its tasks, in the order sent; only when `created`. */
+  readonly taskIds: readonly number[];
+}
+
+/**
+ * Stores a request that comes in parts. One that fits in one chunk is one transaction. A larger one is PREPARING, and seen by nobody,
+ * while its chunks are written in transactions of their own; a last small one makes it visible. What broke off half-way is
+ * made anew when the same key comes again.
+ */
+export async function createRequest(
+  db: Knex,
+  ids: TaskIds,
+  parts: AsyncIterable<CreateRequestRequest>,
+  clock: () => number,
+): Promise<Created> {
+  let draft: RequestDraft | undefined;
+  let preparing: number | undefined;
+  let waiting: readonly TaskSpec[] = [];
+  const taskIds: number[] = [];
+
+  const number = async (specs: readonly TaskSpec[]): Promise<NewTask[]> => {
+    const taken = await ids.take(db, specs.length);
+    for (const id of taken) taskIds.push(id);
+    return specs.map((spec, i) => ({ taskId: taken[i] ?? 0, spec }));
+  };
+
+  for await (const { part } of parts) {
+    if (draft === undefined) {
+      if (part.case !== "header")
+        throw invalid("part", part.case, "comes first; send the header first");
+      draft = createDraft(part.value);
+      const stored = await findStored(db, draft);
+      if (stored !== undefined) return stored;
+      continue;
+    }
+    switch (part.case) {
+      case "header":
+        throw invalid("part", part.case, "came twice; a stream makes one request");
+      case "stage":
+        draft.addStage(part.value);
+        break;
+      case "tasks":
+        draft.addTasks(part.value);
+        if (waiting.length > 0) {
+          preparing ??= await prepare(db, draft, clock());
+          await insertChunk(db, preparing, draft, await number(waiting), clock());
+        }
+        waiting = part.value.tasks;
+        break;
+      case "commit":
+        draft.commit(part.value);
+        return finish(db, draft, preparing, await number(waiting), taskIds, clock());
+      case undefined:
+        throw invalid(
+          "part",
+          "nothing",
+          "is not known here; send a header, stages, tasks or the commit",
+        );
+    }
+  }
+  throw invalid(
+    "part",
+    "end of stream",
+    "came before the commit; nothing was stored, send it again",
+  );
+}
+
+/** The request that has the draft's key already, if its content is the same. One that was never finished gives way. */
+async function findStored(db: Knex, { header }: RequestDraft): Promise<Created | undefined> {
+  const found = await findByKey(db, header.idempotencyKey);
+  if (found === undefined) return undefined;
+  const { requestId, digest, ready } = found;
+  if (!digest.equals(header.contentDigest)) throw keyTaken(header.idempotencyKey, requestId);
+  if (ready === 1) return { requestId, created: false, taskIds: [] };
+  if (await abandonPreparing(db, requestId)) await deleteAbandoned(db, requestId);
+  return undefined;
+}
+
+/** The error of a key that stands for another content. */
+export function keyTaken(key: string, requestId: number): ConnectError {
+  return new ConnectError(
+    `idempotency_key "${key}" is request ${requestId}'s, whose content is another; take a new key for a new request`,
+    Code.AlreadyExists,
+  );
+}
+
+/** Begins a request that is written in several transactions. */
+async function prepare(db: Knex, draft: RequestDraft, now: number): Promise<number> {
+  try {
+    return await inTransaction(db, (trx) => insertRequest(trx, draft, now));
+  } catch (error) {
+    if (isDuplicate(error)) throw overtaken(draft);
+    throw error;
+  }
+}
+
+function overtaken({ header }: RequestDraft): ConnectError {
+  return new ConnectError(
+    `another call is making the request of idempotency_key "${header.idempotencyKey}"; send it again`,
+    Code.Aborted,
+  );
+}
+
+async function insertChunk(
+  db: Knex,
+  requestId: number,
+  draft: RequestDraft,
+  tasks: readonly NewTask[],
+  now: number,
+): Promise<void> {
+  const { header, stages } = draft;
+  try {
+    await inTransaction(db, async (trx) => {
+      if (!(await touchPreparing(trx, requestId, header.idempotencyKey, now))) {
+        throw overtaken(draft);
+      }
+      await insertTasks(trx, requestId, stages, tasks);
+    });
+  } catch (error) {
+    // The ids are ours alone, so it was committed and the answer was lost.
+    if (!isDuplicate(error)) throw error;
+  }
+}
+
+async function finish(
+  db: Knex,
+  draft: RequestDraft,
+  preparing: number | undefined,
+  tasks: readonly NewTask[],
+  taskIds: readonly number[],
+  now: number,
+): Promise<Created> {
+  if (preparing === undefined) return insertWhole(db, draft, tasks, taskIds, now);
+  const { header, stages, counts } = draft;
+  await inTransaction(db, async (trx) => {
+    if (!(await makeReady(trx, preparing, header.idempotencyKey, now))) {
+      // Ready already: the commit before this one was lost on its way back.
+      const found = await findByKey(trx, header.idempotencyKey);
+      if (found?.requestId === preparing && found.ready === 1) return;
+      throw overtaken(draft);
+    }
+    await insertTasks(trx, preparing, stages, tasks);
+    await insertRoles(trx, preparing, stages, counts);
+  });
+  return { requestId: preparing, created: true, taskIds };
+}
+
+async function insertWhole(
+  db: Knex,
+  draft: RequestDraft,
+  tasks: readonly NewTask[],
+  taskIds: readonly number[],
+  now: number,
+): Promise<Created> {
+  const { header, stages, counts } = draft;
+  try {
+    const requestId = await inTransaction(db, async (trx) => {
+      const id = await insertRequest(trx, draft, now);
+      await insertRoles(trx, id, stages, counts);
+      await insertTasks(trx, id, stages, tasks);
+      await makeReady(trx, id, header.idempotencyKey, now);
+      return id;
+    });
+    return { requestId, created: true, taskIds };
+  } catch (error) {
+    if (!isDuplicate(error)) throw error;
+    // Somebody was first: another call, or this one, whose commit was answered into a broken connection.
+    const stored = await findStored(db, draft);
+    if (stored === undefined) throw overtaken(draft);
+    const first = taskIds[0] ?? 0;
+    const ours = (await readTasks(db, [first])).get(first)?.requestId === stored.requestId;
+    return ours ? { ...stored, created: true, taskIds } : stored;
+  }
+}

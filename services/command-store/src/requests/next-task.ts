@@ -1,0 +1,169 @@
+import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { Status } from "@howdah/proto/howdah/v1/status";
+import { finalStatuses } from "@howdah/state/statuses";
+import { type Policy, transition } from "@howdah/state/transitions";
+import type { RequestRow } from "../store/request-rows.js";
+import type { TaskRow } from "../store/task-rows.js";
+
+/** What goes with an event. */
+export interface EventDetails {
+  /** The store's clock, for display. */
+  readonly now: number;
+  /** With RELEASED: the session it goes to. */
+  readonly sessionEpoch?: number;
+  /** With RELEASED: the documents it runs with. */
+  readonly bindingId?: number;
+  readonly exitCode?: number | undefined;
+  /** The agent's clock; 0 when it did not say. */
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly stdoutLength?: number | null;
+  readonly stderrLength?: number | null;
+  readonly structuredLength?: number | null;
+  readonly reason?: string;
+}
+
+/** What became of a task. */
+export type NextTask =
+  | { readonly kind: "changed"; readonly task: TaskRow; readonly superseded?: TaskRow }
+  | { readonly kind: "known" | "refused" };
+
+/** What is left of a former try when the task waits for its release. */
+const untouched = {
+  cancelRequested: false,
+  exitCode: null,
+  bindingId: 0,
+  queueTime: 0,
+  startTime: 0,
+  endTime: 0,
+  stdoutLength: null,
+  stderrLength: null,
+  structuredLength: null,
+  reason: null,
+} as const;
+
+/** Why an UNKNOWN task is now in another status. */
+const toldLate = "told late: it was UNKNOWN until its agent said what happened";
+
+/** The request is over, or being cancelled or aborted: nothing of it is released, and no failure of it is tried again. */
+export function isOver(request: Pick<RequestRow, "open" | "aborted" | "cancelRequested">): boolean {
+  return !request.open || request.aborted || request.cancelRequested;
+}
+
+/**
+ * What an event makes of a task's row: lib/state decides the status, this fills in the rest. Pure. When a new attempt begins,
+ * `superseded` is the former one as it ended.
+ */
+export function nextTask(
+  task: TaskRow,
+  event: TaskEvent,
+  request: Pick<RequestRow, "open" | "aborted" | "cancelRequested" | "paused">,
+  policy: Policy,
+  details: EventDetails,
+): NextTask {
+  const requestOver = isOver(request);
+  // What would only be given up again is not revived.
+  const revives = event === TaskEvent.RESOLVED_RETRY || event === TaskEvent.RETRIED;
+  const releases = event === TaskEvent.RELEASED && task.status === Status.PENDING;
+  if ((revives && requestOver) || (releases && (requestOver || request.paused))) {
+    return { kind: "refused" };
+  }
+  // Nothing is sent anywhere for a manual step, everything else needs a session to be sent to.
+  if (releases && !policy.manual && !details.sessionEpoch) return { kind: "refused" };
+  const outcome = transition({ ...task, requestOver }, event, policy);
+  switch (outcome.kind) {
+    case "known":
+    case "refused":
+      return { kind: outcome.kind };
+    case "cancel-requested":
+      return { kind: "changed", task: { ...task, cancelRequested: true } };
+    case "move":
+      break;
+  }
+  const { status, attempt } = outcome;
+  if (attempt > task.attempt) {
+    const former = { ...ended(task, event, details), status: endOfAttempt(task, event) };
+    if (isAgentsEnd(event)) {
+      const next = { ...task, ...untouched, status, attempt };
+      return { kind: "changed", task: next, superseded: former };
+    }
+    // What a person says is about the attempt that begins; the former one keeps its own reason.
+    const next = { ...task, ...untouched, status, attempt, reason: details.reason || null };
+    return { kind: "changed", task: next, superseded: { ...former, reason: task.reason } };
+  }
+  if (event === TaskEvent.RELEASED) {
+    const { sessionEpoch = 0, bindingId = 0, now } = details;
+    if (policy.manual) {
+      return { kind: "changed", task: { ...task, ...untouched, queueTime: now, status } };
+    }
+    const released = { ...untouched, sessionEpoch, bindingId, queueTime: now };
+    return { kind: "changed", task: { ...task, ...released, status } };
+  }
+  if (status === Status.PENDING) {
+    return { kind: "changed", task: { ...task, ...untouched, status } };
+  }
+  if (status === Status.IN_PROGRESS) {
+    const startTime = details.startedAt || details.now;
+    return { kind: "changed", task: { ...task, status, startTime } };
+  }
+  if (status === Status.UNKNOWN) {
+    return { kind: "changed", task: { ...task, status, reason: details.reason || null } };
+  }
+  return { kind: "changed", task: { ...ended(task, event, details), status } };
+}
+
+/** The row of an attempt that has ended, but for its status. */
+function ended(task: TaskRow, event: TaskEvent, details: EventDetails): TaskRow {
+  const reason = details.reason || task.reason;
+  // A person's word about a task that has ended or never ran changes nothing of what its agent said.
+  if (!isAgentsEnd(event)) {
+    return { ...task, cancelRequested: false, endTime: task.endTime || details.now, reason };
+  }
+  return {
+    ...task,
+    cancelRequested: false,
+    exitCode: details.exitCode ?? null,
+    startTime: details.startedAt || task.startTime,
+    endTime: details.endedAt || details.now,
+    stdoutLength: details.stdoutLength ?? null,
+    stderrLength: details.stderrLength ?? null,
+    structuredLength: details.structuredLength ?? null,
+    reason: details.reason || (task.status === Status.UNKNOWN ? toldLate : null),
+  };
+}
+
+function isAgentsEnd(event: TaskEvent): boolean {
+  switch (event) {
+    case TaskEvent.SUCCEEDED:
+    case TaskEvent.FAILED:
+    case TaskEvent.TIMED_OUT:
+    case TaskEvent.INTERRUPTED:
+    case TaskEvent.CANCELLED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** How an attempt ended that another one follows. */
+function endOfAttempt({ status }: TaskRow, event: TaskEvent): TaskRow["status"] {
+  if (status === Status.HOLDING_FAILED) return Status.FAILED;
+  if (status === Status.HOLDING_TIMEDOUT) return Status.TIMEDOUT;
+  if (finalStatuses.has(status) || !isAgentsEnd(event)) return status;
+  return endOf(event);
+}
+
+/** The status of an attempt by the agent's last word about it, before any policy. */
+export function endOf(event: TaskEvent): TaskRow["status"] {
+  switch (event) {
+    case TaskEvent.SUCCEEDED:
+      return Status.COMPLETED;
+    case TaskEvent.TIMED_OUT:
+      return Status.TIMEDOUT;
+    case TaskEvent.CANCELLED:
+    case TaskEvent.NEVER_STARTED:
+      return Status.ABORTED;
+    default:
+      return Status.FAILED;
+  }
+}

@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { Guarantee, OnFailure } from "@howdah/proto/howdah/v1/operation";
+import { Status } from "@howdah/proto/howdah/v1/status";
+import { type Fixture, openFixture } from "../testing/fixture.js";
+import { openSession } from "../testing/store.js";
+
+describe("RecordReports", () => {
+  let fixture: Fixture;
+  before(async () => {
+    fixture = await openFixture();
+  });
+  after(() => fixture?.close());
+
+  /** A request with one task that was released. */
+  async function released(options?: Parameters<Fixture["subject"]>[1]) {
+    const subject = await fixture.subject(1, options);
+    await subject.transit(TaskEvent.RELEASED);
+    return subject;
+  }
+
+  it("should move a task as each event says", async () => {
+    const cases: [TaskEvent, Status][] = [
+      [TaskEvent.STARTED, Status.IN_PROGRESS],
+      [TaskEvent.SUCCEEDED, Status.COMPLETED],
+      [TaskEvent.FAILED, Status.FAILED],
+      [TaskEvent.TIMED_OUT, Status.TIMEDOUT],
+      [TaskEvent.INTERRUPTED, Status.FAILED],
+      [TaskEvent.NEVER_STARTED, Status.PENDING],
+      [TaskEvent.CANCELLED, Status.ABORTED],
+    ];
+    for (const [event, status] of cases) {
+      const subject = await released();
+      const { results, changes } = await subject.report(event);
+      assert.equal(results[0]?.outcome, ReportOutcome.RECORDED);
+      assert.deepEqual(
+        changes.map((change) => change.status),
+        [status],
+      );
+      assert.deepEqual(
+        (await subject.tasks()).map((task) => task.status),
+        [status],
+        TaskEvent[event],
+      );
+    }
+  });
+
+  it("should keep what the agent says about the end", async () => {
+    const subject = await released();
+    await subject.report(TaskEvent.STARTED, undefined, { startedAtMs: 1_000n });
+    const { results } = await subject.report(TaskEvent.FAILED, undefined, {
+      exitCode: 7,
+      startedAtMs: 1_000n,
+      endedAtMs: 2_000n,
+      reason: "it broke",
+      lengths: [{ stream: OutputStream.STDOUT, length: 5n, written: 5n }],
+      output: [{ stream: OutputStream.STDOUT, offset: 0n, data: Buffer.from("hello") }],
+    });
+    assert.deepEqual(
+      results[0]?.stored.map(({ stream, length }) => [stream, length]),
+      [[OutputStream.STDOUT, 5n]],
+    );
+    const [task] = await subject.tasks();
+    assert.equal(task?.exitCode, 7);
+    assert.equal(task?.reason, "it broke");
+    assert.equal(task?.stdoutLength, 5n);
+    assert.equal(task?.times?.startedAt?.seconds, 1n);
+    assert.equal(task?.times?.endedAt?.seconds, 2n);
+  });
+
+  it("should know a repeated report, and let a final status stand", async () => {
+    const subject = await released();
+    await subject.report(TaskEvent.SUCCEEDED);
+    const before = await subject.request();
+    for (const event of [TaskEvent.SUCCEEDED, TaskEvent.FAILED, TaskEvent.STARTED]) {
+      const { results, changes } = await subject.report(event);
+      assert.equal(results[0]?.outcome, ReportOutcome.KNOWN);
+      assert.deepEqual(changes, []);
+    }
+    assert.deepEqual(await subject.request(), before);
+  });
+
+  it("should know a report of a former attempt, and let it correct that attempt alone", async () => {
+    const subject = await released();
+    const [taskId = 0n] = subject.taskIds;
+    await subject.transit(TaskEvent.DEADLINE_PASSED);
+    await subject.transit(TaskEvent.RETRIED);
+    const { results, changes } = await subject.report(TaskEvent.SUCCEEDED, taskId, {
+      exitCode: 0,
+      endedAtMs: 9n,
+    });
+    assert.equal(results[0]?.outcome, ReportOutcome.KNOWN);
+    assert.deepEqual(changes, []);
+    await subject.report(TaskEvent.FAILED, taskId, { exitCode: 1 });
+    const { task, attempts } = await fixture.store.client.getTask({ taskId });
+    assert.deepEqual([task?.status, task?.attempt], [Status.PENDING, 2]);
+    assert.deepEqual(
+      attempts.map(({ attempt, status, exitCode }) => [attempt, status, exitCode]),
+      [[1, Status.COMPLETED, 0]],
+    );
+  });
+
+  it("should refuse what cannot be, saying why, and record the rest of the batch", async () => {
+    const subject = await fixture.subject(4);
+    await subject.transit(TaskEvent.RELEASED, subject.taskIds.slice(0, 3));
+    const [a = 0n, b = 0n, c = 0n, pending = 0n] = subject.taskIds;
+    const { hostId, sessionEpoch } = fixture;
+    const base = { attempt: 1, hostId, sessionEpoch, event: TaskEvent.SUCCEEDED };
+    const { results } = await fixture.store.client.recordReports({
+      reports: [
+        { ...base, taskId: a },
+        { ...base, taskId: 987_654n },
+        { ...base, taskId: b, hostId: 99n },
+        { ...base, taskId: b, attempt: 2 },
+        { ...base, taskId: b, event: TaskEvent.RELEASED },
+        { ...base, taskId: b, sessionEpoch: sessionEpoch + 1n },
+        { ...base, taskId: pending },
+        {
+          ...base,
+          taskId: b,
+          output: [{ stream: 9 as OutputStream, offset: 0n, data: Buffer.from("x") }],
+        },
+        { ...base, taskId: c },
+      ],
+    });
+    assert.deepEqual(
+      results.map(({ outcome }) => outcome),
+      [
+        ReportOutcome.RECORDED,
+        ...Array.from({ length: 7 }, () => ReportOutcome.REFUSED),
+        ReportOutcome.RECORDED,
+      ],
+    );
+    const reasons = [
+      /no task 987654/,
+      /host/,
+      /no attempt 2/,
+      /cannot report RELEASED/,
+      /session/,
+      /PENDING/,
+      /stream 9/,
+    ];
+    for (const [i, reason] of reasons.entries()) assert.match(results[i + 1]?.reason ?? "", reason);
+    assert.equal((await subject.request()).counts?.completed, 2);
+  });
+
+  it("should answer STALE_SESSION to a report on a session that another one replaced", async () => {
+    const first = await openSession(fixture.store, "moved");
+    const { hostId } = first;
+    const subject = await fixture.subject([[{ role: "A", hosts: [hostId] }]]);
+    await subject.transit(TaskEvent.RELEASED, undefined, {
+      hostId,
+      sessionEpoch: first.sessionEpoch,
+    });
+    const second = await openSession(fixture.store, "moved", {
+      takeoverEpoch: first.sessionEpoch,
+    });
+    const report = (sessionEpoch: bigint) =>
+      subject.report(TaskEvent.SUCCEEDED, undefined, { hostId, sessionEpoch });
+    const stale = await report(first.sessionEpoch);
+    assert.equal(stale.results[0]?.outcome, ReportOutcome.STALE_SESSION);
+    assert.deepEqual(stale.changes, []);
+    const fresh = await report(second.sessionEpoch);
+    assert.equal(fresh.results[0]?.outcome, ReportOutcome.RECORDED);
+  });
+
+  it("should take several reports about one task in one batch", async () => {
+    const subject = await released();
+    const [taskId = 0n] = subject.taskIds;
+    const { hostId, sessionEpoch } = fixture;
+    const base = { taskId, attempt: 1, hostId, sessionEpoch };
+    const text = (offset: bigint, data: string) => [
+      { stream: OutputStream.STDOUT, offset, data: Buffer.from(data) },
+    ];
+    const { results, changes } = await fixture.store.client.recordReports({
+      reports: [
+        { ...base, event: TaskEvent.STARTED, output: text(0n, "one ") },
+        { ...base, event: TaskEvent.SUCCEEDED, output: text(4n, "two") },
+        { ...base, event: TaskEvent.SUCCEEDED, output: text(4n, "two") },
+      ],
+    });
+    assert.deepEqual(
+      results.map(({ outcome }) => outcome),
+      [ReportOutcome.RECORDED, ReportOutcome.RECORDED, ReportOutcome.KNOWN],
+    );
+    assert.equal(results[2]?.stored[0]?.length, 7n);
+    assert.deepEqual(
+      changes.map(({ status }) => status),
+      [Status.COMPLETED],
+    );
+  });
+
+  it("should correct an UNKNOWN task, its counters and its request, even when that is over", async () => {
+    const subject = await released();
+    await subject.report(TaskEvent.STARTED);
+    await subject.transit(TaskEvent.DEADLINE_PASSED, undefined, { reason: "no word in time" });
+    const over = await subject.request();
+    assert.deepEqual([over.status, over.progressPercent], [Status.UNKNOWN, 100]);
+    await subject.report(TaskEvent.SUCCEEDED);
+    const corrected = await subject.request();
+    assert.equal(corrected.status, Status.COMPLETED);
+    assert.deepEqual([corrected.counts?.unknown, corrected.counts?.completed], [0, 1]);
+    assert.ok(corrected.version > over.version);
+    const { stages } = await fixture.store.client.getRequest({ requestId: subject.requestId });
+    assert.equal(stages[0]?.status, Status.COMPLETED);
+  });
+
+  it("should revive nothing of a request that is over", async () => {
+    const subject = await released();
+    await subject.transit(TaskEvent.DEADLINE_PASSED);
+    await subject.report(TaskEvent.NEVER_STARTED);
+    assert.deepEqual(
+      (await subject.tasks()).map(({ status }) => status),
+      [Status.ABORTED],
+    );
+  });
+
+  it("should try an interrupted command again under AT_LEAST_ONCE only, and not once a cancel was asked for", async () => {
+    const again = { guarantee: Guarantee.AT_LEAST_ONCE, onFailure: OnFailure.CONTINUE };
+    const retried = await released(again);
+    await retried.report(TaskEvent.INTERRUPTED);
+    const [task] = await retried.tasks();
+    assert.deepEqual([task?.status, task?.attempt], [Status.PENDING, 2]);
+    const cancelled = await released(again);
+    await cancelled.transit(TaskEvent.CANCEL_REQUESTED);
+    await cancelled.report(TaskEvent.INTERRUPTED);
+    const [ended] = await cancelled.tasks();
+    assert.deepEqual([ended?.status, ended?.attempt], [Status.FAILED, 1]);
+  });
+});

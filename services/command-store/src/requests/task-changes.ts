@@ -1,0 +1,71 @@
+import { create } from "@bufbuild/protobuf";
+import { type TaskChange, TaskChangeSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import type { RequestRow } from "../store/request-rows.js";
+import type { TaskRow } from "../store/task-rows.js";
+
+/** A task before and after. */
+export interface ChangedTask {
+  readonly before: TaskRow;
+  readonly after: TaskRow;
+}
+
+/** What a transaction does to tasks and their requests, gathered before it is written. Events of one batch build on each other. */
+export interface ChangeSet {
+  /** The requests, by id, locked by this transaction. Replaced by how they shall be. */
+  readonly requests: Map<number, RequestRow>;
+  /** A request as it was when it was locked. */
+  requestBefore(requestId: number): RequestRow | undefined;
+  /** The task as it is now, earlier events of the batch included. */
+  task(taskId: number): TaskRow | undefined;
+  /** Notes what became of a task. */
+  change(after: TaskRow, superseded?: TaskRow): void;
+  /** The tasks that changed, by id. */
+  changed(): ChangedTask[];
+  /** Former attempts of tasks that began a new one. */
+  readonly superseded: TaskRow[];
+}
+
+/** Gathers changes to `tasks` of `requests`. Both maps are its own from then on. */
+export function createChangeSet(
+  requests: Map<number, RequestRow>,
+  tasks: ReadonlyMap<number, TaskRow>,
+): ChangeSet {
+  const after = new Map<number, TaskRow>();
+  const superseded: TaskRow[] = [];
+  const before = new Map(requests);
+  return {
+    requests,
+    requestBefore: (requestId) => before.get(requestId),
+    superseded,
+    task: (taskId) => after.get(taskId) ?? tasks.get(taskId),
+    change(task, former) {
+      const changeVersion = requests.get(task.requestId)?.version ?? task.changeVersion;
+      after.set(task.taskId, { ...task, changeVersion });
+      if (former !== undefined) superseded.push(former);
+    },
+    changed() {
+      const changes: ChangedTask[] = [];
+      for (const task of after.values()) {
+        const before = tasks.get(task.taskId);
+        if (before !== undefined) changes.push({ before, after: task });
+      }
+      return changes.sort((a, b) => a.before.taskId - b.before.taskId);
+    },
+  };
+}
+
+/** A task's state, as others are told of it. `correction`: a late word about what was UNKNOWN. */
+export function toTaskChange(task: TaskRow, correction = false): TaskChange {
+  return create(TaskChangeSchema, {
+    taskId: BigInt(task.taskId),
+    requestId: BigInt(task.requestId),
+    stageId: task.stageId,
+    hostId: BigInt(task.hostId),
+    status: task.status,
+    attempt: task.attempt,
+    version: BigInt(task.changeVersion),
+    cancelRequested: task.cancelRequested,
+    sessionEpoch: BigInt(task.sessionEpoch),
+    correction,
+  });
+}
