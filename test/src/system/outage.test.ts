@@ -45,7 +45,7 @@ describe("MySQL away while commands run", () => {
     await assert.rejects(fleet.store.getRequest({ requestId }), /unavailable/i);
     writeFileSync(gate, "");
     // The time without a database is what is tested here.
-    await sleep(Number(process.env.HOWDAH_TEST_OUTAGE_MS ?? 8_000));
+    await sleep(Number(process.env.HOWDAH_TEST_OUTAGE_MS ?? 60_000));
     again = await startMariadb({
       dataDir: join(fleet.dir, "mariadb"),
       durable: true,
