@@ -1,4 +1,4 @@
-import { type Duration, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Times } from "@howdah/proto/howdah/v1/operation";
 import type { Request, TaskCounts } from "@howdah/proto/howdah/v1/request";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
@@ -19,11 +19,6 @@ export function spokenMs(ms: number): string {
     return seconds % 60 === 0 ? `${minutes} min` : `${minutes} min ${seconds % 60} s`;
   const hours = Math.floor(minutes / 60);
   return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
-}
-
-/** A duration of the wire, spoken. */
-export function spokenDuration(duration: Duration): string {
-  return spokenMs(durationMs(duration));
 }
 
 /** How long something took, or takes since it started; empty before. */

@@ -1,10 +1,4 @@
-import {
-  Code,
-  ConnectError,
-  createContextKey,
-  type HandlerContext,
-  type Interceptor,
-} from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
 import { type Logger, pino } from "pino";
 import { callIdKey, callIdOf } from "./call-id.js";
 import { peerKey } from "./peer.js";
@@ -12,11 +6,6 @@ import { watchEnd } from "./stream-end.js";
 
 /** The logger of a call: every line carries its id (`call`) and `method`. Silent where no interceptor set it. */
 export const logKey = createContextKey<Logger>(pino({ level: "silent" }), { description: "log" });
-
-/** The logger of the call that a handler is serving. */
-export function callLog(context: Pick<HandlerContext, "values">): Logger {
-  return context.values.get(logKey);
-}
 
 /** Codes that say that the server, not its caller, has a problem. */
 const serverFaults = new Set([Code.Unknown, Code.Internal, Code.DataLoss, Code.Unavailable]);

@@ -6,18 +6,8 @@ import {
   type TaskReport,
   TaskReportSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
+import { agentEvents } from "@howdah/state/transitions";
 import type { SessionIdentity } from "./session.js";
-
-/** What an agent can say happened. */
-const agentEvents = new Set([
-  TaskEvent.STARTED,
-  TaskEvent.SUCCEEDED,
-  TaskEvent.FAILED,
-  TaskEvent.TIMED_OUT,
-  TaskEvent.INTERRUPTED,
-  TaskEvent.NEVER_STARTED,
-  TaskEvent.CANCELLED,
-]);
 
 /** Twice what an agent may put into a report, so that nobody is refused over how bytes are counted. */
 const maxOutputBytes = 32 << 10;

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ClientTlsFiles } from "@howdah/rpc/tls";
-import { createRpcTransport, type RpcTransport } from "@howdah/rpc/transport";
+import type { RpcTransport } from "@howdah/rpc/transport";
+import { connectService } from "@howdah/service/connect-service";
 
 /** A service that the gateway forwards to. */
 export interface InnerService {
@@ -24,14 +25,7 @@ export interface InnerServiceOptions {
 /** Connects, with the first call, to a service. Throws an Error that names the setting for an address that is none. */
 export function createInnerService(options: InnerServiceOptions): InnerService {
   const { name, address, addressOption, tls } = options;
-  const transport = createRpcTransport({
-    address,
-    addressOption,
-    tls,
-    // Operators wait: a service that is back must be found within seconds, and there are few gateways.
-    channelOptions: { "grpc.max_reconnect_backoff_ms": 2_000 },
-  });
-  return { name, transport };
+  return { name, transport: connectService({ address, addressOption, tls }) };
 }
 
 /**
