@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { TaskChange } from "@howdah/proto/howdah/v1/command_store_service";
 import {
+  SessionClosedSchema,
   SessionListSchema,
   TaskChangesSchema,
   type WatchDeliveriesResponse,
@@ -114,7 +115,9 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 
   return {
     opened: (session) => publish({ case: "opened", value: session.toMessage() }),
-    closed: (session) => publish({ case: "closed", value: session.key }),
+    closed({ key: { hostId, sessionEpoch } }) {
+      publish({ case: "closed", value: create(SessionClosedSchema, { hostId, sessionEpoch }) });
+    },
     changed(changes) {
       if (subscribers.size === 0) return;
       publish({ case: "changes", value: create(TaskChangesSchema, { changes }) }, changes.length);

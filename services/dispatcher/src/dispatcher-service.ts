@@ -76,6 +76,9 @@ export function createDispatcherService(
     sendStatusCommands() {
       throw new ConnectError("status commands are not built yet", Code.Unimplemented);
     },
+    sendRegistrationCommands() {
+      throw new ConnectError("registration commands are not built yet", Code.Unimplemented);
+    },
     listSessions() {
       const sessions = registry.all().map((session) => session.toMessage());
       sessions.sort((a, b) => (a.hostId < b.hostId ? -1 : 1));

@@ -41,6 +41,7 @@ export function checkOptions(options: RequestOptions): void {
   if (options.rolling !== undefined) checkRolling(options.rolling, options.executionType);
   checkCount("options.max_in_flight", options.maxInFlight, "0 for no limit");
   notBuilt("options.offline_expiry", options.offlineExpiry !== undefined);
+  notBuilt("options.window", options.window !== "");
 }
 
 function checkRetry(field: string, policy: RetryPolicy, guarantee: Guarantee): void {

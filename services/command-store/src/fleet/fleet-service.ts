@@ -54,6 +54,9 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
       return { host: toHost(row) };
     },
 
+    listHostComponents: () => notBuilt("host components are not listed yet"),
+    setMaintenance: () => notBuilt("maintenance mode is not built yet"),
+
     async applyCluster(request) {
       checkApplyCluster(request);
       try {
@@ -136,4 +139,8 @@ async function noType(db: Knex, cluster: string, type: string): Promise<ConnectE
     `cluster ${cluster} has no configuration type ${type}; it has ${types.join(", ") || "none"}`,
     Code.NotFound,
   );
+}
+
+function notBuilt(what: string): never {
+  throw new ConnectError(what, Code.Unimplemented);
 }

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import {
   type CommandStoreService,
   type Lease,
@@ -69,6 +69,10 @@ export function createCommandStoreService(
   }
 
   return {
+    recordLostHosts: () => notBuilt("lost hosts are not recorded yet"),
+    recordComponentStatuses: () => notBuilt("component statuses are not recorded yet"),
+    listStatusChecks: () => notBuilt("status checks are not listed yet"),
+
     async getRequest({ requestId }) {
       checkId("request_id", requestId);
       const { request, stages } = await viewOf(requestId);
@@ -255,4 +259,8 @@ function toLease(row: LeaseRow): Lease {
     address: row.address,
     renewedAt: timestampFromMs(row.renewedAt),
   });
+}
+
+function notBuilt(what: string): never {
+  throw new ConnectError(what, Code.Unimplemented);
 }
