@@ -7,6 +7,7 @@ import type {
   LedgerEntrySchema,
 } from "@howdah/proto/howdah/v1/request_service";
 import { finalStatuses } from "@howdah/state/statuses";
+import { NotLeadingError } from "./not-leading.js";
 import type { Steering } from "./steer-request.js";
 
 /**
@@ -22,8 +23,7 @@ export async function explainTask(
   if (task === undefined) throw new ConnectError(`task ${taskId} is empty`, Code.Internal);
   const waits = engine.waitsOf({ ...task, version: task.changeVersion });
   if (waits === undefined && !finalStatuses.has(task.status) && task.queuedAtMs === 0n) {
-    const text = `request ${task.requestId} is not taken over yet; try again`;
-    throw new ConnectError(text, Code.Unavailable);
+    throw new NotLeadingError(`request ${task.requestId} is not taken over yet`, "no");
   }
   const now = performance.now();
   return {

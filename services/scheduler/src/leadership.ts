@@ -20,6 +20,8 @@ export interface LeadershipOptions {
   readonly renewMs?: number;
   /** How often a standby asks for it. Default a twelfth of its duration. */
   readonly retryMs?: number;
+  /** Told the lease as another scheduler holds it, each time it is asked for. Default: nobody is told. */
+  readonly watched?: (lease: Lease) => void;
   /** Leads with this token until the signal aborts (the lease is lost, or the process stops). */
   readonly lead: (token: bigint, signal: AbortSignal) => Promise<void>;
 }
@@ -65,7 +67,7 @@ export async function takeTurns(options: LeadershipOptions, signal: AbortSignal)
 
 /** Waits until the lease is this process's; undefined when the signal aborts first. */
 async function acquire(
-  { store, address, log }: LeadershipOptions,
+  { store, address, log, watched: tell = () => undefined }: LeadershipOptions,
   { durationMs, retryMs }: Times,
   holder: string,
   signal: AbortSignal,
@@ -95,6 +97,7 @@ async function acquire(
       if (lease === undefined) throw new ConnectError("the answer has no lease", Code.Internal);
       if (acquired) return lease;
       away = false;
+      tell(lease);
       const same = watched?.lease.token === lease.token && watched.lease.counter === lease.counter;
       if (!same) {
         if (watched === undefined) log.info({ holder: lease.holder }, "standing by");

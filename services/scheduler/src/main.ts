@@ -9,8 +9,10 @@ import { connectService } from "@howdah/service/connect-service";
 import { duration, integer } from "@howdah/service/fields";
 import { runService } from "@howdah/service/run-service";
 import { lead } from "./lead.js";
+import { LeaderWatch } from "./leader-watch.js";
 import { takeTurns } from "./leadership.js";
-import { createRequestService, type Leading } from "./request-service.js";
+import { passOn } from "./pass-on.js";
+import { createRequestService, type Leading, withIdempotencyKey } from "./request-service.js";
 import { StackCache } from "./stack-cache.js";
 
 await runService({
@@ -26,6 +28,8 @@ await runService({
     resendMs: duration("30s"),
     /** How many tasks may be released and not ended at a time, of all requests; 0 for no limit. */
     maxInFlight: integer(0),
+    /** How long an operator's call waits while no scheduler leads. */
+    leaderWaitMs: duration("15s"),
   },
   async start({ name, config, log, metrics, signal }) {
     const tls = clientTls(config);
@@ -36,7 +40,9 @@ await runService({
     });
     const connect = (address: string) => connectService({ address, tls });
     const store = createClient(CommandStoreService, transport);
+    const watch = new LeaderWatch(connect, log);
     let leading: Leading | undefined;
+    const passing = { watch, instance: config.instance, waitMs: config.leaderWaitMs, signal };
 
     const server = createRpcServer({
       name,
@@ -47,12 +53,20 @@ await runService({
     });
     server.add(
       RequestService,
-      createRequestService({
-        store,
-        fleet: createClient(FleetService, transport),
-        stacks: new StackCache(createClient(StackService, transport)),
-        leading: () => leading,
-      }),
+      passOn(
+        RequestService,
+        createRequestService({
+          store,
+          fleet: createClient(FleetService, transport),
+          stacks: new StackCache(createClient(StackService, transport)),
+          leading: () => leading,
+        }),
+        {
+          ...passing,
+          anywhere: ["planRequest"],
+          repeatable: { submitRequest: withIdempotencyKey },
+        },
+      ),
     );
     const main = await server.listen(config.listen);
 
@@ -63,26 +77,34 @@ await runService({
         instance: config.instance,
         address: advertised(config, main),
         log,
+        watched: (lease) => watch.leadsElsewhere(lease),
         async lead(token, turn) {
+          const over = () => {
+            leading = undefined;
+            watch.leadsHere(false);
+          };
+          turn.addEventListener("abort", over, { once: true });
           try {
             await lead({ ...config, store, log, connect }, token, turn, (engine) => {
               leading = { engine, token };
+              watch.leadsHere(true);
             });
           } finally {
-            leading = undefined;
+            over();
           }
         },
       },
       stopping.signal,
     );
-    signal.addEventListener("abort", () => stopping.abort(), { once: true });
 
     return {
       addresses: { main },
       async stop() {
+        // It leads until the calls that it has taken have ended.
         await server.drain();
         stopping.abort();
         await turns;
+        watch.stop();
         transport.close();
       },
     };

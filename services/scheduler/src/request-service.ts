@@ -4,7 +4,11 @@ import { create } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
-import type { PlannedRoleSchema, RequestService } from "@howdah/proto/howdah/v1/request_service";
+import type {
+  PlannedRoleSchema,
+  RequestService,
+  SubmitRequestRequest,
+} from "@howdah/proto/howdah/v1/request_service";
 import {
   checkPlan,
   checkReason,
@@ -18,6 +22,7 @@ import { contentDigest } from "./content-digest.js";
 import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
 import type { Engine } from "./engine/engine.js";
 import { explainTask } from "./explain-task.js";
+import { NotLeadingError } from "./not-leading.js";
 import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
 import { shorten } from "./planner/operation.js";
 import type { PlannedRole } from "./planner/plan-operation.js";
@@ -46,9 +51,9 @@ export function createRequestService(
   const requireLeading = (): Leading => {
     const leading = options.leading();
     if (leading !== undefined) return leading;
-    throw new ConnectError(
-      "this scheduler stands by and another one leads, or is about to; try again",
-      Code.Unavailable,
+    throw new NotLeadingError(
+      "this scheduler stands by and another one leads, or is about to",
+      "no",
     );
   };
 
@@ -129,6 +134,11 @@ export function createRequestService(
       return explainTask(requireSteering(), taskId, signal);
     },
   };
+}
+
+/** Gives a request that came without a key one of its own, so that it can be submitted twice and is made once. */
+export function withIdempotencyKey(request: SubmitRequestRequest): SubmitRequestRequest {
+  return { ...request, idempotencyKey: request.idempotencyKey || randomUUID() };
 }
 
 function refuseEmpty({ plan }: PlannedRequest): void {

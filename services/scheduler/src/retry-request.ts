@@ -15,6 +15,7 @@ import { ordinal } from "@howdah/state/failure-text";
 import type { Engine } from "./engine/engine.js";
 import { loadRun } from "./engine/load-run.js";
 import { runOptions } from "./engine/run-options.js";
+import { NotLeadingError } from "./not-leading.js";
 import { isEmpty, selectHosts } from "./select-hosts.js";
 import { listTasks, readRequest, type Steering } from "./steer-request.js";
 
@@ -121,7 +122,7 @@ async function recordRun(
     const failure = await tryRecord(retrying, message, signal);
     if (failure === undefined) return;
     if (await hasBegun(retrying, request, signal)) return;
-    const isAway = failure.code === Code.Unavailable;
+    const isAway = failure.code === Code.Unavailable && !(failure instanceof NotLeadingError);
     if (!isAway || attempt === recordAttempts || signal.aborted) throw failure;
     await sleep(recordPauseMs, undefined, { signal });
   }
@@ -136,7 +137,7 @@ async function tryRecord(
     const { results } = await store.recordTransitions(message, { signal });
     const [result] = results;
     if (result?.staleOwner) {
-      return new ConnectError("another scheduler leads; try again", Code.Aborted);
+      return new NotLeadingError("another scheduler leads", "no");
     }
     if ((result?.changes.length ?? 0) > 0) return undefined;
     return new ConnectError("the request changed meanwhile; try again", Code.Aborted);

@@ -6,6 +6,7 @@ import { Status } from "@howdah/proto/howdah/v1/status";
 import { holdingStatuses, statusName } from "@howdah/state/statuses";
 import type { Engine } from "./engine/engine.js";
 import { standingOf } from "./engine/load-run.js";
+import { NotLeadingError } from "./not-leading.js";
 import { shorten } from "./planner/operation.js";
 
 /** What is needed to steer requests that run. */
@@ -36,8 +37,7 @@ async function readDriven(
     throw new ConnectError(`request ${requestId} is over`, Code.FailedPrecondition);
   }
   if (engine.drives(requestId)) return request;
-  const text = `request ${requestId} is not taken over yet; try again`;
-  throw new ConnectError(text, Code.Unavailable);
+  throw new NotLeadingError(`request ${requestId} is not taken over yet`, "no");
 }
 
 /** Cancels a request; resolves with it once that is committed. */

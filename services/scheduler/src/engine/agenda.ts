@@ -26,7 +26,7 @@ export class Agenda {
   private readonly runsToLookAt = new Set<RequestRun>();
   private readonly hostsToLookAt = new Set<bigint>();
   private wants: Want[] = [];
-  /** Those whose task is being asked about already: looked at again after the answer. */
+  /** Those whose task is being asked about already, or whose request is set aside: looked at again after the answer. */
   private held: Want[] = [];
   /** The requests that waited for a person when they were looked at, and since when. */
   private readonly parked = new Map<RequestRun, number>();
@@ -127,7 +127,7 @@ export class Agenda {
     const { task, event } = want;
     const run = this.runs.get(task.requestId);
     if (run?.task(task.taskId) !== task || !isDue(want)) return;
-    if (task.asked) {
+    if (task.asked || run.isAside) {
       this.held.push(want);
       return;
     }
@@ -150,6 +150,7 @@ export class Agenda {
     if (restMs > 0) this.options.rest(run, restMs);
     this.noteParked(run);
     if (run.settled) this.options.settled(run);
+    if (run.isAside) return;
     const { giveUp, cancel, hold, resolve, ...marks } = run.decide(batch.room);
     const { reason } = run;
     batch.mark(run, marks);

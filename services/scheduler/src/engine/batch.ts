@@ -107,6 +107,22 @@ export class Batch {
     return halves;
   }
 
+  /** The same in two calls with a half of the requests each; undefined when it is about one request only. */
+  parted(): readonly [Batch, Batch] | undefined {
+    const { entries } = this;
+    if (entries.length < 2) return undefined;
+    const halves = [new Batch(), new Batch()] as const;
+    const middle = Math.ceil(entries.length / 2);
+    for (const [at, part] of entries.entries()) halves[at < middle ? 0 : 1].take(part);
+    return halves;
+  }
+
+  private take(part: BatchPart): void {
+    this.parts.set(part.run.requestId, part);
+    this.size += part.transitions.length;
+    this.released += part.releases;
+  }
+
   /** The requests in it, in the order of their ids. */
   get entries(): readonly BatchPart[] {
     return [...this.parts.values()].sort((a, b) => (a.run.requestId < b.run.requestId ? -1 : 1));

@@ -29,6 +29,11 @@ export class CommitWaiters<K> {
     for (const waiter of [...(this.waiters.get(key) ?? [])]) waiter();
   }
 
+  /** It cannot be committed for now. */
+  refused(key: K, error: Error): void {
+    for (const waiter of [...(this.waiters.get(key) ?? [])]) waiter(error);
+  }
+
   /** Nothing will be committed any more. */
   fail(error: Error): void {
     this.failure = error;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
 import {
   type CommandStoreService,
   type RequestTransitionsResult,
@@ -10,6 +10,7 @@ import type { Session } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { failedStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
 import type { Logger } from "pino";
+import { NotLeadingError } from "../not-leading.js";
 import { Agenda } from "./agenda.js";
 import type { BatchPart } from "./batch.js";
 import { CommitWaiters } from "./commit-waiters.js";
@@ -21,6 +22,7 @@ import { recordBatch } from "./record-batch.js";
 import { RequestRun, type Resolution } from "./request-run.js";
 import type { RunContents, Standing } from "./run-contents.js";
 import type { RunTask, ToldChange } from "./run-task.js";
+import { SetAside } from "./set-aside.js";
 import type { Pause } from "./stopping.js";
 import { StoreReader } from "./store-reader.js";
 
@@ -39,6 +41,8 @@ export interface EngineTimes {
   readonly resendMs?: number;
   /** How many tasks may be released and not ended at a time, of all requests. Default 0: no limit. */
   readonly maxInFlight?: number;
+  /** How long a request is set aside when the store refuses what is asked about it; doubled while it goes on. Default 10,000. */
+  readonly setAsideMs?: number;
 }
 
 /** What the engine needs. */
@@ -60,6 +64,7 @@ export class Engine implements DispatcherEvents {
   private readonly handing: HandOverOptions;
   private readonly deadlines: Deadlines;
   private readonly reader: StoreReader;
+  private readonly asides: SetAside;
   private readonly waiters = new CommitWaiters<RequestRun>();
   private readonly stopping = new AbortController();
   private wake: () => void = () => undefined;
@@ -89,6 +94,10 @@ export class Engine implements DispatcherEvents {
       changed: (change) => this.apply(change),
       read: (run) => this.wasRead(run),
       stood: (run) => this.lookAt(run),
+    });
+    this.asides = new SetAside({
+      ...{ log, firstMs: options.setAsideMs ?? 10_000 },
+      again: (run) => this.wasRead(run),
     });
   }
 
@@ -121,10 +130,13 @@ export class Engine implements DispatcherEvents {
         const batch = this.agenda.collect();
         if (batch.empty) await this.sleepUntilWoken(signal);
         else {
-          await recordBatch(this.options, batch, signal, ({ entries }, results) => {
-            for (const [at, part] of entries.entries()) this.recorded(part, results[at]);
-            handOverCommands(this.handing, results);
-            this.agenda.unhold();
+          await recordBatch(this.options, batch, signal, {
+            recorded: ({ entries }, results) => {
+              for (const [at, part] of entries.entries()) this.recorded(part, results[at]);
+              handOverCommands(this.handing, results);
+              this.agenda.unhold();
+            },
+            refused: (part, error) => this.refused(part, error),
           });
         }
       }
@@ -138,8 +150,8 @@ export class Engine implements DispatcherEvents {
   stop(): void {
     this.stopping.abort();
     this.deadlines.stop();
-    const why = "this scheduler does not lead any more; try again";
-    this.waiters.fail(new ConnectError(why, Code.Unavailable));
+    this.asides.stop();
+    this.waiters.fail(new NotLeadingError("this scheduler does not lead any more", "unknown"));
     this.wake();
   }
 
@@ -241,6 +253,7 @@ export class Engine implements DispatcherEvents {
     const run = this.agenda.runs.get(requestId);
     if (run === undefined) return;
     say(run);
+    this.asides.takeUp(run);
     this.lookAt(run);
     await this.waiters.wait(run, signal);
   }
@@ -298,7 +311,8 @@ export class Engine implements DispatcherEvents {
 
   /** @inheritdoc */
   superseded(): void {
-    this.options.log.warn("a dispatcher knows a newer scheduler");
+    this.options.log.warn("a dispatcher knows a newer scheduler: this one stops leading");
+    this.stop();
   }
 
   private want(task: RunTask, event: TaskEvent.RELEASED | TaskEvent.DEADLINE_PASSED): void {
@@ -364,6 +378,13 @@ export class Engine implements DispatcherEvents {
     this.options.log.info({ request: run.requestId }, "request over");
   }
 
+  private refused(part: BatchPart, error: ConnectError): void {
+    const { run } = part;
+    this.asides.refused(part, error);
+    this.waiters.refused(run, new ConnectError(run.pauseReason, error.code));
+    this.lookAt(run);
+  }
+
   private recorded(part: BatchPart, result: RequestTransitionsResult | undefined): void {
     const { run, tasks } = part;
     if (result === undefined) return;
@@ -371,6 +392,7 @@ export class Engine implements DispatcherEvents {
       throw new StaleOwnerError(`another scheduler owns request ${run.requestId}`);
     }
     const { changes, commands } = result;
+    this.asides.recorded(run);
     run.marked(part);
     for (const change of changes) this.apply(change);
     const answered = new Set<bigint>();

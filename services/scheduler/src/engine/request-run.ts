@@ -68,6 +68,8 @@ export class RequestRun {
   private held = 0;
   /** A pause that has begun and was not told yet. */
   private restMs = 0;
+  /** Why nothing is asked about it for now; empty otherwise. */
+  private aside = "";
 
   constructor(contents: RunContents) {
     const { requestId, version, options, run } = contents;
@@ -152,19 +154,34 @@ export class RequestRun {
     return this.live;
   }
 
-  /** Whether it waits for a person: it blocks nobody then. */
+  /** Whether it waits for a person, or is set aside: it blocks nobody then. */
   get parked(): boolean {
-    return this.stop.paused || this.held > 0;
+    return this.paused || this.held > 0;
   }
 
-  /** Whether nothing of it is released until a person lets it go on. */
+  /** Whether nothing of it is released until a person lets it go on, or it is taken up again. */
   get paused(): boolean {
-    return this.stop.paused;
+    return this.stop.paused || this.isAside;
   }
 
   /** Why it is paused; empty otherwise. */
   get pauseReason(): string {
-    return this.stop.pauseReason;
+    return this.aside || this.stop.pauseReason;
+  }
+
+  /** Whether nothing is asked about it for now. */
+  get isAside(): boolean {
+    return this.aside !== "";
+  }
+
+  /** Has nothing asked about it until it is taken up. */
+  setAside(reason: string): void {
+    this.aside = reason;
+  }
+
+  /** Ends that. */
+  takeUp(): void {
+    this.aside = "";
   }
 
   /** Whether nothing of it is released any more. */
@@ -282,7 +299,7 @@ export class RequestRun {
 
   /** The first of the host's tasks that may be released now, in order; none while the request is stopping or paused. */
   releasable(hostId: bigint, limit = Number.POSITIVE_INFINITY): readonly RunTask[] {
-    if (this.stop.active || this.stop.paused) return [];
+    if (this.stop.active || this.paused) return [];
     return this.pending.first(hostId, limit);
   }
 

@@ -78,6 +78,8 @@ export class FakeStore {
   beforeTasks: (requestId: bigint) => Promise<void> | undefined = () => undefined;
   /** Transitions that are skipped although they would do. */
   skip: (transition: TaskTransition) => boolean = () => false;
+  /** What RecordTransitions throws instead of committing. */
+  refuse: (message: RecordTransitionsRequest) => ConnectError | undefined = () => undefined;
   /** How many bytes each command is padded with. */
   padding = 0;
   private readonly forgiven = new Map<bigint, number>();
@@ -391,6 +393,8 @@ export class FakeStore {
         check();
         await this.hold;
         check();
+        const refusal = this.refuse(message);
+        if (refusal !== undefined) throw refusal;
         const { schedulerToken, requests } = message;
         const results = requests.map((part) => this.apply(schedulerToken, part));
         if (this.loseAnswers > 0) {

@@ -1,0 +1,244 @@
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodUnary,
+  DescService,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
+import {
+  type CallOptions,
+  Code,
+  ConnectError,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@connectrpc/connect";
+import { PassedOnErrorSchema } from "@howdah/proto/howdah/v1/pass_on";
+import { onward } from "@howdah/rpc/call-id";
+import type { RpcTransport } from "@howdah/rpc/transport";
+import type { LeaderWatch, OtherLeader } from "./leader-watch.js";
+import { NotLeadingError } from "./not-leading.js";
+
+/** The header of a call that another scheduler has passed on: it is answered or refused here, and goes no further. */
+export const passedOnHeader = "x-passed-on-by";
+
+type Message = MessageShape<DescMessage>;
+type Handle = (request: Message, context: HandlerContext) => Message | Promise<Message>;
+
+/** How calls are passed on. */
+export interface PassOnOptions<S extends DescService> {
+  readonly watch: LeaderWatch;
+  /** The name of this scheduler. */
+  readonly instance: string;
+  /** How long a call waits while no scheduler leads, in milliseconds. */
+  readonly waitMs: number;
+  /** Aborts when this scheduler stops: nobody waits any more. */
+  readonly signal: AbortSignal;
+  /** Methods that each scheduler answers itself. Default none. */
+  readonly anywhere?: readonly (keyof S["method"])[];
+  /**
+   * Methods that may be repeated once this was done to their request, besides those that are idempotent by their proto. Default none.
+   */
+  readonly repeatable?: {
+    readonly [M in keyof S["method"]]?: (
+      request: MessageShape<S["method"][M]["input"]>,
+    ) => MessageShape<S["method"][M]["input"]>;
+  };
+}
+
+/** What became of a call that was tried. */
+type Tried =
+  | { readonly answer: Message }
+  | { readonly error: unknown; readonly isDone: "yes" | "no" | "unknown" };
+
+const connectMs = 1_000;
+const pauseMs = 200;
+
+/**
+ * Has a service answered by the scheduler that leads, whichever is asked. Here while it leads here; else the call is passed on once, with
+ * its deadline, cancel and call id, and its answer or error comes back as it is. While nobody leads it waits, at most `waitMs`, then fails
+ * with UNAVAILABLE.
+ *
+ * When the leader goes away in the middle, a call is made again with the next one if it is idempotent or surely was not begun. Any other
+ * fails with UNAVAILABLE and says that its outcome is not known. What can be made again is also made once more when the leader itself says
+ * UNAVAILABLE: the command store that it asked may have died, and another be there. Throws for a service with streams, which nobody has needed.
+ */
+export function passOn<S extends DescService>(
+  service: S,
+  impl: Partial<ServiceImpl<S>>,
+  options: PassOnOptions<S>,
+): Partial<ServiceImpl<S>> {
+  const anywhere = new Set<PropertyKey>(options.anywhere);
+  const handlers = impl as Readonly<Record<string, Handle | undefined>>;
+  const passing: Record<string, Handle> = {};
+  for (const method of service.methods) {
+    const handle = handlers[method.localName];
+    if (handle === undefined) continue;
+    if (!isUnary(method)) throw new Error(`${method.toString()}: streams cannot be passed on`);
+    passing[method.localName] = anywhere.has(method.localName)
+      ? handle
+      : passMethodOn(method, handle, options as PassOnOptions<DescService>);
+  }
+  // A method's types are only known for generated services. Hence the casts.
+  return passing as unknown as Partial<ServiceImpl<S>>;
+}
+
+function isUnary(method: DescMethod): method is DescMethodUnary {
+  return method.methodKind === "unary";
+}
+
+function passMethodOn(
+  method: DescMethodUnary,
+  handle: Handle,
+  { watch, instance, waitMs, signal: stopping, repeatable = {} }: PassOnOptions<DescService>,
+): Handle {
+  // Of any service: each takes its own messages, which is what this method gets.
+  const prepare = repeatable[method.localName] as ((request: Message) => Message) | undefined;
+  const isRepeatable = prepare !== undefined || isIdempotent(method);
+
+  return async (asked, context) => {
+    if (context.requestHeader.has(passedOnHeader)) {
+      return answerPassedOn(watch, handle, asked, context);
+    }
+    const request = prepare?.(asked) ?? asked;
+    const until = performance.now() + waitMs;
+    let problem = "none has the lease";
+    let mayBeDone = false;
+    let isRepeated = false;
+    for (;;) {
+      const { leader } = watch;
+      if (leader !== undefined) {
+        const tried =
+          leader === "here"
+            ? await tryHere(handle, request, context)
+            : await tryThere(leader, method, request, context, instance);
+        if ("answer" in tried) return tried.answer;
+        const { error, isDone } = tried;
+        if (context.signal.aborted) throw error;
+        if (isDone === "yes") {
+          // A command store that went away in the middle: there may be another.
+          const isWorthAnother = isRepeatable && isUnavailable(error) && !isRepeated;
+          if (!isWorthAnother) throw error;
+          isRepeated = true;
+          continue;
+        }
+        if (isDone === "unknown" && !isRepeatable) throw unknownOutcome(method, error);
+        problem = ConnectError.from(error).rawMessage;
+        mayBeDone ||= isDone === "unknown";
+      }
+      const leftMs = until - performance.now();
+      if (leftMs <= 0 || stopping.aborted) {
+        const why = stopping.aborted ? "this scheduler is stopping" : `waited ${waitMs / 1000} s`;
+        throw nobodyLeads(why, problem, mayBeDone);
+      }
+      // Until somebody else leads; and now and then, since the one that leads may have been reached too early, or by a bad connection.
+      await watch.change(Math.min(leftMs, pauseMs), context.signal);
+      context.signal.throwIfAborted();
+    }
+  };
+}
+
+/** Answers here or nowhere, and marks errors as this scheduler's own, unless it is not known what became of the call. */
+async function answerPassedOn(
+  { leader }: LeaderWatch,
+  handle: Handle,
+  request: Message,
+  context: HandlerContext,
+): Promise<Message> {
+  const tried: Tried =
+    leader === "here"
+      ? await tryHere(handle, request, context)
+      : { error: new NotLeadingError("it does not lead", "no"), isDone: "no" };
+  if ("answer" in tried) return tried.answer;
+  const { error, isDone } = tried;
+  if (isDone === "unknown" || !(error instanceof ConnectError)) throw error;
+  error.details.push({ desc: PassedOnErrorSchema, value: { notDone: isDone === "no" } });
+  throw error;
+}
+
+async function tryHere(handle: Handle, request: Message, context: HandlerContext): Promise<Tried> {
+  try {
+    return { answer: await handle(request, context) };
+  } catch (error) {
+    return { error, isDone: error instanceof NotLeadingError ? error.isDone : "yes" };
+  }
+}
+
+async function tryThere(
+  { name, transport, over }: OtherLeader,
+  method: DescMethodUnary,
+  request: Message,
+  context: HandlerContext,
+  instance: string,
+): Promise<Tried> {
+  const { timeoutMs, headers }: CallOptions = onward(context);
+  const trying = new AbortController();
+  const end = () => trying.abort(over.aborted ? over.reason : context.signal.reason);
+  // Not by AbortSignal.any: `over` lives long, and Node 20 keeps what was made from it for as long.
+  for (const one of [context.signal, over]) one.addEventListener("abort", end);
+  if (context.signal.aborted || over.aborted) end();
+  try {
+    const problem = await connect(transport, trying.signal);
+    if (problem !== undefined) {
+      const message = `${name} leads and cannot be reached from here: ${problem}`;
+      return { error: new ConnectError(message, Code.Unavailable), isDone: "no" };
+    }
+    const header = new Headers(headers);
+    header.set(passedOnHeader, instance);
+    const answer = await transport.unary(method, trying.signal, timeoutMs, header, request);
+    return { answer: answer.message };
+  } catch (error) {
+    return ofThere(ConnectError.from(error), over.aborted);
+  } finally {
+    for (const one of [context.signal, over]) one.removeEventListener("abort", end);
+  }
+}
+
+/** Why there is no connection; undefined when there is one. */
+async function connect(transport: RpcTransport, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await transport.waitForReady(connectMs, signal);
+    return undefined;
+  } catch (error) {
+    return ConnectError.from(error).rawMessage;
+  }
+}
+
+/** The error of a call that was passed on, as the caller of the first scheduler may see it. */
+function ofThere(error: ConnectError, isOver: boolean): Tried {
+  const [marked] = error.findDetails(PassedOnErrorSchema);
+  const relayed = new ConnectError(error.rawMessage, error.code, undefined, undefined, error);
+  relayed.details = error.details.filter(
+    (detail) => !("type" in detail) || detail.type !== PassedOnErrorSchema.typeName,
+  );
+  if (marked !== undefined) return { error: relayed, isDone: marked.notDone ? "no" : "yes" };
+  const isLost = isOver || error.code === Code.Unavailable;
+  return { error: relayed, isDone: isLost ? "unknown" : "yes" };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.Unavailable;
+}
+
+function isIdempotent({ idempotency }: DescMethodUnary): boolean {
+  return idempotency === Idempotency.NO_SIDE_EFFECTS || idempotency === Idempotency.IDEMPOTENT;
+}
+
+function nobodyLeads(why: string, problem: string, mayBeDone: boolean): ConnectError {
+  const wayOut = mayBeDone
+    ? "it may have been done: look, and call again if it was not"
+    : 'see that a scheduler runs and reaches the command store (its log says "leading"), then call again';
+  const text = `no scheduler answers as the one that leads, ${why} (${problem}); ${wayOut}`;
+  return new ConnectError(text, Code.Unavailable);
+}
+
+function unknownOutcome({ name }: DescMethodUnary, error: unknown): ConnectError {
+  const { rawMessage } = ConnectError.from(error);
+  return new ConnectError(
+    `the scheduler that leads went away in the middle of ${name} (${rawMessage}): whether it was done is not known; look at the request, then call again if it was not`,
+    Code.Unavailable,
+    undefined,
+    undefined,
+    error,
+  );
+}
