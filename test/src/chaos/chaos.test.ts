@@ -6,14 +6,15 @@ import { runChaos } from "./run-chaos.js";
 
 // `npm run chaos` runs longer, with other seeds and more agents.
 const seed = 20_251;
-// Not part of `npm test` until it passes with any seed: what it finds is being worked on.
-const asked = process.env.HOWDAH_TEST_CHAOS !== undefined;
-const skip = asked ? false : "skipped: set HOWDAH_TEST_CHAOS=1, or use `npm run chaos`";
+const skip =
+  process.env.HOWDAH_TEST_CHAOS === "0"
+    ? "skipped: HOWDAH_TEST_CHAOS=0 is set; it takes about two minutes"
+    : false;
 
 describe("chaos", () => {
-  it("holds the invariants while things go wrong", { timeout: 400_000, skip }, async (t) => {
+  it("holds the invariants while things go wrong", { timeout: 540_000, skip }, async (t) => {
     const { history, violations, operations, faults, ...result } = await runChaos({
-      ...{ seed, minutes: 0.75, agents: 8 },
+      ...{ seed, minutes: 1, agents: 8, signal: t.signal },
       log: (line) => t.diagnostic(line),
     });
     for (const reason of result.skipped) t.diagnostic(`skipped: ${reason}`);

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError } from "@connectrpc/connect";
 import { HostState } from "@howdah/proto/howdah/v1/fleet";
-import { createConnection } from "mysql2/promise";
 import { applyTestCluster } from "../system/fleet.js";
 import { checkHistory } from "./check/check-history.js";
 import type { History, Journal, StoredTask } from "./check/history.js";
 import { doneStatuses } from "./check/statuses.js";
 import type { Violation } from "./check/violation.js";
 import { observeStore } from "./collect/observe-store.js";
+import { openDatabase } from "./collect/open-database.js";
 import { readJournal } from "./collect/read-journal.js";
 import { readScriptLog } from "./collect/read-script-log.js";
 import { readStore } from "./collect/read-store.js";
@@ -22,6 +22,8 @@ import { startStaleOwner } from "./load/stale-owner.js";
 import { type FaultKind, faultKinds } from "./nemesis/fault.js";
 import { startNemesis } from "./nemesis/nemesis.js";
 import { createRandom } from "./random.js";
+import { rest } from "./rest.js";
+import { untilSettled } from "./settle.js";
 
 /** What a run does. */
 export interface ChaosOptions {
@@ -53,21 +55,22 @@ export interface ChaosResult {
   readonly folder: string | undefined;
 }
 
-/** After all is healed so long is waited for the requests to end. */
-const settleMs = 150_000;
-
 /** Runs a fleet under a load while things go wrong; then waits until all is well, and checks what is left behind. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { seed, minutes, log } = options;
   const random = createRandom(seed);
   const unexpectedExits: string[] = [];
-  let over = false;
+  const over = new AbortController();
   const onExit = (part: Part, code: number) => {
     unexpectedExits.push(`${part.name} ended by itself with code ${code}`);
     log(`${part.name} ended by itself with code ${code}`);
     // As whoever watches over services would.
-    if (!over) void sleep(500).then(() => part.start().catch(() => undefined));
+    void rest(500, over.signal).then(async () => {
+      if (!over.signal.aborted) await part.start().catch(() => undefined);
+    });
   };
+  // Whatever ends the run early, its own end among it: nothing is waited for then.
+  const signal = AbortSignal.any([over.signal, ...(options.signal ? [options.signal] : [])]);
   const fleet = await startChaosFleet({ agents: options.agents, log, onExit });
   let keep = true;
   const cleanUp: (() => Promise<void>)[] = [];
@@ -75,7 +78,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     for (const reason of fleet.skipped) log(`skipped: ${reason}`);
     const names = fleet.hosts.map(({ name }) => name);
     const operators = openDoors(fleet.doors.gateways.map(({ address }) => address));
-    await untilHealthy(operators, names.length);
+    cleanUp.push(async () => operators.close());
+    await untilHealthy(operators, names.length, signal);
     await applyTestCluster(operators.door(), names);
     log(`${names.length} hosts are healthy`);
 
@@ -85,28 +89,32 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const stale = startStaleOwner(stores, observer, random.fork("stale"));
     cleanUp.push(() => stale.stop());
     const load = startLoad({ operators, ground: groundOf(fleet), random: random.fork("load") });
-    const nemesis = startNemesis({
-      fleet,
-      random: random.fork("nemesis"),
-      kinds: options.faults ?? faultKinds,
-      log,
+    cleanUp.push(async () => {
+      operators.close();
+      await load.ended();
     });
+    const kinds = options.faults ?? faultKinds;
+    const nemesis = startNemesis({ fleet, random: random.fork("nemesis"), kinds, log });
     const tell = setInterval(() => {
       const sum = (counts: ReadonlyMap<unknown, number>) =>
         [...counts.values()].reduce((a, b) => a + b, 0);
       log(`${sum(load.counts)} operations, ${sum(nemesis.counts)} faults`);
     }, 15_000);
     try {
-      await sleep(minutes * 60_000, undefined, { signal: options.signal });
+      await sleep(minutes * 60_000, undefined, {
+        signal: AbortSignal.any([signal, nemesis.failed]),
+      });
     } finally {
       clearInterval(tell);
       await nemesis.stop();
     }
     log("all faults are healed, waiting for the requests to end");
     await load.stop();
-    await untilSettled(fleet, log);
-    for (const step of cleanUp.splice(0).toReversed()) await step();
-    const connection = await createConnection(fleet.database.url);
+    const { url } = fleet.database;
+    await untilSettled({ url, journals: () => journalsOf(fleet), log, signal });
+    await observer.stop();
+    await stale.stop();
+    const connection = await openDatabase(url);
     const stored = await readStore(connection);
     await connection.end();
     const history: History = {
@@ -127,15 +135,23 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       folder: keep ? fleet.dir : undefined,
     };
   } finally {
-    over = true;
-    for (const step of cleanUp.toReversed()) await step();
     keep &&= options.signal?.aborted !== true;
+    over.abort(new Error("the run is over"));
     if (keep) log(`the run's folder is kept: ${fleet.dir}`);
-    await fleet.stop(keep);
+    // One that fails keeps the others from nothing.
+    const failed: unknown[] = [];
+    for (const step of [...cleanUp.toReversed(), () => fleet.stop(keep)]) {
+      await step().catch((error: unknown) => failed.push(error));
+    }
+    for (const error of failed) log(`not cleaned up: ${String(error)}`);
   }
 }
 
-async function untilHealthy(operators: Operators, count: number): Promise<void> {
+async function untilHealthy(
+  operators: Operators,
+  count: number,
+  signal: AbortSignal,
+): Promise<void> {
   const deadline = performance.now() + 60_000;
   for (;;) {
     const { hosts } = await operators.insist(({ fleet }) => fleet.listHosts({}));
@@ -143,7 +159,7 @@ async function untilHealthy(operators: Operators, count: number): Promise<void> 
     if (healthy.length >= count) return;
     if (performance.now() > deadline)
       throw new Error(`only ${healthy.length} of ${count} hosts are healthy`);
-    await sleep(200);
+    await sleep(200, undefined, { signal });
   }
 }
 
@@ -167,39 +183,6 @@ function journalsOf({ hosts }: ChaosFleet): Journal[] {
   return hosts.map(({ name, prefix }) =>
     readJournal(name, join(prefix, "data", "journal", "journal")),
   );
-}
-
-/** Waits until every request is over or waits for a person, and every result is acknowledged; what is not in time is for the checks. */
-async function untilSettled(fleet: ChaosFleet, log: (line: string) => void): Promise<void> {
-  const began = performance.now();
-  let tellAt = began + 10_000;
-  const connection = await createConnection(fleet.database.url);
-  try {
-    for (;;) {
-      const { tasks } = await readStore(connection);
-      const waiting = tasks.filter(({ status }) => !doneStatuses.has(status));
-      const silent = journalsOf(fleet)
-        .flatMap(({ entries }) => entries)
-        .filter(({ state, acknowledged }) => state !== "ENDED" || !acknowledged);
-      if (waiting.length === 0 && silent.length === 0) break;
-      if (performance.now() > tellAt) {
-        tellAt += 10_000;
-        const some = [
-          ...waiting.map(({ taskId, status, host }) => `task ${taskId} ${status} on ${host}`),
-          ...silent.map(({ taskId, state }) => `journal entry of task ${taskId} ${state}`),
-        ];
-        log(`waiting for ${some.length}: ${some.slice(0, 4).join(", ")}`);
-      }
-      if (performance.now() - began > settleMs) {
-        log(`gave up waiting: ${waiting.length} tasks, ${silent.length} journal entries`);
-        break;
-      }
-      await sleep(500);
-    }
-  } finally {
-    await connection.end();
-  }
-  log(`settled after ${Math.round((performance.now() - began) / 1_000)} s`);
 }
 
 async function explain(

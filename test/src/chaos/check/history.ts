@@ -126,10 +126,12 @@ export interface StoredStream {
   readonly chunks: readonly { readonly position: number; readonly data: Uint8Array }[];
 }
 
-/** What an agent's journal says in the end. */
+/** What an agent's journal says in the end, or when it was wiped away. */
 export interface Journal {
   readonly host: string;
   readonly journalId: string;
+  /** When its data folder was deleted, its agent and all that ran there having been killed; undefined for the last one. */
+  readonly wipedAtMs?: number;
   readonly entries: readonly JournalEntry[];
 }
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
+import type { Connection, RowDataPacket } from "mysql2/promise";
 import type { OwnershipSighting, Sighting } from "../check/history.js";
 import { uptimeMs } from "../uptime.js";
+import { openDatabase } from "./open-database.js";
 
 /** Looks into the store's tables again and again while a run goes on. */
 export interface StoreObserver {
@@ -88,8 +89,7 @@ export function observeStore(url: () => string, everyMs = 250): StoreObserver {
   }
 
   async function open(): Promise<Connection> {
-    const connection = await createConnection({ uri: url(), connectTimeout: 2_000 });
-    connection.on("error", () => {}); // the next query tells
+    const connection = await openDatabase(url());
     await connection.query("create database if not exists howdah_chaos");
     await connection.query(
       "create table if not exists howdah_chaos.mark (id int primary key, n bigint not null)",

@@ -64,6 +64,7 @@ const startsAtOnce = 4;
 export async function startChaosFleet(options: ChaosFleetOptions): Promise<ChaosFleet> {
   const { log, onExit } = options;
   const dir = mkdtempSync(join(tmpdir(), "howdah-chaos-"));
+  log(`folder ${dir}`);
   const around: Surroundings = {
     root,
     logFolder: join(dir, "log"),

@@ -50,6 +50,8 @@ export function unitPart(
     );
   };
   const end = async (how: (unit: Unit) => Promise<unknown>) => {
+    // What is just being started would be left behind.
+    await starting?.catch(() => undefined);
     const ending = unit;
     unit = undefined;
     if (ending !== undefined) await how(ending);
@@ -102,6 +104,7 @@ export function databasePart(dataDir: string): Part & { readonly url: string } {
     },
     port: () => mariadb?.port,
     async start() {
+      if (mariadb !== undefined) return;
       mariadb = await startMariadb({ dataDir, durable: true });
       url = mariadb.url;
     },

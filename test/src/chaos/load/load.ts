@@ -1,11 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { setMaxListeners } from "node:events";
 import type { ProgressSighting, Submission, Word } from "../check/history.js";
 import type { Random } from "../random.js";
-import { uptimeMs } from "../uptime.js";
+import { rest } from "../rest.js";
 import { createSpeaker, lookAfter } from "./look-after.js";
-import { type LoadGround, operationKinds, type PlannedOperation } from "./operation-kinds.js";
-import { callTimeoutMs, isRefusal, type Operators } from "./operators.js";
+import { type LoadGround, operationKinds } from "./operation-kinds.js";
+import { callTimeoutMs, type Operators } from "./operators.js";
+import { createSubmitter } from "./submitter.js";
 import { watchRequest } from "./watch-request.js";
 
 /** Operators at work. */
@@ -15,11 +15,18 @@ export interface Load {
   readonly progress: readonly ProgressSighting[];
   /** How many operations were acknowledged, by kind. */
   readonly counts: ReadonlyMap<string, number>;
-  /** Begins nothing new, and waits until every submission and cancel under way is answered. */
+  /**
+   * Begins nothing new, and waits until every call under way is answered and, for so long as a request may take to end, until all
+   * that an operator looks after is over. Throws what an operator has thrown.
+   */
   stop(): Promise<void>;
+  /** Resolves when nobody does anything any more: soon after the doors were closed. Never rejects. */
+  ended(): Promise<void>;
 }
 
+/** Who works how. */
 export interface LoadOptions {
+  /** Once its doors are closed all operators go home. */
   readonly operators: Operators;
   readonly ground: LoadGround;
   readonly random: Random;
@@ -33,81 +40,41 @@ export interface LoadOptions {
 export function startLoad(options: LoadOptions): Load {
   const { operators, ground, random, operatorCount = 12, patienceMs = 20_000 } = options;
   const stopping = new AbortController();
-  const submissions: Submission[] = [];
+  setMaxListeners(0, stopping.signal); // one for each who waits
   const words: Word[] = [];
   const progress: ProgressSighting[] = [];
-  const counts = new Map<string, number>();
   const speaker = createSpeaker(operators, words);
+  const { submissions, counts, submit } = createSubmitter(operators);
+  const runId = random.fork("keys").between(0, 1e9).toString(36);
   /** Requests that an operator looks after until they are over. */
   const tended: Promise<void>[] = [];
-  const runId = random.fork("keys").between(0, 1e9).toString(36);
+  const errors: unknown[] = [];
 
-  /** Calls once, and keeps what was answered. */
-  async function submit(
-    key: string,
-    context: string,
-    planned: PlannedOperation,
-  ): Promise<Submission> {
-    const { request, asked, kind } = planned;
-    const atMs = uptimeMs();
-    const content = JSON.stringify(planned, (_, value) =>
-      typeof value === "bigint" ? `${value}` : value,
-    );
-    const known = { atMs, key, content, asked: { ...asked, context } };
-    let submission: Submission;
-    try {
-      const message = { ...request, idempotencyKey: key, context };
-      const answer = await operators.door().requests.submitRequest(message);
-      const requestId = Number(answer.request?.requestId ?? 0);
-      submission = {
-        ...known,
-        answer: { kind: "acknowledged", requestId, created: answer.created },
-      };
-      if (answer.created) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-    } catch (error) {
-      const code = Code[ConnectError.from(error).code];
-      submission = {
-        ...known,
-        answer: { kind: isRefusal(error) ? "refused" : "unanswered", code },
-      };
-    }
-    submissions.push(submission);
-    return submission;
-  }
-
-  /** Calls until it is answered, however long that takes: the key makes it safe. */
-  async function submitForSure(
-    key: string,
-    context: string,
-    planned: PlannedOperation,
-  ): Promise<number | undefined> {
-    for (;;) {
-      const { answer } = await submit(key, context, planned);
-      if (answer.kind === "acknowledged") return answer.requestId;
-      if (answer.kind === "refused") return undefined;
-      await sleep(300);
-    }
+  function tend(requestId: number, own: Random): void {
+    const until = stopping.signal;
+    const looking = lookAfter(operators, speaker, requestId, own.fork("tend"), until);
+    tended.push(looking.catch((error: unknown) => void errors.push(error)));
   }
 
   async function cancel(requestId: number, afterMs: number): Promise<void> {
-    await sleep(afterMs);
+    await rest(afterMs, operators.closed);
     const message = { requestId: BigInt(requestId), reason: "the test has changed its mind" };
     await speaker.say("cancel", requestId, ({ requests }) => requests.cancelRequest(message));
   }
 
-  async function pause(requestId: number, afterMs: number): Promise<void> {
-    await sleep(afterMs);
+  async function pause(requestId: number, afterMs: number, own: Random): Promise<void> {
+    await rest(afterMs, operators.closed);
     const id = { requestId: BigInt(requestId) };
     await speaker.say("pause", requestId, ({ requests }) => requests.pauseRequest(id));
     // Also when no answer came: it may have been heard.
-    tended.push(lookAfter(operators, speaker, requestId, random, stopping.signal));
+    tend(requestId, own);
   }
 
-  /** Runs what has failed once more, if anything did. */
-  async function retry(requestId: number): Promise<void> {
-    const id = { requestId: BigInt(requestId) };
-    await speaker.say("retry", requestId, ({ requests }) => requests.retryRequest(id));
-    tended.push(lookAfter(operators, speaker, requestId, random, stopping.signal));
+  /** Runs what has failed once more, if anything did; now and then also what nobody knows the end of. */
+  async function retry(requestId: number, own: Random): Promise<void> {
+    const message = { requestId: BigInt(requestId), force: own.chance(0.3) };
+    await speaker.say("retry", requestId, ({ requests }) => requests.retryRequest(message));
+    tend(requestId, own);
   }
 
   async function operate(own: Random, name: string): Promise<void> {
@@ -121,54 +88,52 @@ export function startLoad(options: LoadOptions): Load {
       const other = own.pick(operationKinds)(own, ground);
       const restMs = own.between(0, 1_000);
       const [requestId] = await Promise.all([
-        submitForSure(key, context, planned),
+        submit(key, context, planned),
         // The same call a second time, as a caller that lost patience makes it.
-        repeats ? submitForSure(key, context, planned) : undefined,
+        repeats ? submit(key, context, planned) : undefined,
       ]);
       if (requestId !== undefined) {
-        if (planned.asked.onFailure === "HOLD" || planned.kind === "rolling") {
-          tended.push(lookAfter(operators, speaker, requestId, own.fork(key), stopping.signal));
-        }
+        if (planned.asked.onFailure === "HOLD" || planned.kind === "rolling") tend(requestId, own);
+        const watcher = watches ? `watcher ${name}` : undefined;
         const over = AbortSignal.any([stopping.signal, AbortSignal.timeout(patienceMs)]);
         await Promise.all([
-          watchRequest(
-            operators,
-            requestId,
-            watches ? `watcher ${name}` : undefined,
-            progress,
-            over,
-          ),
-          mistakes ? submitForSure(key, `${context}, not the same`, other) : undefined,
+          watchRequest(operators, requestId, watcher, progress, over),
+          mistakes ? submit(key, `${context}, not the same`, other) : undefined,
           cancels ? cancel(requestId, afterMs) : undefined,
-          pauses ? pause(requestId, afterMs) : undefined,
+          pauses ? pause(requestId, afterMs, own) : undefined,
         ]);
-        if (tries && !stopping.signal.aborted) await retry(requestId);
+        if (tries && !stopping.signal.aborted) await retry(requestId, own);
       }
-      await sleep(restMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+      await rest(restMs, stopping.signal);
     }
   }
-  const operating = Array.from({ length: operatorCount }, (_, n) =>
-    operate(random.fork(`operator ${n}`), `operator-${n + 1}`),
+  const operating = Promise.all(
+    Array.from({ length: operatorCount }, async (_, n) => {
+      const name = `operator-${n + 1}`;
+      await operate(random.fork(name), name).catch((error: unknown) => void errors.push(error));
+    }),
   );
+  const ended = async () => {
+    stopping.abort();
+    await operating;
+    await Promise.all(tended);
+  };
 
   return {
-    submissions,
-    words,
-    progress,
-    counts,
+    ...{ submissions, words, progress, counts, ended },
     async stop() {
       stopping.abort();
       let answered = false;
-      const all = async () => {
-        await Promise.all(operating);
+      void operating.then(() => {
         answered = true;
-        await Promise.allSettled(tended);
-      };
-      const late = new AbortController();
-      const timeout = sleep(20 * callTimeoutMs, undefined, { signal: late.signal });
+      });
+      const waited = new AbortController();
+      const enough = AbortSignal.any([waited.signal, operators.closed]);
+      const tooLate = rest(20 * callTimeoutMs, enough);
       // A request that is not over then is for the checks.
-      await Promise.race([all(), timeout.catch(() => undefined)]);
-      late.abort();
+      await Promise.race([ended(), tooLate]);
+      waited.abort();
+      if (errors.length > 0) throw errors[0];
       if (!answered) throw new Error("an operator's call has no answer although all is well again");
     },
   };

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Resolution } from "@howdah/proto/howdah/v1/request_service";
 import type { Word } from "../check/history.js";
 import type { Random } from "../random.js";
+import { rest } from "../rest.js";
 import { uptimeMs } from "../uptime.js";
-import type { Door, Operators } from "./operators.js";
+import { type Door, isRefusal, type Operators } from "./operators.js";
 
 /** A word of an operator about a request of his. */
 export interface Speaker {
@@ -26,21 +26,28 @@ export function createSpeaker(operators: Operators, words: Word[]): Speaker {
 }
 
 /**
- * Does what a request waits for a person to do, until it is over: resolves held tasks and resumes it when it is paused. Once the
- * signal aborts it gives up what is held, so that every request ends.
+ * Does what a request waits for a person to do, until it is over or the doors are closed: resolves held tasks and resumes it when it is
+ * paused. Once `windingUp` aborts it gives up what is held, so that every request ends.
  */
 export async function lookAfter(
   operators: Operators,
   speaker: Speaker,
   requestId: number,
   random: Random,
-  signal: AbortSignal,
+  windingUp: AbortSignal,
 ): Promise<void> {
   const id = { requestId: BigInt(requestId) };
   const kinds = [Resolution.RETRY, Resolution.SKIP, Resolution.ABORT];
-  for (;;) {
-    const resolution = signal.aborted ? Resolution.ABORT : random.pick(kinds);
-    const { request } = await operators.insist(({ store }) => store.getRequest(id));
+  while (!operators.closed.aborted) {
+    await rest(700, operators.closed);
+    const resolution = windingUp.aborted ? Resolution.ABORT : random.pick(kinds);
+    let request: Awaited<ReturnType<Door["store"]["getRequest"]>>["request"];
+    try {
+      ({ request } = await operators.insist(({ store }) => store.getRequest(id)));
+    } catch (error) {
+      if (isRefusal(error)) throw error;
+      continue; // nobody has answered for a minute: once more
+    }
     if (request === undefined || request.progressPercent === 100) return;
     if (request.paused) {
       await speaker.say("resume", requestId, ({ requests }) => requests.resumeRequest(id));
@@ -50,6 +57,5 @@ export async function lookAfter(
       const message = { ...id, resolution };
       await speaker.say("resolve", requestId, ({ requests }) => requests.resolveTasks(message));
     }
-    await sleep(700);
   }
 }

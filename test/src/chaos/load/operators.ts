@@ -1,10 +1,17 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
+import { setMaxListeners } from "node:events";
+import {
+  type Client,
+  Code,
+  ConnectError,
+  createClient,
+  type Interceptor,
+} from "@connectrpc/connect";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import { rest } from "../rest.js";
 
 /** What an operator calls, at one of the gateways. */
 export interface Door {
@@ -20,16 +27,16 @@ export interface Operators {
   door(): Door;
   /**
    * Calls at one door after the other until one answers, with a result or for good; rejects with that answer, or with the last one
-   * when the signal aborts or the time is up.
+   * when the doors are closed or a minute is up.
    */
-  insist<T>(call: (door: Door) => Promise<T>, options?: InsistOptions): Promise<T>;
+  insist<T>(call: (door: Door) => Promise<T>): Promise<T>;
+  /** Aborted when the doors are closed. */
+  readonly closed: AbortSignal;
+  /** Ends all calls and connections. */
+  close(): void;
 }
 
-export interface InsistOptions {
-  readonly signal?: AbortSignal;
-  /** Default 60,000. */
-  readonly withinMs?: number;
-}
+const insistMs = 60_000;
 
 /** How long a single call may take. */
 export const callTimeoutMs = 8_000;
@@ -52,13 +59,19 @@ export function isRefusal(error: unknown): boolean {
 
 /** Makes the doors. @param addresses "host:port" of the gateways */
 export function openDoors(addresses: readonly string[]): Operators {
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // one for each who waits
+  const untilClosed: Interceptor = (next) => (request) =>
+    next({ ...request, signal: AbortSignal.any([request.signal, closing.signal]) });
+  const connections: Http2SessionManager[] = [];
   const doors = addresses.map((address): Door => {
+    const baseUrl = `http://${address}`;
+    const pings = { pingIntervalMs: 2_000, pingTimeoutMs: 2_000 };
+    const sessionManager = new Http2SessionManager(baseUrl, pings);
+    connections.push(sessionManager);
     const transport = createConnectTransport({
-      baseUrl: `http://${address}`,
-      httpVersion: "2",
-      defaultTimeoutMs: callTimeoutMs,
-      pingIntervalMs: 2_000,
-      pingTimeoutMs: 2_000,
+      ...{ baseUrl, httpVersion: "2", sessionManager, defaultTimeoutMs: callTimeoutMs },
+      interceptors: [untilClosed],
     });
     return {
       requests: createClient(RequestService, transport),
@@ -74,16 +87,22 @@ export function openDoors(addresses: readonly string[]): Operators {
   };
   return {
     door,
-    async insist(call, { signal, withinMs = 60_000 } = {}) {
-      const deadline = performance.now() + withinMs;
+    closed: closing.signal,
+    async insist(call) {
+      const deadline = performance.now() + insistMs;
       for (;;) {
         try {
           return await call(door());
         } catch (error) {
-          if (isRefusal(error) || signal?.aborted || performance.now() > deadline) throw error;
-          await sleep(200);
+          const late = closing.signal.aborted || performance.now() > deadline;
+          if (isRefusal(error) || late) throw error;
+          await rest(200, closing.signal);
         }
       }
+    },
+    close() {
+      closing.abort(new Error("the doors are closed"));
+      for (const connection of connections) connection.abort();
     },
   };
 }

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { ProgressSighting } from "../check/history.js";
+import { rest } from "../rest.js";
 import { uptimeMs } from "../uptime.js";
 import { isRefusal, type Operators } from "./operators.js";
 
@@ -16,13 +16,14 @@ export async function watchRequest(
   signal: AbortSignal,
 ): Promise<void> {
   const id = { requestId: BigInt(requestId) };
-  while (!signal.aborted) {
+  const over = AbortSignal.any([signal, operators.closed]);
+  while (!over.aborted) {
     const { store } = operators.door();
     try {
       if (watcher === undefined) {
         const { request } = await store.getRequest(id, { signal });
         if (request?.progressPercent === 100) return;
-        await sleep(500, undefined, { signal });
+        await rest(500, over);
         continue;
       }
       for await (const { request } of store.watchRequest(id, { signal, timeoutMs: 0 })) {
@@ -33,9 +34,9 @@ export async function watchRequest(
         if (percent === 100) return;
       }
     } catch (error) {
-      if (signal.aborted) return;
+      if (over.aborted) return;
       if (isRefusal(error)) throw error;
-      await sleep(300, undefined, { signal }).catch(() => undefined);
+      await rest(300, over);
     }
   }
 }

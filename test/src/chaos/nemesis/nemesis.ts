@@ -11,6 +11,8 @@ export interface Nemesis {
   readonly counts: ReadonlyMap<FaultKind, number>;
   /** When the database was killed. */
   readonly databaseKills: readonly number[];
+  /** Aborted when something could not be done or healed; `stop` says what. */
+  readonly failed: AbortSignal;
   /** Ends, and waits until all is healed. Throws what a fault or its healing threw. */
   stop(): Promise<void>;
 }
@@ -59,12 +61,19 @@ export function startNemesis(options: NemesisOptions): Nemesis {
       await sleep(rest, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   }
+  const failing = new AbortController();
   const turns = Array.from({ length: atOnce }, (_, n) => takeTurns(random.fork(`nemesis ${n}`)));
-  for (const turn of turns) turn.catch(() => stopping.abort());
+  for (const turn of turns) {
+    turn.catch((error: unknown) => {
+      stopping.abort();
+      failing.abort(error);
+    });
+  }
 
   return {
     counts,
     databaseKills,
+    failed: failing.signal,
     async stop() {
       stopping.abort();
       const failed = (await Promise.allSettled(turns)).find(({ status }) => status === "rejected");
