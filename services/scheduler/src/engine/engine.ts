@@ -2,7 +2,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@connectrpc/connect";
 import {
   type CommandStoreService,
-  type RequestTransitionsResult,
   type TaskChange,
   TaskEvent,
 } from "@howdah/proto/howdah/v1/command_store_service";
@@ -12,24 +11,18 @@ import { failedStatuses, openStatuses, type TaskStatus } from "@howdah/state/sta
 import type { Logger } from "pino";
 import { NotLeadingError } from "../not-leading.js";
 import { Agenda } from "./agenda.js";
-import type { BatchPart } from "./batch.js";
 import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
 import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
 import { type Waiting, waitsOf } from "./explain-wait.js";
-import { type HandOverOptions, handOverCancels, handOverCommands } from "./hand-over.js";
-import { recordBatch } from "./record-batch.js";
+import { type HandOverOptions, handOverCancels } from "./hand-over.js";
+import { Recorder } from "./recorder.js";
 import { RequestRun, type Resolution } from "./request-run.js";
 import type { RunContents, Standing } from "./run-contents.js";
 import type { RunTask, ToldChange } from "./run-task.js";
 import { SetAside } from "./set-aside.js";
 import type { Pause } from "./stopping.js";
 import { StoreReader } from "./store-reader.js";
-
-/** Thrown when a higher token owns a request: this scheduler is no longer the active one. */
-export class StaleOwnerError extends Error {
-  override readonly name = "StaleOwnerError";
-}
 
 /** How the engine paces itself. */
 export interface EngineTimes {
@@ -65,6 +58,7 @@ export class Engine implements DispatcherEvents {
   private readonly deadlines: Deadlines;
   private readonly reader: StoreReader;
   private readonly asides: SetAside;
+  private readonly recorder: Recorder;
   private readonly waiters = new CommitWaiters<RequestRun>();
   private readonly stopping = new AbortController();
   private wake: () => void = () => undefined;
@@ -99,6 +93,11 @@ export class Engine implements DispatcherEvents {
       ...{ log, firstMs: options.setAsideMs ?? 10_000 },
       again: (run) => this.wasRead(run),
     });
+    this.recorder = new Recorder({
+      ...{ ...options, agenda: this.agenda, handing: this.handing },
+      ...{ reader: this.reader, asides: this.asides, waiters: this.waiters },
+      changed: (change) => this.apply(change),
+    });
   }
 
   /** How many requests it drives. */
@@ -129,16 +128,7 @@ export class Engine implements DispatcherEvents {
       while (!signal.aborted) {
         const batch = this.agenda.collect();
         if (batch.empty) await this.sleepUntilWoken(signal);
-        else {
-          await recordBatch(this.options, batch, signal, {
-            recorded: ({ entries }, results) => {
-              for (const [at, part] of entries.entries()) this.recorded(part, results[at]);
-              handOverCommands(this.handing, results);
-              this.agenda.unhold();
-            },
-            refused: (part, error) => this.refused(part, error),
-          });
-        }
+        else await this.recorder.record(batch, signal);
       }
     } finally {
       this.stop();
@@ -376,41 +366,6 @@ export class Engine implements DispatcherEvents {
     this.reader.forget(run);
     this.waiters.committed(run);
     this.options.log.info({ request: run.requestId }, "request over");
-  }
-
-  private refused(part: BatchPart, error: ConnectError): void {
-    const { run } = part;
-    this.asides.refused(part, error);
-    this.waiters.refused(run, new ConnectError(run.pauseReason, error.code));
-    this.lookAt(run);
-  }
-
-  private recorded(part: BatchPart, result: RequestTransitionsResult | undefined): void {
-    const { run, tasks } = part;
-    if (result === undefined) return;
-    if (result.staleOwner) {
-      throw new StaleOwnerError(`another scheduler owns request ${run.requestId}`);
-    }
-    const { changes, commands } = result;
-    this.asides.recorded(run);
-    run.marked(part);
-    for (const change of changes) this.apply(change);
-    const answered = new Set<bigint>();
-    for (const { taskId } of changes) answered.add(taskId);
-    for (const { taskId } of commands) answered.add(taskId);
-    // What is paused is not released: that needs no reading to be understood.
-    const isHalted = result.paused && run.halt();
-    const halted = (at: number) => isHalted && part.transitions[at]?.event === TaskEvent.RELEASED;
-    run.answered(tasks.filter((task, at) => halted(at) || answered.has(task.taskId)));
-    run.resolved(tasks);
-    if (isHalted && run.pauseReason === "") this.reader.look(run);
-    this.agenda.lookAt(run);
-    handOverCancels(
-      this.handing,
-      tasks.filter((task) => task.cancelRequested && openStatuses.has(task.status)),
-    );
-    // What was skipped is not as it was thought to be: it is read anew before it is asked for again.
-    if (tasks.some((task) => task.asked)) this.reader.skipped(run);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Code, type ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import type { BatchPart } from "./batch.js";
 import type { RequestRun } from "./request-run.js";
@@ -25,8 +25,11 @@ export class SetAside {
 
   constructor(private readonly options: SetAsideOptions) {}
 
-  /** The store refused what was asked about the request. */
-  refused({ run, tasks }: BatchPart, { code, rawMessage }: ConnectError): void {
+  /**
+   * The store refused what was asked about the request.
+   * @returns what those are told who asked for it
+   */
+  refused({ run, tasks }: BatchPart, { code, rawMessage }: ConnectError): ConnectError {
     const { firstMs, log } = this.options;
     const refusals = (this.refusals.get(run) ?? 0) + 1;
     this.refusals.set(run, refusals);
@@ -38,11 +41,13 @@ export class SetAside {
     );
     run.answered(tasks);
     run.setAside(`${why}; tried again every ${Math.round(forMs / 1_000)} s or so`);
-    if (this.stopped) return;
     clearTimeout(this.timers.get(run));
-    const timer = setTimeout(() => this.takeUp(run), forMs);
-    timer.unref();
-    this.timers.set(run, timer);
+    if (!this.stopped) {
+      const timer = setTimeout(() => this.takeUp(run), forMs);
+      timer.unref();
+      this.timers.set(run, timer);
+    }
+    return new ConnectError(`request ${run.requestId}: ${run.pauseReason}`, code);
   }
 
   /** Something about the request was recorded. */
