@@ -24,6 +24,8 @@ export interface InstallationOptions {
   replicas?: Partial<Record<ServiceName, number>>;
   /** Added to the environment of every process, such as HOWDAH_LOG_LEVEL. */
   env?: Readonly<Record<string, string>>;
+  /** Added to the environment of one service's process, by its name such as "dispatcher-2". Wins over where the others are. */
+  envOf?: (instance: string) => Readonly<Record<string, string>>;
   /** Told in a line of text each what happens. Default: nobody. */
   log?: (line: string) => void;
   /** Called when a process ends that nobody stopped; it is not started again. Default: `log` is told. */
@@ -95,9 +97,11 @@ export async function startInstallation(options: InstallationOptions): Promise<I
   const startServices = (service: ServiceName, env: Record<string, string>) => {
     const count = options.replicas?.[service] ?? 1;
     return startLayer(
-      Array.from({ length: count }, (_, n) =>
-        serviceUnit(service, `${service}-${n + 1}`, n === 0 ? ports : "free", env, around),
-      ),
+      Array.from({ length: count }, (_, n) => {
+        const name = `${service}-${n + 1}`;
+        const own = { ...env, ...options.envOf?.(name) };
+        return serviceUnit(service, name, n === 0 ? ports : "free", own, around);
+      }),
     );
   };
 

@@ -54,7 +54,11 @@ export function createReportBatcher(options: ReportBatcherOptions): AdaptiveBatc
       session.acknowledge(
         create(ReportAckedSchema, { taskId, attempt, event, outcome, reason, stored }),
       );
-      if (outcome === ReportOutcome.STALE_SESSION && session.current) {
+      if (outcome !== ReportOutcome.STALE_SESSION) return;
+      const { hostName, epoch } = session.identity;
+      const late = { host: hostName, epoch: String(epoch), task: String(taskId), attempt };
+      log.info(late, "a report was refused: its host has a newer session");
+      if (session.current) {
         session.drop("the host has a newer session elsewhere: register again");
       }
     },

@@ -8,6 +8,7 @@ import type {
   DescMethodUnary,
   MessageShape,
 } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { onward } from "@howdah/rpc/call-id";
 import { beginStream } from "./call-life.js";
@@ -18,7 +19,7 @@ type Message = MessageShape<DescMessage>;
 
 /**
  * Routes a method to the service behind, whatever its kind: messages as they are, the caller's cancel, deadline and
- * call id with it. A method that operators may not call answers UNIMPLEMENTED.
+ * call id with it. An idempotent call is made once more when the service is away, since there may be several of it. A method that operators may not call answers UNIMPLEMENTED.
  * @param maxAgeMs how long a stream may last
  */
 export function routeMethod(
@@ -78,13 +79,28 @@ async function forwardUnary(
   request: Message,
   context: HandlerContext,
 ): Promise<Message> {
-  const { signal, timeoutMs, headers } = onward(context);
-  try {
+  const call = async () => {
+    const { signal, timeoutMs, headers } = onward(context);
     const answer = await inner.transport.unary(method, signal, timeoutMs, headers, request);
     return answer.message;
+  };
+  try {
+    return await call().catch((error: unknown) => {
+      // One of several processes may have died in the middle: its call then goes to another.
+      if (!isIdempotent(method) || !isUnavailable(error) || context.signal.aborted) throw error;
+      return call();
+    });
   } catch (error) {
     throw relayedError(inner, error);
   }
+}
+
+function isIdempotent({ idempotency }: DescMethod): boolean {
+  return idempotency === Idempotency.NO_SIDE_EFFECTS || idempotency === Idempotency.IDEMPOTENT;
+}
+
+function isUnavailable(error: unknown): boolean {
+  return ConnectError.from(error).code === Code.Unavailable;
 }
 
 async function* forwardStream(

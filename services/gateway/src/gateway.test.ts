@@ -17,6 +17,8 @@ import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_servi
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import { createRpcServer } from "@howdah/rpc/server";
+import { pino } from "pino";
 import { startInner, startTestGateway } from "./gateway-fixture.js";
 
 const run = promisify(execFile);
@@ -96,6 +98,29 @@ describe("gateway", () => {
     const late = await failure(client.getCluster({}, { timeoutMs: 50 }));
     assert.equal(late.code, Code.DeadlineExceeded);
     await seen.whenOpen(0);
+  });
+
+  it("makes an idempotent call once more when the service is away, another never", async (t) => {
+    const calls: string[] = [];
+    const away = (name: string) => {
+      calls.push(name);
+      throw new ConnectError("the store is away", Code.Unavailable);
+    };
+    const server = createRpcServer({ name: "inner", log: pino({ level: "silent" }) });
+    server.add(FleetService, {
+      listHosts: () => (calls.length === 0 ? away("list") : { hosts: [{ hostName: "web-1" }] }),
+      getHost: () => away("get"),
+      applyCluster: () => away("apply"),
+    });
+    const address = await server.listen("127.0.0.1:0");
+    t.after(() => server.drain());
+    const { url } = await startTestGateway(t, address);
+    const transport = createConnectTransport({ baseUrl: url, httpVersion: "2" });
+    const client = createClient(FleetService, transport);
+    assert.equal((await client.listHosts({})).hosts.length, 1);
+    assert.equal((await failure(client.getHost({}))).code, Code.Unavailable);
+    assert.equal((await failure(client.applyCluster({}))).code, Code.Unavailable);
+    assert.deepEqual(calls, ["list", "get", "get", "apply"]);
   });
 
   it("passes on the caller's cancel, of a call and of a stream", async (t) => {

@@ -7,7 +7,11 @@ import { fileURLToPath } from "node:url";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { endProcessesBelow } from "@howdah/launcher/find-processes";
-import { type Installation, startInstallation } from "@howdah/launcher/start-installation";
+import {
+  type Installation,
+  type InstallationOptions,
+  startInstallation,
+} from "@howdah/launcher/start-installation";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { HostState } from "@howdah/proto/howdah/v1/fleet";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
@@ -55,6 +59,9 @@ export async function until<T>(
 export async function startFleet(options: {
   agents: number;
   env?: Record<string, string>;
+  /** See `InstallationOptions`. */
+  replicas?: InstallationOptions["replicas"];
+  envOf?: InstallationOptions["envOf"];
   /** A MariaDB that the test may kill, whatever HOWDAH_TEST_DATABASE_URL says. */
   privateDatabase?: boolean;
 }): Promise<Fleet> {
@@ -66,6 +73,8 @@ export async function startFleet(options: {
     ports: "free",
     durable: true,
     agents: options.agents,
+    ...(options.replicas && { replicas: options.replicas }),
+    ...(options.envOf && { envOf: options.envOf }),
     env: { HOWDAH_LOG_LEVEL: "info", ...options.env },
   }).catch(async (error: unknown) => {
     rmSync(dir, { recursive: true, force: true });
