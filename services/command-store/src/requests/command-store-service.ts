@@ -11,6 +11,7 @@ import type { Knex } from "knex";
 import type { Logger } from "pino";
 import { untilItHolds } from "../database/transaction.js";
 import { noRequest, noTask } from "../not-found.js";
+import { scheduleCalls } from "../schedules/schedule-calls.js";
 import { findByKey } from "../store/insert-request.js";
 import { type LeaseRow, readLease, readLeases, releaseLease, renewLease } from "../store/leases.js";
 import { findHostId, listTasks, readAttempts, readListedTask } from "../store/list-tasks.js";
@@ -69,6 +70,7 @@ export function createCommandStoreService(
   }
 
   return {
+    ...scheduleCalls(),
     recordLostHosts: () => notBuilt("lost hosts are not recorded yet"),
     recordComponentStatuses: () => notBuilt("component statuses are not recorded yet"),
     listStatusChecks: () => notBuilt("status checks are not listed yet"),
