@@ -7,6 +7,7 @@ import { readCluster } from "../store/read-cluster.js";
 import { readClusterHosts } from "../store/read-cluster-hosts.js";
 import { listStacks, readStack, readStackDigest, type StoredStack } from "../store/read-stack.js";
 import { advanceCluster, insertCluster, writeClusterParts } from "../store/write-cluster.js";
+import { clientsOf } from "./clients-of.js";
 import type { ClusterContent, ClusterHost, DocumentDigests, StoredCluster } from "./cluster.js";
 import { checkServices, placementsOf } from "./cluster-check.js";
 import { effectiveConfigurations } from "./cluster-configuration.js";
@@ -91,7 +92,7 @@ async function applyOnce(
   }
   // First the row that all writers of the cluster meet at, so that the loser does no work for nothing.
   await advanceCluster(trx, clusterId, current?.version ?? 0, definition, digests);
-  await writeClusterParts(trx, clusterId, plan, hosts);
+  await writeClusterParts(trx, clusterId, plan, hosts, clientsOf(definition));
   for (const text of Object.values(documents)) await putDocument(trx, text);
   return { stack, changes };
 }

@@ -5,7 +5,8 @@ import { inTransaction } from "../database/transaction.js";
 import { putDocument } from "../store/put-package.js";
 import { listClusters, readCluster } from "../store/read-cluster.js";
 import { readStack } from "../store/read-stack.js";
-import { advanceCluster } from "../store/write-cluster.js";
+import { advanceCluster, markClients } from "../store/write-cluster.js";
+import { clientsOf } from "./clients-of.js";
 import { metadataDocument } from "./cluster-documents.js";
 
 /**
@@ -25,6 +26,7 @@ async function refreshCluster(trx: Knex.Transaction, name: string): Promise<void
   // Read here and not handed in: of two pushes at once each must leave behind what is stored in the end.
   const stack = await readStack(trx, stackName, stackVersion);
   if (stack === undefined) return;
+  await markClients(trx, clusterId, clientsOf(stack.definition));
   const text = metadataDocument(cluster, stack.definition);
   const metadata = sha256Hex(text);
   if (metadata === digests.metadata) return;

@@ -92,15 +92,23 @@ const tables = [
     service_name varchar(100) not null,
     primary key (cluster_id, service_name)
   )`,
+  // A component on a host. \`host_name\` never changes, and stands here so that lists are read in order from \`listing\`.
+  // \`client\`: installed and never started, by the cluster's stack. \`binding_id\`: the documents that its last successful START
+  // or RESTART (INSTALL, for a client) ran with; 0 before the first one.
   `create table if not exists host_component (
     cluster_id bigint not null,
     component_name varchar(100) not null,
     host_id bigint not null,
     service_name varchar(100) not null,
-    desired_state varchar(20) not null,
-    current_state varchar(20) not null,
+    host_name varchar(255) not null,
+    client tinyint not null,
+    desired_state COMPONENT_STATE not null,
+    current_state COMPONENT_STATE not null,
+    changed_at bigint not null,
+    binding_id bigint not null,
     primary key (cluster_id, component_name, host_id),
-    key host (host_id)
+    key host (host_id),
+    key listing (cluster_id, service_name, component_name, host_name)
   )`,
   `create table if not exists cluster_config (
     config_id bigint not null auto_increment primary key,
@@ -265,6 +273,8 @@ const tables = [
 
 // As enums, so that the tables read well in SQL and take one byte a row. New values go to the end.
 const types: Readonly<Record<string, string>> = {
+  COMPONENT_STATE: `enum('INIT','INSTALLING','INSTALL_FAILED','INSTALLED','STARTING','STARTED','STOPPING','UNINSTALLING',
+    'UNINSTALLED','WIPING_OUT','UPGRADING','DISABLED','UNKNOWN')`,
   ROLE_COMMAND: `enum('INSTALL','UNINSTALL','START','RESTART','STOP','EXECUTE','UPGRADE','SERVICE_CHECK','CUSTOM_COMMAND',
     'ACTIONEXECUTE','CONFIGURE')`,
   STATUS: `enum('PENDING','QUEUED','IN_PROGRESS','HOLDING','COMPLETED','FAILED','HOLDING_FAILED','TIMEDOUT',
@@ -275,7 +285,7 @@ const types: Readonly<Record<string, string>> = {
 export async function up(knex: Knex): Promise<void> {
   for (const statement of tables) {
     const sql = statement.replace(
-      /\b(ROLE_COMMAND|STATUS) /g,
+      /\b(COMPONENT_STATE|ROLE_COMMAND|STATUS) /g,
       (_, name: string) => `${types[name]} `,
     );
     const suffix = sql.startsWith("create table")

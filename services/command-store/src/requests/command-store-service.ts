@@ -9,6 +9,7 @@ import {
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
+import { componentCalls } from "../components/component-calls.js";
 import { untilItHolds } from "../database/transaction.js";
 import { noRequest, noTask } from "../not-found.js";
 import { scheduleCalls } from "../schedules/schedule-calls.js";
@@ -72,8 +73,7 @@ export function createCommandStoreService(
   return {
     ...scheduleCalls(),
     recordLostHosts: () => notBuilt("lost hosts are not recorded yet"),
-    recordComponentStatuses: () => notBuilt("component statuses are not recorded yet"),
-    listStatusChecks: () => notBuilt("status checks are not listed yet"),
+    ...componentCalls(db),
 
     async getRequest({ requestId }) {
       checkId("request_id", requestId);

@@ -77,9 +77,8 @@ async function readParts(db: Knex, clusters: readonly ClusterRow[]): Promise<Clu
     host_name: string;
   }>(
     db,
-    `select c.cluster_id, c.service_name, c.component_name, h.host_name
-    from host_component c join host h on h.host_id = c.host_id where c.cluster_id in (?)
-    order by c.service_name, c.component_name`,
+    `select cluster_id, service_name, component_name, host_name from host_component where cluster_id in (?)
+    order by service_name, component_name`,
     [ids],
   );
   return clusters.map((row) => ({

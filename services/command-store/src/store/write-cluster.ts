@@ -55,12 +55,16 @@ export async function advanceCluster(
   if (affectedRows !== 1) throw new StaleReadError(`cluster ${clusterId} has changed`);
 }
 
-/** Writes what a plan changes in services, components and configurations. `hosts` must have every host of the plan's `put`. */
+/**
+ * Writes what a plan changes in services, components and configurations. `hosts` must have every host of the plan's `put`, `clients`
+ * the components of the stack that are never started.
+ */
 export async function writeClusterParts(
   trx: Knex.Transaction,
   clusterId: number,
   plan: ClusterPlan,
   hosts: readonly ClusterHost[],
+  clients: ReadonlySet<string>,
 ): Promise<void> {
   if (plan.removedServices.length > 0) {
     await execute(trx, "delete from cluster_service where cluster_id = ? and service_name in (?)", [
@@ -74,7 +78,8 @@ export async function writeClusterParts(
     ]);
   }
   await removeComponents(trx, clusterId, plan.taken);
-  await addComponents(trx, clusterId, plan.put, hosts);
+  await addComponents(trx, clusterId, plan.put, hosts, clients);
+  await markClients(trx, clusterId, clients);
   await writeTypes(trx, clusterId, plan);
 }
 
@@ -98,23 +103,42 @@ async function addComponents(
   clusterId: number,
   put: readonly Placement[],
   hosts: readonly ClusterHost[],
+  clients: ReadonlySet<string>,
 ): Promise<void> {
+  const now = Date.now();
   const ids = new Map(hosts.map((host) => [host.hostName, host.hostId]));
   const rows = put.flatMap(({ service, component, hostNames }) =>
     hostNames.map((name) => {
       const hostId = ids.get(name);
       if (hostId === undefined) throw new Error(`host ${name} is not among the hosts given`);
-      return [clusterId, component, hostId, service, "INIT", "INIT"];
+      const client = clients.has(component) ? 1 : 0;
+      return [clusterId, component, hostId, service, name, client, "INIT", "INIT", now, 0];
     }),
   );
   for (let start = 0; start < rows.length; start += rowsAtOnce) {
     await execute(
       trx,
-      `insert into host_component (cluster_id, component_name, host_id, service_name, desired_state, current_state)
-      values ?`,
+      `insert into host_component (cluster_id, component_name, host_id, service_name, host_name, client, desired_state,
+        current_state, changed_at, binding_id) values ?`,
       [rows.slice(start, start + rowsAtOnce)],
     );
   }
+}
+
+/** Follows a stack that says otherwise than before which components are clients. */
+export async function markClients(
+  trx: Knex.Transaction,
+  clusterId: number,
+  clients: ReadonlySet<string>,
+): Promise<void> {
+  // An empty list is no SQL; no component has an empty name.
+  const names = ["", ...clients];
+  await execute(
+    trx,
+    `update host_component set client = 1 - client
+    where cluster_id = ? and client <> if(component_name in (?), 1, 0)`,
+    [clusterId, names],
+  );
 }
 
 async function writeTypes(

@@ -73,6 +73,8 @@ export interface SampleRole {
   readonly factor?: number;
   /** Default: START. */
   readonly roleCommand?: RoleCommand;
+  /** Default: none. */
+  readonly customCommand?: string;
   readonly blockers?: readonly number[];
   readonly manual?: boolean;
   /** Its tasks have nothing of their own in what they run. */
@@ -113,13 +115,13 @@ export function* requestParts(sample: SampleRequest): Generator<CreateRequestReq
     },
   });
   for (const [stageId, roles] of stages.entries()) {
-    const specs = roles.map(({ role, roleCommand, factor = 1, blockers = [], manual = false }) => ({
+    const specs = roles.map(({ role, roleCommand, customCommand = "", factor = 1, ...rest }) => ({
       role,
       roleCommand: roleCommand ?? RoleCommand.START,
       successFactor: factor,
-      blockers: [...blockers],
-      manual,
-      command: { script: `scripts/${role}.py`, commandParams: { shared: "yes" } },
+      blockers: [...(rest.blockers ?? [])],
+      manual: rest.manual ?? false,
+      command: { script: `scripts/${role}.py`, commandParams: { shared: "yes" }, customCommand },
     }));
     yield part({ case: "stage", value: { stageId, roles: specs } });
   }

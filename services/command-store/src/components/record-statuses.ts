@@ -1,0 +1,33 @@
+import type { Knex } from "knex";
+import { untilItHolds } from "../database/transaction.js";
+import {
+  type AgentStatus,
+  findChangedStatuses,
+  writeStatuses,
+} from "../store/component-statuses.js";
+
+/**
+ * Records what agents say about components, where it is news and nothing is under way there. Gives how many components changed. Two
+ * statements at most, one while nothing has changed. Of two statuses of one component the later one counts.
+ */
+export async function recordStatuses(
+  db: Knex,
+  statuses: readonly AgentStatus[],
+  now: number,
+): Promise<number> {
+  const last = new Map(statuses.map((each) => [nameOf(each), each]));
+  const changed = await findChangedStatuses(db, [...last.values()].sort(byKey));
+  // Between the two a task may begin and move its component: then the condition on its state does not hold any more.
+  return untilItHolds(() => writeStatuses(db, changed, now));
+}
+
+function nameOf({ clusterId, component, hostId }: AgentStatus): string {
+  return `${clusterId}/${component}/${hostId}`;
+}
+
+function byKey(a: AgentStatus, b: AgentStatus): number {
+  const byCluster = a.clusterId - b.clusterId;
+  if (byCluster !== 0) return byCluster;
+  if (a.component !== b.component) return a.component < b.component ? -1 : 1;
+  return a.hostId - b.hostId;
+}
