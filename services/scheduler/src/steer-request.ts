@@ -94,7 +94,7 @@ export async function resolveTasks(
   }
   if (resolution === Resolution.RETRY) {
     refuseRetry(wanted);
-    if (request.cancelRequested || request.abortReason !== "") {
+    if (standingOf(request).stopping) {
       const why = `request ${requestId} is being stopped; retry it once it is over`;
       throw new ConnectError(why, Code.FailedPrecondition);
     }

@@ -97,6 +97,19 @@ describe("CreateRequest", () => {
     assert.deepEqual([task?.timeoutMs, command?.script], [900_000n, "scripts/A.py"]);
   });
 
+  it("should say how old it is", async () => {
+    const { request } = await createSample(store, { stages: [[{ role: "A", hosts: hosts(1) }]] });
+    const requestId = request?.requestId ?? 0n;
+    await execute(
+      database.db,
+      "update request set create_time = create_time - 5000 where request_id = ?",
+      [Number(requestId)],
+    );
+    const { request: older } = await store.client.getRequest({ requestId });
+    const age = Number(older?.ageMs ?? 0n);
+    assert.ok(age >= 5_000 && age < 60_000, `${age}`);
+  });
+
   it("should give back which roles wait for which, and refuse those that wait for ever", async () => {
     const one = (role: string, blockers: number[]) => ({ role, hosts: hosts(1), blockers });
     const { request } = await createSample(store, {

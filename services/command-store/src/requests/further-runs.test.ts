@@ -42,9 +42,10 @@ describe("further runs of a request", () => {
     assert.deepEqual([requestStatus, aborted], [Status.PENDING, false]);
     const request = await subject.request();
     assert.deepEqual(
-      [request.run, request.cancelRequested, request.abortReason, request.progressPercent],
-      [2, false, "", 0],
+      [request.run, request.cancelRequested, request.aborted, request.progressPercent],
+      [2, false, false, 0],
     );
+    assert.equal(request.abortReason, "");
     assert.equal(request.times?.endedAt, undefined);
     assert.equal(await isUnfinished(subject), true);
     assert.deepEqual(

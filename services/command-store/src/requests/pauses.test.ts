@@ -123,8 +123,8 @@ describe("pauses and failure budgets", () => {
     await subject.report(TaskEvent.FAILED, a);
     const request = await subject.request();
     assert.deepEqual(
-      [request.paused, request.abortReason],
-      [false, "1 task failed, the budget is 0"],
+      [request.paused, request.aborted, request.abortReason],
+      [false, true, "1 task failed, the budget is 0"],
     );
     const { changes, aborted } = await subject.transit(TaskEvent.RELEASED, [b]);
     assert.deepEqual([changes, aborted], [[], true]);

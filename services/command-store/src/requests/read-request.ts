@@ -30,7 +30,7 @@ export async function readRequestView(
   const counts = sum(stages.flatMap((stage) => stage.roles.map((role) => role.counts)));
   const shared = await headers.read(db, stages);
   return {
-    request: toRequestMessage(request, counts),
+    request: toRequestMessage(request, counts, Date.now()),
     stages: stages.map((stage) => toStageMessage(stage, shared.get(stageName(stage)) ?? [])),
     open: request.open,
     version: request.version,

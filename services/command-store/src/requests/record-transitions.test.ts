@@ -150,7 +150,7 @@ describe("RecordTransitions", () => {
     const later = await subject.transit(TaskEvent.RELEASED, [second]);
     assert.deepEqual([later.changes, later.commands], [[], []]);
     const request = await subject.request();
-    assert.equal(request.cancelRequested, true);
+    assert.deepEqual([request.cancelRequested, request.aborted], [true, true]);
     assert.equal(request.abortReason, "ann changed her mind");
     assert.equal(request.counts?.pending, 2);
   });

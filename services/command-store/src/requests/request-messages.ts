@@ -21,8 +21,8 @@ import type { SharedCommand } from "../store/stage-headers.js";
 /** The time-out of a command that names none. */
 const defaultTimeoutMs = 900_000n;
 
-/** A request as callers get it. */
-export function toRequestMessage(request: StoredRequest, counts: Counts): Request {
+/** A request as callers get it, at `now` by this process's clock, as the times in it are. */
+export function toRequestMessage(request: StoredRequest, counts: Counts, now: number): Request {
   return create(RequestSchema, {
     requestId: BigInt(request.requestId),
     context: request.context,
@@ -37,7 +37,9 @@ export function toRequestMessage(request: StoredRequest, counts: Counts): Reques
     options: fromBinary(RequestOptionsSchema, request.options),
     skippedHosts: fromBinary(RequestSchema, request.skippedHosts).skippedHosts,
     cancelRequested: request.cancelRequested,
+    aborted: request.aborted || request.cancelRequested,
     abortReason: request.abortReason,
+    ageMs: BigInt(Math.max(0, now - request.createTime)),
     stageCount: request.stageCount,
     run: request.run,
     paused: request.paused,

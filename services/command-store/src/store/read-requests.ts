@@ -21,6 +21,7 @@ export interface StoredRequest {
   readonly stageCount: number;
   readonly open: boolean;
   readonly cancelRequested: boolean;
+  readonly aborted: boolean;
   readonly abortReason: string;
   readonly paused: boolean;
   readonly pauseReason: string;
@@ -33,25 +34,28 @@ export interface StoredRequest {
   readonly endTime: number;
 }
 
-type RawRequest = Omit<StoredRequest, "open" | "cancelRequested" | "paused"> & {
+type RawRequest = Omit<StoredRequest, "open" | "cancelRequested" | "aborted" | "paused"> & {
   readonly open: number | null;
   readonly cancelRequested: number;
+  readonly aborted: number;
   readonly paused: number;
 };
 
 const requestColumns = `q.request_id as requestId, q.request_context as context, q.idempotency_key as idempotencyKey,
   coalesce(c.name, '') as cluster, q.status + 0 as status, q.display_status + 0 as displayStatus,
   q.progress_percent as progress, q.version, q.run, q.stage_count as stageCount, q.open,
-  q.cancel_requested as cancelRequested, q.abort_reason as abortReason, q.paused, q.pause_reason as pauseReason,
+  q.cancel_requested as cancelRequested, q.aborted, q.abort_reason as abortReason, q.paused,
+  q.pause_reason as pauseReason,
   q.options, q.skipped_hosts as skippedHosts,
   q.create_time as createTime, q.start_time as startTime, q.end_time as endTime`;
 
 function toRequest(raw: RawRequest): StoredRequest {
-  const { open, cancelRequested, paused } = raw;
+  const { open, cancelRequested, aborted, paused } = raw;
   return {
     ...raw,
     open: open === 1,
     cancelRequested: cancelRequested === 1,
+    aborted: aborted === 1,
     paused: paused === 1,
   };
 }

@@ -41,6 +41,7 @@ export interface Subject {
     rest?: MessageInitShape<typeof TaskReportSchema>,
   ): Promise<RecordReportsResponse>;
   tasks(): Promise<Task[]>;
+  /** As it is now, without its age, so that what did not change is the same. */
   request(): Promise<Request>;
 }
 
@@ -116,7 +117,7 @@ export async function openFixture(): Promise<Fixture> {
       async request() {
         const { request: now } = await store.client.getRequest({ requestId });
         assert.ok(now);
-        return now;
+        return { ...now, ageMs: 0n };
       },
     };
   }

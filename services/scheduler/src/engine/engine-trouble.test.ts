@@ -204,6 +204,19 @@ describe("changing schedulers", () => {
     await eventually("it is handed over", () => d.taskIds.length === 1);
   });
 
+  it("ends an aborted request of its predecessor, of which nobody wrote down why", async (t) => {
+    const world = await World.start(t);
+    const { store } = world;
+    const d = await world.dispatcher();
+    d.open(1, 1);
+    const id = store.addRequest([[{ role: "A", hosts: [1] }], [{ role: "B", hosts: [1] }]]);
+    store.stored(id).request.aborted = true;
+    const { engine } = await world.scheduler(2n, { reconcileMs: never });
+    await world.statuses(id, "ABORTED", "ABORTED");
+    await eventually("it is over", () => !engine.drives(id));
+    assert.deepEqual(d.taskIds, []);
+  });
+
   it("stops when another scheduler owns a request", async (t) => {
     const world = await World.start(t);
     const d = await world.dispatcher();

@@ -52,10 +52,10 @@ export async function loadRun(
 
 /** What the store says about whether a request goes on. */
 export function standingOf(request: Request): Standing {
-  const { cancelRequested, abortReason, run, paused, pauseReason } = request;
+  const { aborted, cancelRequested, abortReason, run, paused, pauseReason } = request;
   return {
     run,
-    stopping: cancelRequested || abortReason !== "",
+    stopping: aborted || cancelRequested,
     cancelRequested,
     reason: abortReason,
     paused,

@@ -183,13 +183,15 @@ export class FakeStore {
   private spend({ request, tasks }: Stored): void {
     const { rolling } = request.options ?? {};
     const failures = tasks.filter(({ status }) => failedStatuses.has(status)).length;
-    if (!hasBudget(rolling) || request.paused || request.abortReason !== "") return;
+    if (!hasBudget(rolling) || request.paused || isOver(request)) return;
     const forgiven = this.forgiven.get(request.requestId) ?? 0;
     const spent = { failures: failures - forgiven, tasks: tasks.length, batches: [] };
     const reason = exceededBudget(rolling, spent);
     if (reason === undefined) return;
-    if (rolling.onExceeded === OnExceeded.ABORT) request.abortReason = reason;
-    else {
+    if (rolling.onExceeded === OnExceeded.ABORT) {
+      request.aborted = true;
+      request.abortReason = reason;
+    } else {
       request.paused = true;
       request.pauseReason = reason;
     }
@@ -233,6 +235,7 @@ export class FakeStore {
   ) {
     const failed = tasks.filter(({ status }) => failedStatuses.has(status)).length;
     if (abort !== undefined) {
+      request.aborted = true;
       request.cancelRequested ||= abort.cancelled;
       request.abortReason ||= abort.reason;
     }
@@ -245,6 +248,7 @@ export class FakeStore {
       request.run += 1;
       request.cancelRequested = false;
       request.paused = false;
+      request.aborted = false;
       request.abortReason = "";
     }
   }
@@ -459,8 +463,8 @@ export class FakeStore {
 
 const completed = Status.COMPLETED;
 
-function isOver({ cancelRequested, abortReason }: Request): boolean {
-  return cancelRequested || abortReason !== "";
+function isOver({ cancelRequested, aborted }: Request): boolean {
+  return cancelRequested || aborted;
 }
 
 function stateOf({ status, attempt, cancelRequested }: Task, request: Request) {
