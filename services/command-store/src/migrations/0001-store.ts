@@ -269,6 +269,28 @@ const tables = [
     data mediumblob not null,
     primary key (task_id, attempt, stream, position)
   )`,
+
+  // \`spec\`: a serialised howdah.v1.ScheduleSpec. \`counted_until\`: due times up to here do not count any more. \`last_outcome\`: a
+  // howdah.v1.ScheduleOutcome. Every write raises \`version\`, and is conditional on it.
+  `create table if not exists schedule (
+    schedule_id bigint not null auto_increment primary key,
+    name varchar(80) not null,
+    spec mediumblob not null,
+    enabled tinyint not null,
+    version bigint not null,
+    counted_until bigint not null,
+    last_due bigint not null,
+    last_request_id bigint not null,
+    last_outcome tinyint not null,
+    last_outcome_text varchar(1000) not null,
+    unique key name (name)
+  )`,
+  `create table if not exists maintenance_window (
+    name varchar(80) not null primary key,
+    cron varchar(255) not null,
+    time_zone varchar(64) not null,
+    duration_ms bigint not null
+  )`,
 ];
 
 // As enums, so that the tables read well in SQL and take one byte a row. New values go to the end.

@@ -47,7 +47,6 @@ import { openSession } from "./open-session.js";
 import { checkPurgeRequests, purgeRequests } from "./purge-requests.js";
 import { readTaskOutput } from "./read-output.js";
 import { readRequestView, toTaskMessages } from "./read-request.js";
-import { checkRecordLostHosts, recordLostHosts } from "./record-lost-hosts.js";
 import { recordReports } from "./record-reports.js";
 import { recordTransitions } from "./record-transitions.js";
 import { checkDigest, checkKey } from "./request-draft.js";
@@ -73,12 +72,7 @@ export function createCommandStoreService(
 
   return {
     ...scheduleCalls(db),
-    async recordLostHosts(request) {
-      checkRecordLostHosts(request);
-      const lost = await recordLostHosts(db, request, Date.now());
-      return { lostHostIds: lost.map(BigInt) };
-    },
-
+    recordLostHosts: () => notBuilt("lost hosts are not recorded yet"),
     ...componentCalls(db),
 
     async getRequest({ requestId }) {
@@ -97,9 +91,7 @@ export function createCommandStoreService(
       );
       const full = found.length === page.limit;
       return {
-        requests: found.map((row) =>
-          toRequestMessage(row, counts.get(row.requestId) ?? {}, Date.now()),
-        ),
+        requests: found.map((row) => toRequestMessage(row, counts.get(row.requestId) ?? {})),
         nextPageToken: full ? `${found.at(-1)?.requestId ?? ""}` : "",
       };
     },
