@@ -56,6 +56,7 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
 
     listHostComponents: () => notBuilt("host components are not listed yet"),
     setMaintenance: () => notBuilt("maintenance mode is not built yet"),
+    listMaintenance: () => notBuilt("maintenance mode is not built yet"),
 
     async applyCluster(request) {
       checkApplyCluster(request);

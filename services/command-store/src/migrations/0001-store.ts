@@ -26,6 +26,8 @@ const tables = [
     renewed_at bigint not null
   )`,
 
+  // \`state\`: HEALTHY from the commit that opens a session on, HEARTBEAT_LOST when the scheduler's host monitor says so. \`lost_at\`:
+  // when it was lost last, kept after it came back; 0: never.
   `create table if not exists host (
     host_id bigint not null auto_increment primary key,
     host_name varchar(255) not null,
@@ -36,8 +38,16 @@ const tables = [
     labels text not null,
     facts mediumtext not null,
     registered_at bigint not null,
+    state enum('HEALTHY','HEARTBEAT_LOST') not null default 'HEALTHY',
+    lost_at bigint not null default 0,
     unique key host_name (host_name)
   )`,
+  // The host monitor: one row. The highest token of a scheduler's lease that recorded host states; a lower one records none.
+  `create table if not exists host_monitor (
+    id tinyint not null primary key,
+    scheduler_token bigint not null
+  )`,
+  `insert ignore into host_monitor (id, scheduler_token) values (1, 0)`,
   // The current or last session of each host; \`open\` is null once it ended.
   `create table if not exists session (
     host_id bigint not null primary key,
@@ -109,6 +119,17 @@ const tables = [
     primary key (cluster_id, component_name, host_id),
     key host (host_id),
     key listing (cluster_id, service_name, component_name, host_name)
+  )`,
+  // What is in maintenance, and nothing else, since that is little. A host: cluster 0 and no names. A service: host 0 and no component.
+  // Rows of what a cluster no longer has are removed with it.
+  `create table if not exists maintenance (
+    cluster_id bigint not null,
+    service_name varchar(100) not null,
+    component_name varchar(100) not null,
+    host_id bigint not null,
+    reason varchar(255) not null,
+    since bigint not null,
+    primary key (cluster_id, service_name, component_name, host_id)
   )`,
   `create table if not exists cluster_config (
     config_id bigint not null auto_increment primary key,
@@ -224,6 +245,8 @@ const tables = [
     stdout_length bigint null,
     stderr_length bigint null,
     structured_length bigint null,
+    receive_time bigint not null default 0,
+    report_time bigint not null default 0,
     reason varchar(255) null,
     key request (request_id),
     key changes (request_id, change_version),
