@@ -13,7 +13,6 @@ import {
   startInstallation,
 } from "@howdah/launcher/start-installation";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
-import { HostState } from "@howdah/proto/howdah/v1/fleet";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Request, Task } from "@howdah/proto/howdah/v1/request";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
@@ -112,7 +111,7 @@ export async function startFleet(options: {
 export async function healthyHosts({ fleet }: Fleet, count: number): Promise<void> {
   await until(`${count} hosts to be connected`, async () => {
     const { hosts } = await fleet.listHosts({});
-    return hosts.filter((host) => host.state === HostState.HEALTHY).length >= count;
+    return hosts.filter(({ connected }) => connected).length >= count;
   });
 }
 

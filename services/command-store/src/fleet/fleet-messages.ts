@@ -20,13 +20,15 @@ import type { HostRow } from "../store/read-hosts.js";
 import type { StoredCluster } from "./cluster.js";
 import { maskSecrets } from "./cluster-configuration.js";
 
-/** A host as callers see it. Connected is a host whose session is open. */
+/** A host as callers see it. Connected is a host whose session is open; HEALTHY it is a while longer. */
 export function toHost(row: HostRow): Host {
   const connected = row.open === 1;
   return create(HostSchema, {
     hostId: BigInt(row.host_id),
     hostName: row.host_name,
-    state: connected ? HostState.HEALTHY : HostState.HEARTBEAT_LOST,
+    state: HostState[row.state],
+    connected,
+    ...(row.state === "HEARTBEAT_LOST" ? { lostAt: timestampFromMs(row.lost_at) } : {}),
     labels: parseLabels(row.labels),
     agentVersion: row.agent_version,
     ...(row.registered_at > 0 ? { registeredAt: timestampFromMs(row.registered_at) } : {}),

@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { HostState } from "@howdah/proto/howdah/v1/fleet";
 import type {
   ApplyClusterRequest,
   GetHostRequest,
@@ -22,11 +23,13 @@ export interface HostPage {
   /** The name of the last host of the page before; empty for the first page. */
   readonly after: string;
   readonly brief: boolean;
+  /** Only hosts in this state; undefined for all. */
+  readonly state: string | undefined;
 }
 
 /** Throws INVALID_ARGUMENT for a selector that cannot be read, a page size out of range, a token that is none. */
 export function checkListHosts(request: ListHostsRequest): HostPage {
-  const { selector, pageSize, pageToken, brief } = request;
+  const { selector, pageSize, pageToken, brief, state } = request;
   if (pageSize < 0 || pageSize > maxPageSize) {
     throw invalid(
       `page_size: ${pageSize} is not from 0 to ${maxPageSize}; 0 means ${defaultPageSize}`,
@@ -38,7 +41,13 @@ export function checkListHosts(request: ListHostsRequest): HostPage {
       `page_token: ${pageToken} is not a token of this method; leave it empty for the first page`,
     );
   }
-  return { filter: readSelector(selector), size: pageSize || defaultPageSize, after, brief };
+  if (HostState[state] === undefined) {
+    throw invalid(`state: ${state} is no state of a host; leave it out for all hosts`);
+  }
+  return {
+    ...{ filter: readSelector(selector), size: pageSize || defaultPageSize, after, brief },
+    state: state === HostState.UNSPECIFIED ? undefined : HostState[state],
+  };
 }
 
 /** The token of the page that begins behind this host. */

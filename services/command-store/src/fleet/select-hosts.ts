@@ -28,10 +28,10 @@ export async function selectHosts(
 }
 
 /** The ids of the page's hosts, and one more when there are more. Patterns and labels are matched here: SQL has no ranges. */
-async function selectIds(db: Knex, { filter, size, after }: HostPage): Promise<number[]> {
+async function selectIds(db: Knex, { filter, size, after, state }: HostPage): Promise<number[]> {
   const ids: number[] = [];
   for (let from = after; ; ) {
-    const keys = await listHostKeys(db, from, filter.exactNames, keysAtOnce);
+    const keys = await listHostKeys(db, from, { names: filter.exactNames, state }, keysAtOnce);
     for (const { hostId, hostName, labels } of keys) {
       if (filter.matches(hostName, labels) && ids.push(hostId) > size) return ids;
       from = hostName;

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
   type CommandStoreService,
   type Lease,
@@ -47,6 +47,7 @@ import { openSession } from "./open-session.js";
 import { checkPurgeRequests, purgeRequests } from "./purge-requests.js";
 import { readTaskOutput } from "./read-output.js";
 import { readRequestView, toTaskMessages } from "./read-request.js";
+import { checkRecordLostHosts, recordLostHosts } from "./record-lost-hosts.js";
 import { recordReports } from "./record-reports.js";
 import { recordTransitions } from "./record-transitions.js";
 import { checkDigest, checkKey } from "./request-draft.js";
@@ -72,7 +73,12 @@ export function createCommandStoreService(
 
   return {
     ...scheduleCalls(db),
-    recordLostHosts: () => notBuilt("lost hosts are not recorded yet"),
+    async recordLostHosts(request) {
+      checkRecordLostHosts(request);
+      const lost = await recordLostHosts(db, request, Date.now());
+      return { lostHostIds: lost.map(BigInt) };
+    },
+
     ...componentCalls(db),
 
     async getRequest({ requestId }) {
@@ -91,7 +97,9 @@ export function createCommandStoreService(
       );
       const full = found.length === page.limit;
       return {
-        requests: found.map((row) => toRequestMessage(row, counts.get(row.requestId) ?? {})),
+        requests: found.map((row) =>
+          toRequestMessage(row, counts.get(row.requestId) ?? {}, Date.now()),
+        ),
         nextPageToken: full ? `${found.at(-1)?.requestId ?? ""}` : "",
       };
     },
@@ -261,8 +269,4 @@ function toLease(row: LeaseRow): Lease {
     address: row.address,
     renewedAt: timestampFromMs(row.renewedAt),
   });
-}
-
-function notBuilt(what: string): never {
-  throw new ConnectError(what, Code.Unimplemented);
 }

@@ -8,19 +8,25 @@ export interface HostKey {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** The next hosts by name behind `after`, `limit` at most; with `names` only those of these names. */
+/** The next hosts by name behind `after`, `limit` at most; with `names` only those of these names, with `state` only those in it. */
 export async function listHostKeys(
   db: Knex,
   after: string,
-  names: readonly string[] | undefined,
+  { names, state }: { names?: readonly string[] | undefined; state?: string | undefined },
   limit: number,
 ): Promise<HostKey[]> {
   const rows = await query<{ host_id: number; host_name: string; labels: string }>(
     db,
     `select host_id, host_name, labels from host
     where host_name > ? ${names === undefined ? "" : "and host_name in (?)"}
+      ${state === undefined ? "" : "and state = ?"}
     order by host_name limit ?`,
-    names === undefined ? [after, limit] : [after, names, limit],
+    [
+      after,
+      ...(names === undefined ? [] : [names]),
+      ...(state === undefined ? [] : [state]),
+      limit,
+    ],
   );
   return rows.map((row) => ({
     hostId: row.host_id,

@@ -11,6 +11,9 @@ export interface HostRow {
   /** A JSON object. */
   readonly facts: string;
   readonly registered_at: number;
+  readonly state: "HEALTHY" | "HEARTBEAT_LOST";
+  /** When it was lost last; 0: never. */
+  readonly lost_at: number;
   readonly session_epoch: number | null;
   readonly dispatcher: string | null;
   readonly peer_address: string | null;
@@ -37,7 +40,7 @@ export async function readHost(db: Knex, hostName: string): Promise<HostRow | un
 }
 
 function select(brief: boolean): string {
-  return `select h.host_id, h.host_name, h.agent_version, h.registered_at,
+  return `select h.host_id, h.host_name, h.agent_version, h.registered_at, h.state, h.lost_at,
       ${brief ? "'' as labels, '' as facts" : "h.labels, h.facts"},
       s.session_epoch, s.dispatcher, s.peer_address, s.closed_at, s.open
     from host h left join session s on s.host_id = h.host_id`;

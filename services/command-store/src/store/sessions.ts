@@ -71,7 +71,7 @@ export async function insertHost(trx: Knex.Transaction, host: HostFacts): Promis
   }
 }
 
-/** Writes what an agent says about its host. */
+/** Writes what an agent says about its host, which is HEALTHY with that. */
 export async function updateHost(
   trx: Knex.Transaction,
   hostId: number,
@@ -80,7 +80,7 @@ export async function updateHost(
   await execute(
     trx,
     `update host set agent_id = ?, journal_id = ?, boot_id = ?, agent_version = ?, labels = ?, facts = ?,
-      registered_at = ? where host_id = ?`,
+      registered_at = ?, state = 'HEALTHY' where host_id = ?`,
     [
       host.agentId,
       host.journalId,
