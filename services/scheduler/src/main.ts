@@ -12,8 +12,9 @@ import { lead } from "./lead.js";
 import { LeaderWatch } from "./leader-watch.js";
 import { takeTurns } from "./leadership.js";
 import { passOn } from "./pass-on.js";
-import { createRequestService, type Leading, withIdempotencyKey } from "./request-service.js";
+import { createRequestService, withIdempotencyKey } from "./request-service.js";
 import { StackCache } from "./stack-cache.js";
+import type { Leading } from "./submit-request.js";
 
 await runService({
   name: "scheduler",

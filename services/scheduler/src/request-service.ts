@@ -1,9 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import { type Client, Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
-import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
+import type { ServiceImpl } from "@connectrpc/connect";
 import type {
   PlannedRoleSchema,
   RequestService,
@@ -17,27 +14,16 @@ import {
   checkSubmit,
   checkTaskId,
 } from "./check-request.js";
-import type { PlanningSources } from "./cluster-input.js";
-import { contentDigest } from "./content-digest.js";
-import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
-import type { Engine } from "./engine/engine.js";
 import { explainTask } from "./explain-task.js";
 import { NotLeadingError } from "./not-leading.js";
-import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
-import { shorten } from "./planner/operation.js";
+import { skippedOf } from "./plan-request.js";
 import type { PlannedRole } from "./planner/plan-operation.js";
 import { retryRequest } from "./retry-request.js";
 import { cancelRequest, pauseRequest, resolveTasks } from "./steer-request.js";
-
-/** The engine while this scheduler leads. */
-export interface Leading {
-  readonly engine: Engine;
-  readonly token: bigint;
-}
+import { type Leading, planChecked, type SubmitSources, submitRequest } from "./submit-request.js";
 
 /** What the service needs. */
-export interface RequestServiceOptions extends PlanningSources {
-  readonly store: Client<typeof CommandStoreService>;
+export interface RequestServiceOptions extends SubmitSources {
   /** The engine, or undefined while another scheduler leads. */
   readonly leading: () => Leading | undefined;
 }
@@ -63,9 +49,7 @@ export function createRequestService(
     async planRequest(request, context) {
       checkPlan(request);
       const { operation, options: how } = request;
-      const planned = await planRequest(options, operation, how, context.signal);
-      checkBatches(planned, how);
-      const { plan } = planned;
+      const { plan } = await planChecked(options, operation, how, context.signal);
       return {
         stages: plan.stages.map(({ roles }) => ({ roles: roles.map(toPlannedRole) })),
         skippedHosts: skippedOf(plan),
@@ -74,31 +58,7 @@ export function createRequestService(
 
     async submitRequest(request, context) {
       checkSubmit(request);
-      const { engine, token } = requireLeading();
-      const { signal } = context;
-      const digest = contentDigest(request);
-      const planning = planRequest(options, request.operation, request.options, signal);
-      if (request.idempotencyKey !== "") {
-        // Meanwhile planning may fail: a request that is there is answered all the same.
-        planning.catch(() => undefined);
-        const key = { idempotencyKey: request.idempotencyKey, contentDigest: digest };
-        const { request: found } = await store.findRequest(key, { signal });
-        if (found !== undefined) return { request: found, created: false };
-      }
-      const planned = await planning;
-      refuseEmpty(planned);
-      checkBatches(planned, request.options);
-      const messages = createRequestMessages(planned, {
-        idempotencyKey: request.idempotencyKey || randomUUID(),
-        contentDigest: digest,
-        context: request.context || planned.context,
-        options: request.options ?? create(RequestOptionsSchema),
-        schedulerToken: token,
-      });
-      const { request: made, created, taskIds } = await store.createRequest(messages, { signal });
-      if (made === undefined) throw new ConnectError("the store's answer is empty", Code.Internal);
-      if (created) engine.add(contentsOf(planned, made, taskIds));
-      return { request: made, created };
+      return submitRequest(options, requireLeading(), request, context.signal);
     },
 
     async cancelRequest({ requestId, reason }, { signal }) {
@@ -139,14 +99,6 @@ export function createRequestService(
 /** Gives a request that came without a key one of its own, so that it can be submitted twice and is made once. */
 export function withIdempotencyKey(request: SubmitRequestRequest): SubmitRequestRequest {
   return { ...request, idempotencyKey: request.idempotencyKey || randomUUID() };
-}
-
-function refuseEmpty({ plan }: PlannedRequest): void {
-  if (plan.stages.length > 0) return;
-  const skipped = skippedOf(plan).map(({ hostName, reason }) => `${hostName} (${reason})`);
-  const why =
-    skipped.length > 0 ? `all hosts are left out: ${shorten(skipped)}` : "nothing fits it";
-  throw new ConnectError(`there is nothing to do: ${why}`, Code.FailedPrecondition);
 }
 
 function toPlannedRole(planned: PlannedRole): MessageInitShape<typeof PlannedRoleSchema> {

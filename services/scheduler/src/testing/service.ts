@@ -14,8 +14,9 @@ import {
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { createRpcServer } from "@howdah/rpc/server";
 import { connectService } from "@howdah/service/connect-service";
-import { createRequestService, type Leading } from "../request-service.js";
+import { createRequestService } from "../request-service.js";
 import { StackCache } from "../stack-cache.js";
+import type { Leading } from "../submit-request.js";
 import { World } from "./world.js";
 
 const script = { script: "scripts/one.py", scriptType: ScriptType.PYTHON };

@@ -1,0 +1,100 @@
+import { randomUUID } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import {
+  type Operation,
+  type RequestOptions,
+  RequestOptionsSchema,
+} from "@howdah/proto/howdah/v1/operation";
+import type { Request } from "@howdah/proto/howdah/v1/request";
+import type { SubmitRequestRequest } from "@howdah/proto/howdah/v1/request_service";
+import type { PlanningSources } from "./cluster-input.js";
+import { contentDigest } from "./content-digest.js";
+import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
+import type { Engine } from "./engine/engine.js";
+import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
+import { shorten } from "./planner/operation.js";
+import { checkWindowExists } from "./schedules/check-window.js";
+
+/** The engine while this scheduler leads. */
+export interface Leading {
+  readonly engine: Engine;
+  readonly token: bigint;
+}
+
+/** What planning and storing a request needs. */
+export interface SubmitSources extends PlanningSources {
+  readonly store: Client<typeof CommandStoreService>;
+}
+
+/** Plans what would become a request. Errors as submitRequest, which is the only one to refuse a plan with nothing in it. */
+export async function planChecked(
+  sources: SubmitSources,
+  operation: Operation | undefined,
+  options: RequestOptions | undefined,
+  signal: AbortSignal,
+): Promise<PlannedRequest> {
+  const [planned] = await Promise.all([
+    planRequest(sources, operation, options, signal),
+    checkWindowExists(sources.store, options, signal),
+  ]);
+  checkBatches(planned, options);
+  return planned;
+}
+
+/**
+ * Plans an operation, stores it as a request and hands it to the engine. What people submit and what schedules do goes this way. A repeat
+ * with the same key and content gives the same request.
+ * @param request checked already
+ * @throws ConnectError as RequestService.SubmitRequest says
+ */
+export async function submitRequest(
+  sources: SubmitSources,
+  { engine, token }: Leading,
+  request: SubmitRequestRequest,
+  signal: AbortSignal,
+): Promise<{ request: Request; created: boolean }> {
+  const { store } = sources;
+  const digest = contentDigest(request);
+  const planning = planChecked(sources, request.operation, request.options, signal);
+  if (request.idempotencyKey !== "") {
+    // Meanwhile planning may fail: a request that is there is answered all the same.
+    planning.catch(() => undefined);
+    const found = await findRequest(store, request, signal);
+    if (found !== undefined) return { request: found, created: false };
+  }
+  const planned = await planning;
+  refuseEmpty(planned);
+  const messages = createRequestMessages(planned, {
+    idempotencyKey: request.idempotencyKey || randomUUID(),
+    contentDigest: digest,
+    context: request.context || planned.context,
+    options: request.options ?? create(RequestOptionsSchema),
+    schedulerToken: token,
+  });
+  const { request: made, created, taskIds } = await store.createRequest(messages, { signal });
+  if (made === undefined) throw new ConnectError("the store's answer is empty", Code.Internal);
+  if (created) engine.add(contentsOf(planned, made, taskIds));
+  return { request: made, created };
+}
+
+/** The request that was made with this key and content; undefined when there is none. */
+export async function findRequest(
+  store: SubmitSources["store"],
+  request: SubmitRequestRequest,
+  signal: AbortSignal,
+): Promise<Request | undefined> {
+  const { idempotencyKey } = request;
+  const key = { idempotencyKey, contentDigest: contentDigest(request) };
+  return (await store.findRequest(key, { signal })).request;
+}
+
+/** Throws FAILED_PRECONDITION when a plan has nothing in it. */
+export function refuseEmpty({ plan }: PlannedRequest): void {
+  if (plan.stages.length > 0) return;
+  const skipped = skippedOf(plan).map(({ hostName, reason }) => `${hostName} (${reason})`);
+  const why =
+    skipped.length > 0 ? `all hosts are left out: ${shorten(skipped)}` : "nothing fits it";
+  throw new ConnectError(`there is nothing to do: ${why}`, Code.FailedPrecondition);
+}
