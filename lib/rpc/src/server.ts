@@ -79,6 +79,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     interceptors: [...createServerInterceptors(options), ...(options.interceptors ?? [])],
     maxMessageBytes,
     log,
+    keepalive,
     openCalls,
   };
 
