@@ -2,6 +2,7 @@ import type { Client } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
+import { claimRequests } from "./claim-requests.js";
 import { Dispatchers } from "./dispatchers.js";
 import { Engine, type EngineTimes } from "./engine/engine.js";
 
@@ -16,7 +17,7 @@ export interface LeadOptions extends EngineTimes {
 }
 
 /**
- * Leads for one turn: announces the token to the dispatchers, takes over what is unfinished, drives it until the signal aborts. Rejects
+ * Leads for one turn: announces the token to the dispatchers, makes what is unfinished its own, reads it, drives it until the signal aborts. Rejects
  * with StaleOwnerError when another scheduler has taken over. All is closed when it settles.
  * @param started called with the engine, which takes in requests from then on
  */
@@ -44,6 +45,7 @@ export async function lead(
   try {
     started(engine);
     await dispatchers.announced;
+    await claimRequests({ ...options, token }, over.signal);
     await engine.drive();
   } finally {
     turn.removeEventListener("abort", end);

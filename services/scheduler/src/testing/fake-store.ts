@@ -115,7 +115,7 @@ export class FakeStore {
       })),
       tasks,
       commands: [],
-      ownerToken: 0n,
+      ownerToken: 1n,
     });
     return requestId;
   }

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { eventually } from "./testing/eventually.js";
+import { World } from "./testing/world.js";
+
+describe("a take-over", () => {
+  it("owns every request before it reads them: a former leader can write nothing more", async (t) => {
+    const world = await World.start(t);
+    const { store } = world;
+    const d = await world.dispatcher();
+    d.open(1, 1);
+    const id = store.addRequest([[{ role: "A", hosts: [1] }]]);
+    const former = await world.scheduler(1n);
+    await eventually("it is sent", () => d.taskIds.length === 1);
+    store.report(1n, TaskEvent.STARTED);
+    await former.stop();
+    // Nothing of the request is to be done now: nothing else would tell the store who owns it.
+    await world.scheduler(2n);
+    await eventually("it is owned", () => store.stored(id).ownerToken === 2n);
+    const clients = world.clients();
+    const transition = { taskId: 1n, attempt: 1, hostId: 1n, event: TaskEvent.DEADLINE_PASSED };
+    const { results } = await clients.store.recordTransitions({
+      schedulerToken: 1n,
+      requests: [{ requestId: id, transitions: [transition] }],
+    });
+    assert.equal(results[0]?.staleOwner, true);
+    assert.deepEqual(store.statuses(id), ["IN_PROGRESS"]);
+  });
+
+  it("tries on while the store is away, and gives up when another one owns a request already", async (t) => {
+    const world = await World.start(t);
+    const { store } = world;
+    const id = store.addRequest([[{ role: "A", hosts: [1] }]]);
+    store.down = true;
+    await world.scheduler(2n);
+    store.down = false;
+    await eventually("it is owned", () => store.stored(id).ownerToken === 2n);
+    const { ended } = await world.scheduler(1n);
+    assert.match(String(await ended), /StaleOwnerError: another scheduler owns request 1/);
+  });
+});
