@@ -48,6 +48,8 @@ export interface StoredCluster extends ClusterContent {
   readonly clusterId: number;
   readonly version: number;
   readonly digests: DocumentDigests;
+  /** Its services that are in maintenance, since when, and why. */
+  readonly maintenance: ReadonlyMap<string, { readonly reason: string; readonly since: number }>;
   /** The newest version of every configuration type that the cluster has or had. */
   readonly types: ReadonlyMap<string, TypeVersion>;
 }

@@ -8,13 +8,18 @@ import {
   type Host,
   HostSchema,
   HostState,
+  type Maintenance,
+  MaintenanceSchema,
 } from "@howdah/proto/howdah/v1/fleet";
 import {
   type ConfigurationVersion,
   ConfigurationVersionSchema,
+  type InMaintenance,
+  InMaintenanceSchema,
 } from "@howdah/proto/howdah/v1/fleet_service";
 import type { StoredTypeVersion } from "../store/list-configuration-versions.js";
 import { parseLabels } from "../store/list-hosts.js";
+import type { ListedMaintenance, MaintenanceRow } from "../store/list-maintenance.js";
 import type { ClusterSummary } from "../store/read-cluster.js";
 import type { HostRow } from "../store/read-hosts.js";
 import type { StoredCluster } from "./cluster.js";
@@ -37,6 +42,14 @@ export function toHost(row: HostRow): Host {
     factsJson: row.facts,
     dispatcher: connected ? (row.dispatcher ?? "") : "",
     sessionEpoch: BigInt(row.session_epoch ?? 0),
+    ...(row.maintenance_since === null
+      ? {}
+      : {
+          maintenance: toMaintenance({
+            reason: row.maintenance_reason ?? "",
+            since: row.maintenance_since,
+          }),
+        }),
   });
 }
 
@@ -51,9 +64,25 @@ export function toClusterSummary(cluster: ClusterSummary): Cluster {
   });
 }
 
-function toService(name: string, { placements }: ClusterSummary): ClusterService {
+/** Maintenance as callers see it. */
+export function toMaintenance({ reason, since }: MaintenanceRow): Maintenance {
+  return create(MaintenanceSchema, { reason, since: timestampFromMs(since) });
+}
+
+/** What is in maintenance, as callers see it. */
+export function toInMaintenance(row: ListedMaintenance): InMaintenance {
+  const { hostId, hostName, cluster, serviceName, componentName } = row;
+  return create(InMaintenanceSchema, {
+    ...{ hostId: BigInt(hostId), hostName, cluster, serviceName, componentName },
+    maintenance: toMaintenance(row),
+  });
+}
+
+function toService(name: string, { placements, maintenance }: ClusterSummary): ClusterService {
+  const row = maintenance.get(name);
   return create(ClusterServiceSchema, {
     name,
+    ...(row === undefined ? {} : { maintenance: toMaintenance(row) }),
     components: placements
       .filter((placement) => placement.service === name)
       .map(({ component, hostNames }) => ({ name: component, hostNames: [...hostNames] })),

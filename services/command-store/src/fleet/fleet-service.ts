@@ -6,6 +6,7 @@ import {
   listConfigurationTypes,
   listConfigurationVersions,
 } from "../store/list-configuration-versions.js";
+import { listMaintenance } from "../store/list-maintenance.js";
 import {
   listClusterNames,
   listClusters,
@@ -15,7 +16,13 @@ import {
 import { readHost } from "../store/read-hosts.js";
 import { applyCluster, ClusterProblemsError } from "./apply-cluster.js";
 import type { StoredCluster } from "./cluster.js";
-import { toCluster, toClusterSummary, toConfigurationVersion, toHost } from "./fleet-messages.js";
+import {
+  toCluster,
+  toClusterSummary,
+  toConfigurationVersion,
+  toHost,
+  toInMaintenance,
+} from "./fleet-messages.js";
 import {
   checkApplyCluster,
   checkGetHost,
@@ -23,7 +30,9 @@ import {
   checkListHosts,
   pageTokenAfter,
 } from "./fleet-requests.js";
+import { checkListMaintenance, maintenanceToken } from "./maintenance-requests.js";
 import { selectHosts } from "./select-hosts.js";
+import { setMaintenance } from "./set-maintenance.js";
 
 const maxVersions = 100;
 /** Well below the 4 MiB of a message. */
@@ -55,8 +64,19 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
     },
 
     listHostComponents: () => notBuilt("host components are not listed yet"),
-    setMaintenance: () => notBuilt("maintenance mode is not built yet"),
-    listMaintenance: () => notBuilt("maintenance mode is not built yet"),
+    async setMaintenance(request) {
+      return { changes: await setMaintenance(db, request, Date.now()) };
+    },
+
+    async listMaintenance(request) {
+      const { after, limit } = checkListMaintenance(request);
+      const rows = await listMaintenance(db, after, limit);
+      const last = rows.length === limit ? rows.at(-1) : undefined;
+      return {
+        entries: rows.map(toInMaintenance),
+        nextPageToken: last === undefined ? "" : maintenanceToken(last),
+      };
+    },
 
     async applyCluster(request) {
       checkApplyCluster(request);

@@ -8,6 +8,7 @@ import type {
   TypeVersion,
 } from "../fleet/cluster.js";
 import { compareHostNames } from "../fleet/cluster.js";
+import { readServiceMaintenance } from "./list-maintenance.js";
 
 interface ClusterRow {
   readonly cluster_id: number;
@@ -22,7 +23,7 @@ interface ClusterRow {
 
 /** A cluster without its configurations. */
 export type ClusterSummary = Omit<ClusterContent, "configurations"> &
-  Pick<StoredCluster, "clusterId" | "version" | "digests">;
+  Pick<StoredCluster, "clusterId" | "version" | "digests" | "maintenance">;
 
 /** Runs reads that all see the same moment. (`readOnly` of knex is no SQL to MariaDB.) */
 export async function readSnapshot<T>(db: Knex, read: (trx: Knex) => Promise<T>): Promise<T> {
@@ -81,6 +82,7 @@ async function readParts(db: Knex, clusters: readonly ClusterRow[]): Promise<Clu
     order by service_name, component_name`,
     [ids],
   );
+  const maintenance = await readServiceMaintenance(db, ids);
   return clusters.map((row) => ({
     clusterId: row.cluster_id,
     name: row.name,
@@ -95,6 +97,11 @@ async function readParts(db: Knex, clusters: readonly ClusterRow[]): Promise<Clu
     services: services
       .filter((each) => each.cluster_id === row.cluster_id)
       .map((each) => each.service_name),
+    maintenance: new Map(
+      maintenance
+        .filter((each) => each.clusterId === row.cluster_id)
+        .map(({ serviceName, reason, since }) => [serviceName, { reason, since }]),
+    ),
     placements: placements(components.filter((each) => each.cluster_id === row.cluster_id)),
   }));
 }

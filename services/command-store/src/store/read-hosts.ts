@@ -19,6 +19,9 @@ export interface HostRow {
   readonly peer_address: string | null;
   readonly closed_at: number | null;
   readonly open: number | null;
+  /** Of its own maintenance; null while it is off. */
+  readonly maintenance_reason: string | null;
+  readonly maintenance_since: number | null;
 }
 
 /** The hosts of these ids, by name; `brief` leaves labels and facts empty. */
@@ -42,6 +45,8 @@ export async function readHost(db: Knex, hostName: string): Promise<HostRow | un
 function select(brief: boolean): string {
   return `select h.host_id, h.host_name, h.agent_version, h.registered_at, h.state, h.lost_at,
       ${brief ? "'' as labels, '' as facts" : "h.labels, h.facts"},
-      s.session_epoch, s.dispatcher, s.peer_address, s.closed_at, s.open
-    from host h left join session s on s.host_id = h.host_id`;
+      s.session_epoch, s.dispatcher, s.peer_address, s.closed_at, s.open,
+      m.reason as maintenance_reason, m.since as maintenance_since
+    from host h left join session s on s.host_id = h.host_id
+      left join maintenance m on m.cluster_id = 0 and m.service_name = '' and m.component_name = '' and m.host_id = h.host_id`;
 }

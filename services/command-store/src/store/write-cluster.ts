@@ -4,6 +4,7 @@ import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { execute } from "../database/query.js";
 import type { ClusterContent, ClusterHost, DocumentDigests, Placement } from "../fleet/cluster.js";
 import type { ClusterPlan } from "../fleet/cluster-plan.js";
+import { forgetMaintenance } from "./write-maintenance.js";
 
 const rowsAtOnce = 1_000;
 
@@ -71,6 +72,9 @@ export async function writeClusterParts(
       clusterId,
       plan.removedServices,
     ]);
+    for (const service of plan.removedServices) {
+      await forgetMaintenance(trx, clusterId, { service });
+    }
   }
   if (plan.addedServices.length > 0) {
     await execute(trx, "insert into cluster_service (cluster_id, service_name) values ?", [
@@ -95,6 +99,7 @@ async function removeComponents(
         and host_id in (select host_id from host where host_name in (?))`,
       [clusterId, component, service, hostNames],
     );
+    await forgetMaintenance(trx, clusterId, { service, component, hostNames });
   }
 }
 
