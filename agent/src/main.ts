@@ -18,6 +18,9 @@ import { installSupervisor } from "./run/install-supervisor.js";
 import { openQueue } from "./run/queue.js";
 import { removeRecordFolders } from "./run/record-folders.js";
 import { readSettings, type Settings, SettingsError } from "./settings.js";
+import { removeLeftChecks } from "./status/check-files.js";
+import { componentOf, isAbout } from "./status/component-of.js";
+import { StatusChecks } from "./status/status-checks.js";
 import { keyText } from "./task-key.js";
 import { agentVersion } from "./version.js";
 
@@ -82,7 +85,8 @@ async function main(): Promise<void> {
     process.exit(1);
   };
   installSupervisor(folders);
-  const reporter = new Reporter(journal, log);
+  await removeLeftChecks(folders, log);
+  const reporter = new Reporter(journal, log, (entry) => status.recorded(componentOf(entry)));
   const sessions = createSessionSlot();
   const packages = await openPackageCache(folders, fetcher(sessions, log));
   const facts = {
@@ -90,16 +94,23 @@ async function main(): Promise<void> {
     publicHostName: settings.hostName,
     cacheDir: folders.cache,
   };
+  const scripts = { python: settings.python, logLevel: settings.logLevel.toUpperCase() };
+  const status = new StatusChecks({
+    ...{ folders, packages, facts, log, settings: scripts },
+    intervalMs: settings.componentStatusIntervalMs,
+    busy: (name) => queue.openEntries().some((entry) => isAbout(entry, name)),
+  });
   const queue = openQueue({
-    journal,
-    folders,
-    log,
-    laneOf,
-    resolve: (entry, signal) => resolveCommand(entry, signal, { folders, packages, facts }),
-    settings: { python: settings.python, logLevel: settings.logLevel.toUpperCase() },
+    ...{ journal, folders, log, laneOf, onBroken, settings: scripts },
+    async resolve(entry, signal) {
+      await status.standAside(componentOf(entry));
+      return resolveCommand(entry, signal, { folders, packages, facts });
+    },
     onStarted: (entry) => reporter.started(entry),
-    onEnded: (entry) => reporter.ended(entry),
-    onBroken,
+    onEnded(entry) {
+      reporter.ended(entry);
+      status.ended(componentOf(entry));
+    },
   });
   writeFileSync(folders.pidFile, `${process.pid}\n`);
   log.info({ journal: journal.journalId, open: queue.open(), version: agentVersion }, "started");
@@ -107,7 +118,7 @@ async function main(): Promise<void> {
   await stayConnected(
     {
       ...servers,
-      ...{ agentVersion, journal, folders, queue, reporter, log },
+      ...{ agentVersion, journal, folders, queue, reporter, status, log },
       hostName: settings.hostName,
       labels: settings.labels,
       lastStore: { storeId: journal.entries().at(-1)?.key.storeId ?? "" },
@@ -119,7 +130,7 @@ async function main(): Promise<void> {
     },
     stopping.signal,
   );
-  await queue.close();
+  await Promise.all([queue.close(), status.close()]);
   await journal.close();
   await rm(folders.pidFile, { force: true });
   log.info("stopped");

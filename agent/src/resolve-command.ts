@@ -6,12 +6,12 @@ import {
   ScriptType,
 } from "@howdah/proto/howdah/v1/command";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
-import { type AgentFacts, assembleCommandJson } from "./command-json.js";
+import { type AgentFacts, assembleCommandJson, type CachedDocuments } from "./command-json.js";
 import type { AgentFolders } from "./folders.js";
 import type { JournalEntry } from "./journal/entry.js";
-import type { Json, JsonObject } from "./json.js";
+import { isJsonObject, type Json, type JsonObject } from "./json.js";
 import type { PackageCache } from "./package-cache.js";
-import type { CommandSpec as RunSpec } from "./run/command-spec.js";
+import type { CommandSpec as RunSpec, ScriptRun } from "./run/command-spec.js";
 
 const defaultTimeoutMs = 900_000;
 /** Anything longer is as good as none. */
@@ -47,46 +47,67 @@ export async function resolveCommand(
   if (roleCommand === undefined) {
     throw new Error(`this agent does not know the role command ${command.roleCommand}: upgrade it`);
   }
-  const document = (digest: string) =>
-    digest === "" ? noDocument : packages.document(digest, signal);
-  const [configurations, topology, metadata] = await Promise.all([
-    document(command.configurationsDigest),
-    document(command.topologyDigest),
-    document(command.metadataDigest),
-  ]);
-  const commandParams = commandParamsOf(command);
-  const ambari = metadata.ambariLevelParams;
+  const documents = await readDocuments(command, (digest) => packages.document(digest, signal));
+  const commandParams = commandParamsOf(spec);
   return {
     key: entry.key,
     role: command.role,
     roleCommand,
     serviceName: spec.serviceName,
     commandParams,
-    run: await runOf(command, packages, signal),
+    run: await runOf(spec, packages, signal),
     timeoutMs: timeoutOf(spec),
-    commandJson: assembleCommandJson(
-      headerOf(command, commandParams),
-      {
-        configurations,
-        topology,
-        metadata,
-        ambariLevelParams:
-          typeof ambari === "object" && ambari !== null ? (ambari as JsonObject) : {},
-        hostLevelParams: {},
-      },
-      facts,
-    ),
-    environment: { HOWDAH_PREFIX: folders.prefix, HOWDAH_HOSTNAME: facts.hostName },
+    commandJson: assembleCommandJson(headerOf(command, commandParams), documents, facts),
+    environment: agentVariables(folders, facts),
   };
 }
 
+/** What every script finds in its environment about the agent. */
+export function agentVariables(
+  { prefix }: AgentFolders,
+  { hostName }: AgentFacts,
+): Record<string, string> {
+  return { HOWDAH_PREFIX: prefix, HOWDAH_HOSTNAME: hostName };
+}
+
+/** The digests of a cluster's documents; empty for what has no cluster. */
+export interface DocumentDigests {
+  readonly configurationsDigest: string;
+  readonly topologyDigest: string;
+  readonly metadataDigest: string;
+}
+
+/** Reads the documents that a command is assembled from. */
+export async function readDocuments(
+  { configurationsDigest, topologyDigest, metadataDigest }: DocumentDigests,
+  read: (digest: string) => Promise<JsonObject>,
+): Promise<CachedDocuments> {
+  const document = (digest: string) => (digest === "" ? noDocument : read(digest));
+  const [configurations, topology, metadata] = await Promise.all([
+    document(configurationsDigest),
+    document(topologyDigest),
+    document(metadataDigest),
+  ]);
+  const ambari = metadata.ambariLevelParams;
+  const ambariLevelParams = isJsonObject(ambari) ? ambari : {};
+  return { configurations, topology, metadata, ambariLevelParams, hostLevelParams: {} };
+}
+
 async function runOf(
-  { spec }: ExecutionCommand,
+  spec: CommandSpec,
   packages: PackageCache,
   signal: AbortSignal,
 ): Promise<RunSpec["run"]> {
-  if (spec === undefined) throw new Error("the command says nothing about what to run");
   if (spec.argv.length > 0) return { kind: "argv", argv: spec.argv };
+  return scriptRunOf(spec, packages, signal);
+}
+
+/** The script that a component's command runs, its packages on disk. Throws an Error that says what is lacking. */
+export async function scriptRunOf(
+  spec: CommandSpec,
+  packages: PackageCache,
+  signal: AbortSignal,
+): Promise<ScriptRun> {
   const { script, scriptType } = spec;
   if (script === "" || scriptType === ScriptType.UNSPECIFIED) {
     throw new Error(`${spec.componentName || spec.serviceName} has no script to run`);
@@ -106,13 +127,15 @@ async function runOf(
   return { kind: "script", scriptType: scriptTypes[scriptType], script, baseDir, hooksDir };
 }
 
-function timeoutOf({ timeoutMs }: CommandSpec): number {
+/** How long each step may run. */
+export function timeoutOf({ timeoutMs }: CommandSpec): number {
   return timeoutMs > 0n ? Math.min(Number(timeoutMs), longestTimeoutMs) : defaultTimeoutMs;
 }
 
-function commandParamsOf({ spec }: ExecutionCommand): Record<string, string> {
-  const params = { ...spec?.commandParams };
-  if (spec === undefined || spec.argv.length > 0) return params;
+/** What scripts find under `commandParams`. */
+export function commandParamsOf(spec: CommandSpec): Record<string, string> {
+  const params = { ...spec.commandParams };
+  if (spec.argv.length > 0) return params;
   return {
     script: spec.script,
     script_type: ScriptType[spec.scriptType],

@@ -25,6 +25,7 @@ test("the least that must be said, and what follows", (t) => {
     prefix: "/var/lib/howdah-agent",
     logLevel: "info",
     python: "python3",
+    componentStatusIntervalMs: 60_000,
     labels: {},
   });
 });
@@ -43,6 +44,7 @@ hostname = Web-1.Example.com
 prefix = /srv/agent
 log_level = debug
 python = /usr/bin/python3
+component_status_interval = 5m
 [labels]
 rack = r12
 spare = true
@@ -57,6 +59,7 @@ spare = true
     prefix: "/srv/agent",
     logLevel: "debug",
     python: "/usr/bin/python3",
+    componentStatusIntervalMs: 300_000,
     labels: { rack: "r12", spare: "true" },
   });
 });
@@ -77,6 +80,12 @@ const wrong: [string, RegExp][] = [
   [`${server}[agent]\nhostname = a b\n`, /\[agent\] hostname has white space/],
   [`${server}[agent]\nhostname = ${"a".repeat(256)}\n`, /\[agent\] hostname has more than 255/],
   [`${server}[agent]\npython =\n`, /\[agent\] python is empty$/],
+  ...["60", "0s", "25h", "-1s", "1.5s", "often", ""].map((value): [string, RegExp] => [
+    `${server}[agent]\ncomponent_status_interval = ${value}\n`,
+    value === ""
+      ? /component_status_interval is empty$/
+      : /_interval ".*" is no interval; write 30s/,
+  ]),
   [`${server}[agent]\npythn = x\n`, /\[agent\] pythn is not known; known are hostname, prefix/],
   [`${server}[labels]\na b = c\n`, /\[labels\] a b is no label: letters, digits/],
   [`${server}[labels]\na = ${"b".repeat(64)}\n`, /\[labels\] a has more than 63 characters$/],

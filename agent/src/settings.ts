@@ -42,6 +42,15 @@ const addresses = text
 const path = text.refine((value) => value.startsWith("/"), "must be an absolute path");
 const labelName = /^[A-Za-z0-9._/-]{1,63}$/;
 
+const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+const interval = text.transform((value, context) => {
+  const [, number, unit = ""] = /^([0-9]{1,9})(s|m|h)$/.exec(value) ?? [];
+  const ms = Number(number) * (unitsMs[unit] ?? Number.NaN);
+  if (ms >= 1_000 && ms <= 24 * 3_600_000) return ms;
+  context.addIssue(`${JSON.stringify(value)} is no interval; write 30s, 5m or 2h, from 1s to 24h`);
+  return z.NEVER;
+});
+
 const server = z.strictObject({
   /** The dispatchers' addresses for agents, `host:port`, with commas between them. They are tried in an order by chance. */
   address: addresses,
@@ -65,6 +74,8 @@ const agent = z.strictObject({
     .default("info"),
   /** The interpreter of PYTHON scripts. */
   python: text.default("python3"),
+  /** How often the status of components is checked when no server asks for it. */
+  component_status_interval: interval.prefault("60s"),
 });
 
 const sections = z.strictObject({
@@ -101,6 +112,7 @@ export interface Settings {
   readonly prefix: string;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly python: string;
+  readonly componentStatusIntervalMs: number;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -131,6 +143,7 @@ export function readSettings(file: string): Settings {
     prefix: agent.prefix,
     logLevel: agent.log_level,
     python: agent.python,
+    componentStatusIntervalMs: agent.component_status_interval,
     labels,
   };
 }

@@ -50,6 +50,8 @@ export class Reporter {
   constructor(
     private readonly journal: Journal,
     private readonly log: Logger,
+    /** Told when the server has recorded a result. Default: nobody. */
+    private readonly onRecorded: (entry: JournalEntry) => void = () => undefined,
   ) {}
 
   /** A session lives: everything that is not acknowledged is reported on it. */
@@ -153,7 +155,10 @@ export class Reporter {
     switch (outcome) {
       case ReportOutcome.RECORDED:
       case ReportOutcome.KNOWN:
-        if (open) uploads.reportStored(entry, stored);
+        if (open) {
+          uploads.reportStored(entry, stored);
+          this.onRecorded(entry);
+        }
         return;
       case ReportOutcome.REFUSED:
         this.log.warn(fields, "the server refused a report");

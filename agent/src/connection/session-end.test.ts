@@ -17,9 +17,9 @@ test("a probe is answered at once, and so is a message that is not known", async
   session.say({ case: "probe", value: {} });
   await until(() => session.all("heartbeat").length === 1, "a heartbeat");
   assert.ok(performance.now() - began < 500);
-  session.say({ case: "statusCommand", value: {} });
+  session.say({ case: "alertDefinitionCommand", value: {} });
   await until(() => session.all("unsupported").length === 1, "an answer");
-  assert.equal(session.all("unsupported")[0]?.fieldNumber, 9);
+  assert.equal(session.all("unsupported")[0]?.fieldNumber, 10);
   const unknown = create(ConnectResponseSchema);
   unknown.$unknown = [{ no: 77, wireType: 2, data: new Uint8Array([1, 65]) }];
   assert.ok(toBinary(ConnectResponseSchema, unknown).length > 0);

@@ -96,7 +96,7 @@ export class SessionTalk {
 
   private async obey(response: ConnectResponse): Promise<void> {
     const { message } = response;
-    const { reporter, log } = this.options;
+    const { reporter, status, log } = this.options;
     if (message.case === "registrationResult") return this.begin(message.value);
     if (this.registeredAt === undefined) {
       if (message.case === "registrationCommand" || message.case === "drain") {
@@ -117,6 +117,8 @@ export class SessionTalk {
         return this.beat();
       case "drain":
         return this.drain(message.value);
+      case "statusCommand":
+        return status.command(message.value.checks);
       case "registrationCommand":
         log.info({ reason: message.value.reason }, "asked to register again");
         return this.leave("registering again", { reconnectAfterMs: 0, sameServer: true });
@@ -146,7 +148,7 @@ export class SessionTalk {
   }
 
   private async begin(result: RegistrationResult): Promise<void> {
-    const { lastStore, log, reporter, onLive, client, journal, queue } = this.options;
+    const { lastStore, log, reporter, status, onLive, client, journal, queue } = this.options;
     const { storeId, hostId, sessionEpoch } = result;
     if (this.registeredAt !== undefined) {
       log.warn("the server answered the registration twice");
@@ -162,6 +164,7 @@ export class SessionTalk {
     if (before !== "" && before !== storeId) {
       // The attempts of another store were listed: what the server said of them means nothing.
       log.warn({ before, now: storeId }, "the server has another store: registering again");
+      status.command([]); // its clusters are others
       return this.leave("another store", { reconnectAfterMs: 0, sameServer: true });
     }
     this.storeId = storeId;
@@ -188,6 +191,9 @@ export class SessionTalk {
       }),
     });
     const everyMs = Math.min(60_000, Math.max(1_000, positive(result.heartbeatMs, 60_000)));
+    status.connected((statuses) =>
+      this.say({ case: "componentStatusReport", value: { statuses } }),
+    );
     this.heartbeat = setInterval(() => this.beat(), everyMs);
   }
 
@@ -229,6 +235,7 @@ export class SessionTalk {
     clearTimeout(this.departure);
     this.options.onLive(undefined);
     this.options.reporter.disconnected();
+    this.options.status.disconnected();
     this.outbox.end();
   }
 }

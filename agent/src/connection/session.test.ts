@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { AgentService } from "@howdah/proto/howdah/v1/agent_service";
-import { silent, startTestAgent, temporaryFolders } from "../testing/test-agent.js";
+import { idleChecks, silent, startTestAgent, temporaryFolders } from "../testing/test-agent.js";
 import { serveDispatcher } from "../testing/test-dispatcher.js";
 import { Outbox } from "./outbox.js";
 import { Reporter } from "./reporter.js";
@@ -25,6 +25,7 @@ test("a server that does not answer the registration is given up", async (t) => 
       ...{ folders, journal, queue, log: silent, hostName: "h", agentVersion: "1", labels: {} },
       client: createClient(AgentService, transport),
       reporter: new Reporter(journal, silent),
+      status: idleChecks(folders),
       onLive: () => undefined,
       onJournalError: (error) => {
         throw error;

@@ -3,6 +3,7 @@ import type { AgentService } from "@howdah/proto/howdah/v1/agent_service";
 import type { Logger } from "pino";
 import type { AgentFolders } from "../folders.js";
 import type { CommandQueue } from "../run/queue.js";
+import type { StatusChecks } from "../status/status-checks.js";
 import { type RegistrationOptions, registration } from "./registration.js";
 import type { Reporter } from "./reporter.js";
 import { SessionTalk } from "./session-talk.js";
@@ -21,6 +22,7 @@ export interface SessionOptions extends RegistrationOptions {
   readonly folders: AgentFolders;
   readonly queue: CommandQueue;
   readonly reporter: Reporter;
+  readonly status: StatusChecks;
   readonly log: Logger;
   /** Told when the session lives, and with undefined when it ends. */
   readonly onLive: (session: LiveSession | undefined) => void;

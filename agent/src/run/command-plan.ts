@@ -38,6 +38,9 @@ export interface CommandPlan {
   readonly adHoc: boolean;
 }
 
+/** The files that a script is told of. */
+export type ScriptFiles = Pick<DataFiles, "command" | "structuredOut">;
+
 /** Thrown when a command can't run as it is: a script that is missing, a name that leads out of its folder. */
 export class CommandPlanError extends Error {
   override readonly name = "CommandPlanError";
@@ -53,7 +56,7 @@ export function planCommand(
   return {
     steps: planSteps(spec, files, folders, settings),
     cwd: folders.prefix,
-    environment: scriptEnvironment(folders, spec.key, spec.environment),
+    environment: scriptEnvironment(folders, keyText(spec.key), spec.environment),
     tag: `${taskVariable}=${keyText(spec.key)}`,
     timeoutMs: spec.timeoutMs,
     graceMs: spec.graceMs ?? 5_000,
@@ -81,16 +84,8 @@ function planSteps(
     return [{ name: "script", argv: run.argv }];
   }
   const name = commandName(spec);
-  const argumentsFor = (baseDir: string) => [
-    name,
-    files.command,
-    baseDir,
-    files.structuredOut,
-    settings.logLevel ?? "INFO",
-    folders.tmp,
-    settings.protocol ?? "PROTOCOL_TLSv1_2",
-    settings.caCertPath ?? "",
-  ];
+  const argumentsFor = (baseDir: string) =>
+    scriptArguments(name, baseDir, files, folders, settings);
   const hook = (hookName: string): PlannedStep[] => {
     if (run.hooksDir === null) return [];
     const baseDir = join(run.hooksDir, fileName("the hook", hookName));
@@ -99,12 +94,50 @@ function planSteps(
     const argv = [settings.python ?? "python3", script, ...argumentsFor(baseDir)];
     return [{ name: hookName, argv }];
   };
-  const script = scriptPath(run);
   const suffixes = hookSuffixes(name, spec.serviceName, spec.role);
   return [
     ...suffixes.flatMap((suffix) => hook(`before-${suffix}`)),
-    { name: "script", argv: [...interpreter(run, settings), script, ...argumentsFor(run.baseDir)] },
+    { name: "script", argv: scriptArgv(run, name, files, folders, settings) },
     ...suffixes.toReversed().flatMap((suffix) => hook(`after-${suffix}`)),
+  ];
+}
+
+/**
+ * The command line of a stack's script. Looks at the disk for the script; throws CommandPlanError.
+ * @param name the command, such as START
+ */
+export function scriptArgv(
+  run: ScriptRun,
+  name: string,
+  files: ScriptFiles,
+  folders: AgentFolders,
+  settings: ScriptSettings,
+): string[] {
+  const script = scriptPath(run);
+  return [
+    ...interpreter(run, settings),
+    script,
+    ...scriptArguments(name, run.baseDir, files, folders, settings),
+  ];
+}
+
+/** What Ambari gives every script and hook. */
+function scriptArguments(
+  name: string,
+  baseDir: string,
+  files: ScriptFiles,
+  folders: AgentFolders,
+  settings: ScriptSettings,
+): string[] {
+  return [
+    name,
+    files.command,
+    baseDir,
+    files.structuredOut,
+    settings.logLevel ?? "INFO",
+    folders.tmp,
+    settings.protocol ?? "PROTOCOL_TLSv1_2",
+    settings.caCertPath ?? "",
   ];
 }
 

@@ -29,10 +29,17 @@ export interface CommandQueue {
   cancel(key: TaskKey, reason: string): Promise<void>;
   /** Commands that wait or run. */
   open(): number;
+  /** The entries of the commands that wait or run, in no order. */
+  openEntries(): JournalEntry[];
   /** Resolves when none waits or runs. */
   idle(): Promise<void>;
   /** Starts nothing any more and leaves what runs alone. */
   close(): Promise<void>;
+}
+
+interface Running {
+  readonly key: TaskKey;
+  readonly cancel: AbortController;
 }
 
 /** Takes up what the journal holds unfinished, in its order, and then what is accepted. */
@@ -42,7 +49,7 @@ export function openQueue(options: QueueOptions): CommandQueue {
   const detach = new AbortController();
   setMaxListeners(0, detach.signal); // each lane listens
   const waiting = new Map<string, TaskKey>();
-  const running = new Map<string, AbortController>();
+  const running = new Map<string, Running>();
   const lanes = new Map<string, Promise<void>>();
   const hasLiveOrphan = findOrphans(options.folders, journal);
   let idle: (() => void)[] = [];
@@ -65,7 +72,7 @@ export function openQueue(options: QueueOptions): CommandQueue {
     const entry = journal.entry(key);
     if (detach.signal.aborted || !waiting.delete(text) || !entry) return;
     const cancel = new AbortController();
-    running.set(text, cancel);
+    running.set(text, { key, cancel });
     try {
       if (entry.cancel) cancel.abort(entry.cancel.reason);
       await end(key, await run(entry, cancel.signal));
@@ -118,13 +125,17 @@ export function openQueue(options: QueueOptions): CommandQueue {
       const text = keyText(key);
       await journal.tombstone(key, reason);
       const entry = journal.entry(key);
-      running.get(text)?.abort(reason);
+      running.get(text)?.cancel.abort(reason);
       // Started by a former agent, it must be looked for and stopped: that is its turn's work.
       if (entry?.state !== "RECEIVED" || !waiting.delete(text)) return;
       await end(key, neverStartedResult(entry));
       tellIdle();
     },
     open: () => waiting.size + running.size,
+    openEntries: () =>
+      [...waiting.values(), ...[...running.values()].map(({ key }) => key)].flatMap(
+        (key) => journal.entry(key) ?? [],
+      ),
     idle: () =>
       waiting.size + running.size === 0
         ? Promise.resolve()

@@ -1,8 +1,7 @@
 import { delimiter } from "node:path";
 import type { AgentFolders } from "../folders.js";
-import { keyText, type TaskKey } from "../task-key.js";
 
-/** The variable that marks every process of an attempt; its value is `store:task:attempt`. */
+/** The variable that marks every process of an attempt; its value is `store:task:attempt`, or `status:UUID` for a check of a status. */
 export const taskVariable = "HOWDAH_TASK";
 
 /** Tells each process which try and step of its attempt it belongs to, such as `1.script` or `2.before-START`. */
@@ -19,11 +18,11 @@ const withheld = [
 
 /**
  * The environment of a command's scripts: the agent's own, Ambari's variables with our folders, what the command adds,
- * and the task's tag. The agent's prefix leads the PATH, so that stacks find `ambari-sudo.sh` there.
+ * and the tag, `HOWDAH_TASK`. The agent's prefix leads the PATH, so that stacks find `ambari-sudo.sh` there.
  */
 export function scriptEnvironment(
   folders: AgentFolders,
-  key: TaskKey,
+  tag: string,
   extra: Readonly<Record<string, string>>,
   own: NodeJS.ProcessEnv = process.env,
 ): Record<string, string> {
@@ -37,5 +36,5 @@ export function scriptEnvironment(
   environment.AMBARI_AGENT_CONF_DIR = folders.conf;
   environment.AMBARI_AGENT_LOG_DIR = folders.log;
   environment.AMBARI_PID_DIR = folders.run;
-  return { ...environment, ...extra, [taskVariable]: keyText(key) };
+  return { ...environment, ...extra, [taskVariable]: tag };
 }

@@ -43,6 +43,16 @@ describe("selectTree()", () => {
     });
   });
 
+  it("takes the leader of a session without a supervisor like the rest", () => {
+    const processes = [leader, info(101, 1, { session: 100 }), info(102, 1)];
+    const tree = { tag: "HOWDAH_TASK=x", leader: supervisor };
+    const { victims } = selectTree(processes, new Map(), tree, () => false);
+    assert.deepEqual(
+      victims.map(({ pid }) => pid),
+      [100, 101],
+    );
+  });
+
   it("leaves the dead alone, and itself and its ancestors even if they are tagged", () => {
     const processes = [
       leader,

@@ -14,6 +14,8 @@ export interface StopTree {
   readonly tag: string;
   /** The shell that leads the tree's session: left alone, so that it records how its command ended. */
   readonly supervisor?: ProcessIdentity | undefined;
+  /** Leads the tree's session where there is no supervisor; is stopped like the rest. */
+  readonly leader?: ProcessIdentity | undefined;
   /** Between SIGTERM and SIGKILL. Default 5 s. */
   readonly graceMs?: number;
   /** How long package managers are waited for; they are never killed. Default 10 min. */
@@ -87,19 +89,19 @@ export async function stopTree(options: StopTree): Promise<StopReport> {
 export function selectTree(
   processes: readonly ProcessInfo[],
   known: ReadonlyMap<number, number>,
-  tree: Pick<StopTree, "tag" | "supervisor">,
+  tree: Pick<StopTree, "tag" | "supervisor" | "leader">,
   carriesTag = hasEnvironment,
 ): { victims: ProcessInfo[]; spared: ProcessInfo[] } {
   const byPid = new Map(processes.map((info) => [info.pid, info]));
-  const { supervisor } = tree;
-  const leader = supervisor && byPid.get(supervisor.pid);
+  const named = tree.supervisor ?? tree.leader;
+  const leader = named && byPid.get(named.pid);
   // A session's id is not given to a new process while the session has members; another process with the
-  // supervisor's pid therefore means that nobody of its session is left.
-  const sessionIsOurs = supervisor && (!leader || leader.startTime === supervisor.startTime);
+  // leader's pid therefore means that nobody of its session is left.
+  const sessionIsOurs = named && (!leader || leader.startTime === named.startTime);
   const ours = new Set<number>();
   if (leader && sessionIsOurs) ours.add(leader.pid);
   for (const info of processes) {
-    const inSession = sessionIsOurs && info.session === supervisor.pid;
+    const inSession = sessionIsOurs && info.session === named.pid;
     const wasKnown = known.get(info.pid) === info.startTime;
     if (inSession || wasKnown || carriesTag(info.pid, tree.tag)) ours.add(info.pid);
   }
@@ -113,7 +115,8 @@ export function selectTree(
   }
   closeOverChildren(sparedPids, processes, untouchable);
   const members = processes.filter(
-    ({ pid, zombie }) => ours.has(pid) && !zombie && !(sessionIsOurs && pid === supervisor.pid),
+    ({ pid, zombie }) =>
+      ours.has(pid) && !zombie && !(sessionIsOurs && pid === tree.supervisor?.pid),
   );
   return {
     victims: members.filter(({ pid }) => !sparedPids.has(pid)),

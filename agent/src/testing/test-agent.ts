@@ -9,6 +9,7 @@ import { openJournal } from "../journal/journal.js";
 import type { CommandSpec } from "../run/command-spec.js";
 import { installSupervisor } from "../run/install-supervisor.js";
 import { type CommandQueue, openQueue, type QueueOptions } from "../run/queue.js";
+import { StatusChecks } from "../status/status-checks.js";
 import { keyText, type TaskKey } from "../task-key.js";
 import { testStore } from "./test-store.js";
 
@@ -83,6 +84,16 @@ export async function startTestAgent(
       await journal.close();
     },
   };
+}
+
+/** Checks of no component's status. */
+export function idleChecks(folders: AgentFolders): StatusChecks {
+  const none = () => Promise.reject(new Error("nothing can be fetched"));
+  return new StatusChecks({
+    ...{ folders, log: silent, settings: {}, intervalMs: 60_000, busy: () => false },
+    packages: { folder: none, document: none },
+    facts: { hostName: "h", publicHostName: "h", cacheDir: folders.cache },
+  });
 }
 
 /** A running agent without a network. */

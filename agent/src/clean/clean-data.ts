@@ -1,0 +1,112 @@
+import { lstatSync, readdirSync, rmSync, statSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { AgentFolders } from "../folders.js";
+import type { Journal } from "../journal/journal.js";
+import { strayRecordFolders } from "../run/record-folders.js";
+
+/** What is cleaned, and up to where. */
+export interface CleanDataOptions {
+  readonly folders: AgentFolders;
+  readonly journal: Journal;
+  readonly log: Logger;
+  /** Files that were last written longer ago go. */
+  readonly maxAgeMs: number;
+  /** Of what is left the oldest goes until all the tasks' files together are no bigger. */
+  readonly maxBytes: number;
+  /** The wall clock; tests set it. */
+  readonly now?: () => number;
+}
+
+/** What a pass did. */
+export interface DataCleaned {
+  readonly removed: number;
+  readonly removedBytes: number;
+  /** What the tasks' files still take. */
+  readonly leftBytes: number;
+}
+
+interface TaskFile {
+  readonly path: string;
+  readonly taskId: string;
+  readonly bytes: number;
+  readonly writtenAtMs: number;
+}
+
+/** Every file of a task, those of former attempts and half-written ones too. */
+const taskFile =
+  /^(?:command|output|errors|structured-out)-([0-9]{1,20})[.](?:json|txt)(?:[.].*)?$/;
+/** Removed in one go; then others have their turn. */
+const batch = 32;
+
+/**
+ * Removes old files of tasks from data/. What any attempt in the journal may still need stays, whatever its age and size: that is all
+ * that is unfinished or unacknowledged, and for seven days what is acknowledged, for the server may ask for it again. So do the files
+ * of what runs although its journal was lost. Nothing else in data/ is touched but the step records of lost journals.
+ */
+export async function cleanData(
+  options: CleanDataOptions,
+  signal: AbortSignal,
+): Promise<DataCleaned> {
+  const { folders, journal, maxAgeMs, maxBytes } = options;
+  const now = options.now ?? Date.now;
+  const orphans = cleanStrayRecords(options, now());
+  const files = findTaskFiles(folders);
+  let leftBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  let removed = 0;
+  let removedBytes = 0;
+  const trouble = new Map<string, number>();
+
+  files.sort((a, b) => a.writtenAtMs - b.writtenAtMs);
+  for (let from = 0; from < files.length; from += batch) {
+    signal.throwIfAborted();
+    // Looked up in the turn in which the files go: a command that comes meanwhile may take an old file's name.
+    const needed = new Set(journal.entries().map(({ key }) => key.taskId));
+    for (const { path, taskId, bytes, writtenAtMs } of files.slice(from, from + batch)) {
+      const old = writtenAtMs < now() - maxAgeMs;
+      if (!old && leftBytes <= maxBytes) break;
+      if (needed.has(taskId) || orphans.has(taskId)) continue;
+      try {
+        unlinkSync(path);
+        removed += 1;
+        removedBytes += bytes;
+        leftBytes -= bytes;
+      } catch (error) {
+        const { code = "" } = error as NodeJS.ErrnoException;
+        if (code !== "ENOENT") trouble.set(code, (trouble.get(code) ?? 0) + 1);
+      }
+    }
+    await turn();
+  }
+
+  for (const [code, count] of trouble) {
+    options.log.warn({ code, count }, "old files in data/ could not be removed");
+  }
+  return { removed, removedBytes, leftBytes };
+}
+
+/** The files of tasks in data/, as they are now. */
+function findTaskFiles({ data }: AgentFolders): TaskFile[] {
+  return readdirSync(data).flatMap((name) => {
+    const taskId = taskFile.exec(name)?.[1];
+    if (taskId === undefined) return [];
+    const path = join(data, name);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (!stat?.isFile()) return [];
+    return { path, taskId, bytes: stat.size, writtenAtMs: stat.mtimeMs };
+  });
+}
+
+/** Removes the step records that a lost journal left, when they are old; returns the tasks of those that still run. */
+function cleanStrayRecords(
+  { folders, journal, maxAgeMs }: CleanDataOptions,
+  nowMs: number,
+): Set<string> {
+  const running = new Set<string>();
+  for (const { path, taskId, isRunning } of strayRecordFolders(folders, journal)) {
+    if (isRunning) running.add(taskId);
+    else if (statSync(path).mtimeMs < nowMs - maxAgeMs) rmSync(path, { recursive: true });
+  }
+  return running;
+}

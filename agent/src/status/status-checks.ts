@@ -1,0 +1,262 @@
+import { create, equals } from "@bufbuild/protobuf";
+import { type ComponentStatus, ComponentStatusSchema } from "@howdah/proto/howdah/v1/agent_service";
+import { type StatusCheck, StatusCheckSchema } from "@howdah/proto/howdah/v1/command";
+import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
+import type { JsonObject } from "../json.js";
+import { untilDetached } from "../run/step.js";
+import { type CheckContext, checkComponent, fetchForCheck } from "./check-component.js";
+import type { ComponentName } from "./component-of.js";
+import type { CheckEnd } from "./run-check.js";
+import { createSlots } from "./slots.js";
+
+/** What checking needs. */
+export interface StatusChecksOptions extends CheckContext {
+  /** How often the components are checked when no server asks for it. */
+  readonly intervalMs: number;
+  /** Whether a command for the component waits or runs on this host: it is not checked then. */
+  readonly busy: (component: ComponentName) => boolean;
+}
+
+/** Tells the server what differs. */
+export type TellStatuses = (statuses: ComponentStatus[]) => void;
+
+/** One component that is checked. */
+interface Checked {
+  readonly name: ComponentName;
+  check: StatusCheck;
+  /** What the last check found; undefined before the first and since a command of the component began. */
+  state?: ComponentState | undefined;
+  /** What the server was told in this session. */
+  told?: ComponentState | undefined;
+  /** Why it could not be checked the last time. */
+  trouble?: string | undefined;
+  underWay?: UnderWay | undefined;
+  /** To be checked again once what is under way is over. */
+  again?: boolean;
+}
+
+interface UnderWay {
+  readonly stop: AbortController;
+  /** Whether it had its turn: its script runs, or a command of the component kept it from that. */
+  begun: boolean;
+  /** Never rejects. */
+  over: Promise<void>;
+}
+
+const mostAtOnce = 2;
+/** More components no host has; the rest of such a command is passed over. */
+const mostChecked = 1_000;
+/** What is found within that time travels together. */
+const tellAfterMs = 100;
+/** Scripts of Ambari stacks say so of what does not run; it is no news. */
+const expectedErrors = /ComponentIsNotRunning|ClientComponentHasNoStatus/;
+
+/**
+ * Checks the components that the server last named: when it says so, after each command of a component, and again and again by itself,
+ * also while there is no server. Tells what differs from what was told before in the session. With nothing to check it has no timer.
+ */
+export class StatusChecks {
+  private readonly checked = new Map<string, Checked>();
+  private readonly slots = createSlots(mostAtOnce);
+  /** The documents that the checks under way share. */
+  private readonly documents = new Map<string, Promise<JsonObject>>();
+  private readonly stopping = new AbortController();
+  private tell: TellStatuses | undefined;
+  private telling: NodeJS.Timeout | undefined;
+  private next: NodeJS.Timeout | undefined;
+  private readonly underWay = new Set<Promise<void>>();
+
+  constructor(private readonly options: StatusChecksOptions) {}
+
+  /** The server names all components that are to be checked, from now on and now. */
+  command(checks: readonly StatusCheck[]): void {
+    if (checks.length > mostChecked) {
+      this.options.log.warn(
+        `the server named ${checks.length} components to check: those after the first ${mostChecked} are not`,
+      );
+    }
+    const named = new Set<string>();
+    for (const check of checks.slice(0, mostChecked)) {
+      const name = { clusterId: check.spec?.clusterId ?? 0n, componentName: check.componentName };
+      const key = keyOf(name);
+      named.add(key);
+      const one = this.checked.get(key);
+      if (one === undefined) this.checked.set(key, { name, check });
+      else if (!equals(StatusCheckSchema, one.check, check)) this.replace(one, check);
+    }
+    for (const [key, one] of this.checked) {
+      if (named.has(key)) continue;
+      this.checked.delete(key);
+      one.underWay?.stop.abort(new Error("it is not to be checked any more"));
+    }
+    this.pass();
+  }
+
+  private replace(one: Checked, check: StatusCheck): void {
+    one.check = check;
+    if (one.underWay?.begun === true) one.again = true;
+    else {
+      one.underWay?.stop.abort(new Error("a newer check takes its place"));
+      one.underWay = undefined;
+    }
+  }
+
+  /** A session lives: it is told everything that is known. */
+  connected(tell: TellStatuses): void {
+    this.tell = tell;
+    for (const one of this.checked.values()) one.told = undefined;
+    this.tellSoon();
+  }
+
+  /** The session is over. */
+  disconnected(): void {
+    this.tell = undefined;
+  }
+
+  /** A command is about to run, of this component if of any. Resolves when no process of a check of it is left. */
+  async standAside(name: ComponentName | undefined): Promise<void> {
+    const one = this.of(name);
+    if (one === undefined) return;
+    one.state = undefined;
+    one.told = undefined;
+    one.underWay?.stop.abort(new Error("a command of the component begins"));
+    await one.underWay?.over;
+  }
+
+  /** A command has ended, of this component if of any: what it is now is not known. */
+  ended(name: ComponentName | undefined): void {
+    const one = this.of(name);
+    if (one === undefined) return;
+    one.told = undefined;
+    if (one.underWay?.begun === true) one.again = true;
+    this.due(one);
+  }
+
+  /** The server has recorded the end of a command. What was told of its component before that may have been passed over: it is told again. */
+  recorded(name: ComponentName | undefined): void {
+    const one = this.of(name);
+    if (one === undefined) return;
+    one.told = undefined;
+    this.tellSoon();
+  }
+
+  /** Checks nothing any more; resolves when no process of a check is left. */
+  async close(): Promise<void> {
+    this.stopping.abort(new Error("the agent stops"));
+    clearTimeout(this.next);
+    clearTimeout(this.telling);
+    await Promise.all(this.underWay);
+  }
+
+  private of(name: ComponentName | undefined): Checked | undefined {
+    return name && this.checked.get(keyOf(name));
+  }
+
+  private pass(): void {
+    clearTimeout(this.next);
+    if (this.checked.size === 0 || this.stopping.signal.aborted) return;
+    this.next = setTimeout(() => this.pass(), this.options.intervalMs);
+    this.documents.clear();
+    for (const one of this.checked.values()) this.due(one);
+  }
+
+  private due(one: Checked): void {
+    if (one.underWay !== undefined || this.stopping.signal.aborted) return;
+    const underWay: UnderWay = {
+      stop: new AbortController(),
+      begun: false,
+      over: Promise.resolve(),
+    };
+    one.underWay = underWay;
+    one.again = false;
+    const over = this.checkOne(one, underWay).finally(() => {
+      this.underWay.delete(over);
+      if (this.underWay.size === 0) this.documents.clear();
+      if (one.underWay !== underWay) return;
+      one.underWay = undefined;
+      if (one.again === true && this.checked.get(keyOf(one.name)) === one) this.due(one);
+    });
+    underWay.over = over;
+    this.underWay.add(over);
+  }
+
+  /** Never rejects. */
+  private async checkOne(one: Checked, underWay: UnderWay): Promise<void> {
+    const { check } = one;
+    const signal = AbortSignal.any([underWay.stop.signal, this.stopping.signal]);
+    const read = (digest: string) => untilDetached(this.document(digest), signal);
+    try {
+      // Not in a slot: while the server is away the others go on.
+      await fetchForCheck(check, signal, read, this.options.packages);
+      await this.slots.run(signal, async () => {
+        underWay.begun = true;
+        if (this.options.busy(one.name)) return;
+        const end = await checkComponent(check, signal, read, this.options);
+        signal.throwIfAborted();
+        this.found(one, end);
+      });
+    } catch (error) {
+      if (!signal.aborted) this.trouble(one, (error as Error).message);
+    }
+  }
+
+  private document(digest: string): Promise<JsonObject> {
+    const known = this.documents.get(digest);
+    if (known !== undefined) return known;
+    const reading = this.options.packages.document(digest, this.stopping.signal);
+    this.documents.set(digest, reading);
+    reading.catch(() => {
+      if (this.documents.get(digest) === reading) this.documents.delete(digest);
+    });
+    return reading;
+  }
+
+  private found(one: Checked, { exitCode, stderr }: CheckEnd): void {
+    const { log } = this.options;
+    const state = exitCode === 0 ? ComponentState.STARTED : ComponentState.INSTALLED;
+    const fields = { component: one.name.componentName, cluster: String(one.name.clusterId) };
+    if (one.trouble !== undefined) log.info(fields, "its status can be checked again");
+    one.trouble = undefined;
+    if (one.state !== state) {
+      const news = exitCode !== 0 && !expectedErrors.test(stderr) && { exitCode, stderr };
+      log.info({ ...fields, state: ComponentState[state], ...news }, "a component's status");
+    }
+    one.state = state;
+    this.tellSoon();
+  }
+
+  /** Said once for each reason: it is tried again and again. */
+  private trouble(one: Checked, reason: string): void {
+    if (one.trouble === reason) return;
+    one.trouble = reason;
+    const { componentName, clusterId } = one.name;
+    this.options.log.warn(
+      { component: componentName, cluster: String(clusterId), reason },
+      "a component's status cannot be checked",
+    );
+  }
+
+  private tellSoon(): void {
+    if (this.telling !== undefined || this.tell === undefined || this.changed().length === 0)
+      return;
+    this.telling = setTimeout(() => {
+      this.telling = undefined;
+      const changed = this.changed();
+      if (this.tell === undefined || changed.length === 0) return;
+      this.tell(
+        changed.map(({ name, state = 0 }) => create(ComponentStatusSchema, { ...name, state })),
+      );
+      for (const one of changed) one.told = one.state;
+    }, tellAfterMs);
+  }
+
+  private changed(): Checked[] {
+    return [...this.checked.values()].filter(
+      ({ state, told }) => state !== undefined && state !== told,
+    );
+  }
+}
+
+function keyOf({ clusterId, componentName }: ComponentName): string {
+  return `${clusterId}/${componentName}`;
+}
