@@ -11,6 +11,7 @@ import {
   UnsupportedSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { peerSilentMs } from "@howdah/rpc/silent-peer";
 import type { Logger } from "pino";
 import type { AdaptiveBatcher } from "./adaptive-batcher.js";
 import { attemptKey } from "./attempt-key.js";
@@ -53,9 +54,12 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
   const readPage = createRegistrationReader();
   let session: Session | undefined;
   let goodbye = false;
+  let callSignal: AbortSignal | undefined;
 
   function over(): void {
-    if (session !== undefined) registry.close(session, goodbye ? "goodbye" : "lost");
+    if (session === undefined) return;
+    const silentMs = session.silentAtEnd(callSignal === undefined ? 0 : peerSilentMs(callSignal));
+    registry.close(session, goodbye ? "goodbye" : "lost", silentMs);
   }
 
   async function register(registration: Registration, signal: AbortSignal): Promise<void> {
@@ -153,7 +157,9 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
       return;
     }
     if (session === undefined) {
-      throw refuse(`the first message must be register, not ${message.case}`);
+      log.warn({ peerAddress, message: message.case }, "an agent spoke before it registered");
+      outbox.askToRegister(`the first message must be register, not ${message.case}`);
+      return;
     }
     session.heard();
     switch (message.case) {
@@ -184,6 +190,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
       return session !== undefined;
     },
     async read(requests, signal) {
+      callSignal = signal;
       try {
         for await (const request of requests) {
           await take(request, signal);

@@ -15,7 +15,8 @@ type DeliveryEvent = Extract<WatchDeliveriesResponse["event"], { value: unknown 
 /** Tells subscribers what happens here. */
 export interface Deliveries {
   opened(session: Session): void;
-  closed(session: Session): void;
+  /** A session ended; its agent was last known to be there so long ago. */
+  closed(session: Session, silentMs: number): void;
   changed(changes: TaskChange[]): void;
   /** Ends the subscriptions of schedulers whose token is lower. */
   fence(token: bigint): void;
@@ -115,8 +116,11 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 
   return {
     opened: (session) => publish({ case: "opened", value: session.toMessage() }),
-    closed({ key: { hostId, sessionEpoch } }) {
-      publish({ case: "closed", value: create(SessionClosedSchema, { hostId, sessionEpoch }) });
+    closed({ key: { hostId, sessionEpoch } }, silentMs) {
+      const value = create(SessionClosedSchema, {
+        ...{ hostId, sessionEpoch, silentMs: BigInt(silentMs) },
+      });
+      publish({ case: "closed", value });
     },
     changed(changes) {
       if (subscribers.size === 0) return;

@@ -76,8 +76,13 @@ export function createDispatcherService(
     sendStatusCommands() {
       throw new ConnectError("status commands are not built yet", Code.Unimplemented);
     },
-    sendRegistrationCommands() {
-      throw new ConnectError("registration commands are not built yet", Code.Unimplemented);
+    sendRegistrationCommands({ schedulerToken, sessions, reason }) {
+      fence.check(schedulerToken);
+      checkCount("sessions", sessions.length);
+      for (const { hostId, sessionEpoch } of sessions) {
+        registry.find(hostId, sessionEpoch)?.outbox.askToRegister(reason);
+      }
+      return {};
     },
     listSessions() {
       const sessions = registry.all().map((session) => session.toMessage());

@@ -92,8 +92,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const registry = new SessionRegistry(
     {
       opened: (session) => deliveries.opened(session),
-      closed(session, end) {
-        deliveries.closed(session);
+      closed(session, end, silentMs) {
+        deliveries.closed(session, silentMs);
         // The store knows of one that was replaced from the session that took its place.
         if (end !== "replaced") closer.add(session.key);
       },

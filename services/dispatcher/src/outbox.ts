@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type ConnectResponse,
   ConnectResponseSchema,
+  RegistrationCommandSchema,
   type ReportAcked,
   ReportAckSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
@@ -38,6 +39,17 @@ export class Outbox {
     }
     this.#beside.push(message);
     this.wake();
+  }
+
+  /**
+   * Asks the agent to register again, and ends this stream after all that waits: one that does not know the command registers again all
+   * the same.
+   */
+  askToRegister(reason: string): void {
+    if (this.ended) return;
+    const value = create(RegistrationCommandSchema, { reason });
+    this.say({ case: "registrationCommand", value });
+    this.end();
   }
 
   /** Acknowledges a report; the session's credit bounds how many wait. */

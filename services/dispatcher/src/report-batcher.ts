@@ -59,7 +59,7 @@ export function createReportBatcher(options: ReportBatcherOptions): AdaptiveBatc
       const late = { host: hostName, epoch: String(epoch), task: String(taskId), attempt };
       log.info(late, "a report was refused: its host has a newer session");
       if (session.current) {
-        session.drop("the host has a newer session elsewhere: register again");
+        session.outbox.askToRegister("the host has a newer session elsewhere");
       }
     },
     refused({ session, report }, error) {

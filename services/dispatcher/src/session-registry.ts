@@ -7,8 +7,11 @@ export type SessionEnd = "goodbye" | "lost" | "replaced";
 /** Who is told of sessions. */
 export interface SessionListener {
   opened(session: Session): void;
-  /** A replaced session is not the host's any more; one that said goodbye or was lost still is, for the store. */
-  closed(session: Session, end: SessionEnd): void;
+  /**
+   * A replaced session is not the host's any more; one that said goodbye or was lost still is, for the store. `silentMs`: how long ago
+   * its agent was last known to be there.
+   */
+  closed(session: Session, end: SessionEnd, silentMs: number): void;
 }
 
 /** For how long an ended session and what it had written are remembered. */
@@ -62,7 +65,7 @@ export class SessionRegistry {
     const old = this.#byHost.get(hostId);
     if (old !== undefined) {
       if (old.identity.epoch >= epoch) return false;
-      this.#end(old, "replaced");
+      this.#end(old, "replaced", 0);
       old.drop(`the host's agent has a newer session (epoch ${epoch}) from ${peerAddress}`);
     }
     this.#byHost.set(hostId, session);
@@ -74,9 +77,9 @@ export class SessionRegistry {
     return true;
   }
 
-  /** Ends a session. Nothing happens if it is over already. */
-  close(session: Session, end: "goodbye" | "lost"): void {
-    if (session.current) this.#end(session, end);
+  /** Ends a session whose agent was last known to be there so long ago. Nothing happens if it is over already. */
+  close(session: Session, end: "goodbye" | "lost", silentMs: number): void {
+    if (session.current) this.#end(session, end, silentMs);
   }
 
   /** Forgets what was remembered of sessions that ended a while ago. */
@@ -88,7 +91,7 @@ export class SessionRegistry {
     }
   }
 
-  #end(session: Session, end: SessionEnd): void {
+  #end(session: Session, end: SessionEnd, silentMs: number): void {
     const { hostId, hostName, epoch } = session.identity;
     session.end(end === "replaced");
     if (this.#byHost.get(hostId) === session) this.#byHost.delete(hostId);
@@ -97,9 +100,9 @@ export class SessionRegistry {
     this.#ended.delete(hostId);
     this.#ended.set(hostId, { epoch, written, at: performance.now() });
     this.log.info(
-      { hostId: String(hostId), hostName, epoch: String(epoch), end },
+      { hostId: String(hostId), hostName, epoch: String(epoch), end, silentMs },
       "session closed",
     );
-    this.listener.closed(session, end);
+    this.listener.closed(session, end, silentMs);
   }
 }

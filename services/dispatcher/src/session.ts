@@ -27,6 +27,7 @@ export class Session {
   /** True once another session of the host took its place: nothing of it is passed on any more. */
   replaced = false;
   #passedOn = 0;
+  #gaveUp = false;
   #heardAt = performance.now();
   readonly #probes = new Set<(alive: boolean) => void>();
 
@@ -44,6 +45,15 @@ export class Session {
   /** How long nothing was heard of the agent, on our monotonic clock. */
   get silentMs(): number {
     return Math.max(0, Math.round(performance.now() - this.#heardAt));
+  }
+
+  /**
+   * How long ago the agent was last known to be there, once its stream has ended; 0 when the end was its own doing, or ours for another
+   * reason than its silence.
+   * @param peerSilentMs for how long nothing had come from its connection when that was given up; 0 when it was not
+   */
+  silentAtEnd(peerSilentMs: number): number {
+    return this.#gaveUp ? this.silentMs : Math.min(this.silentMs, peerSilentMs);
   }
 
   /** Takes note that the agent said something. */
@@ -78,6 +88,12 @@ export class Session {
   /** Ends the session's stream with a reason; the end of the stream then ends the session. */
   drop(reason: string, code: Code = Code.Aborted): void {
     this.outbox.end(new ConnectError(reason, code));
+  }
+
+  /** Ends the session's stream because nothing is heard of its agent. */
+  giveUp(): void {
+    this.#gaveUp = true;
+    this.drop(`nothing was heard for ${this.silentMs} ms`, Code.DeadlineExceeded);
   }
 
   /** Asks the agent whether it is there. False when it said nothing within `timeoutMs`, or the session ended. */

@@ -1,4 +1,3 @@
-import { Code } from "@connectrpc/connect";
 import type { SessionRegistry } from "./session-registry.js";
 
 /**
@@ -15,7 +14,7 @@ export function watchSilence(
     registry.forget();
     for (const session of registry.all()) {
       if (session.silentMs > 3 * heartbeatMs) {
-        session.drop(`nothing was heard for ${session.silentMs} ms`, Code.DeadlineExceeded);
+        session.giveUp();
       } else if (session.silentMs > 1.5 * heartbeatMs) {
         void session.probe(heartbeatMs / 4);
       }

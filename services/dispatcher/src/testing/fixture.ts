@@ -4,6 +4,7 @@ import { AgentService } from "@howdah/proto/howdah/v1/agent_service";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import type { Keepalive } from "@howdah/rpc/keepalive";
 import { createRpcServer } from "@howdah/rpc/server";
 import { createRpcTransport } from "@howdah/rpc/transport";
 import { pino } from "pino";
@@ -45,7 +46,7 @@ export class Fixture {
 
   async dispatcher(
     options: Partial<DispatcherOptions> = {},
-    { waitForLease = true } = {},
+    { waitForLease = true, keepalive }: { waitForLease?: boolean; keepalive?: Keepalive } = {},
   ): Promise<RunningDispatcher> {
     const log = pino({ level: process.env.LOG_LEVEL ?? "silent" });
     const transport = createRpcTransport({
@@ -64,7 +65,7 @@ export class Fixture {
       ...options,
     });
     const services = createRpcServer({ name: "dispatcher", log, drainGraceMs: 200 });
-    const agents = createRpcServer({ name: "dispatcher", log, drainGraceMs: 200 });
+    const agents = createRpcServer({ name: "dispatcher", log, drainGraceMs: 200, keepalive });
     services.add(DispatcherService, dispatcher.dispatcherService);
     agents.add(AgentService, dispatcher.agentService);
     const address = await services.listen("127.0.0.1:0");
