@@ -72,7 +72,7 @@ function summary({ history, violations, operations, faults, ...result }: ChaosRe
     `faults: ${sum(faults)} (${list(faults)})`,
     `looked at: ${list(Object.entries(evidenceOf(history)))}`,
     ...result.skipped.map((reason) => `skipped: ${reason}`),
-    ...result.unexpectedExits.map((text) => `note: ${text}`),
+    `memory: ${[...result.peaks].map(([kind, most]) => `${kind} ${most} MiB`).join(", ")}`,
     `checks: ${checks.length}, violations: ${violations.length}, seed ${history.seed}`,
   ].join("\n");
 }

@@ -10,11 +10,12 @@ import { doneStatuses } from "./check/statuses.js";
 import type { Violation } from "./check/violation.js";
 import { observeStore } from "./collect/observe-store.js";
 import { openDatabase } from "./collect/open-database.js";
-import { readJournal } from "./collect/read-journal.js";
+import { journalFile, readJournal } from "./collect/read-journal.js";
 import { readScriptLog } from "./collect/read-script-log.js";
 import { readStore } from "./collect/read-store.js";
 import { type ChaosFleet, root, startChaosFleet } from "./fleet/chaos-fleet.js";
 import type { Part } from "./fleet/part.js";
+import { watchMemory } from "./fleet/watch-memory.js";
 import { startLoad } from "./load/load.js";
 import type { LoadGround } from "./load/operation-kinds.js";
 import { type Operators, openDoors } from "./load/operators.js";
@@ -49,8 +50,8 @@ export interface ChaosResult {
   readonly faults: ReadonlyMap<FaultKind, number>;
   /** What the machine cannot do. */
   readonly skipped: readonly string[];
-  /** Processes that ended although nobody killed them, and were started again. */
-  readonly unexpectedExits: readonly string[];
+  /** The most memory that one process of a kind took, in MiB. */
+  readonly peaks: ReadonlyMap<string, number>;
   /** The folder with logs, journals and data; kept when there is a violation, else gone. */
   readonly folder: string | undefined;
 }
@@ -59,11 +60,12 @@ export interface ChaosResult {
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { seed, minutes, log } = options;
   const random = createRandom(seed);
-  const unexpectedExits: string[] = [];
+  const ailments: string[] = [];
   const over = new AbortController();
   const onExit = (part: Part, code: number) => {
-    unexpectedExits.push(`${part.name} ended by itself with code ${code}`);
-    log(`${part.name} ended by itself with code ${code}`);
+    const text = `${part.name} ended by itself with code ${code}`;
+    ailments.push(text);
+    log(text);
     // As whoever watches over services would.
     void rest(500, over.signal).then(async () => {
       if (!over.signal.aborted) await part.start().catch(() => undefined);
@@ -83,6 +85,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     await applyTestCluster(operators.door(), names);
     log(`${names.length} hosts are healthy`);
 
+    const memory = watchMemory([...fleet.services, ...fleet.hosts.map(({ part }) => part)], log);
+    cleanUp.push(async () => memory.stop());
     const observer = observeStore(() => fleet.database.url);
     cleanUp.push(() => observer.stop());
     const stores = fleet.doors.stores.map(({ address }) => address);
@@ -121,16 +125,18 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       ...{ seed, ...stored },
       ...{ submissions: load.submissions, words: load.words, progress: load.progress },
       ...{ sightings: observer.sightings, ownership: observer.ownership },
-      journals: journalsOf(fleet),
+      journals: [...nemesis.evidence.wipedJournals, ...journalsOf(fleet)],
+      crashes: nemesis.evidence.crashes,
+      ailments: [...ailments, ...memory.excesses],
       scripts: fleet.hosts.flatMap(({ name, scriptLog }) => readScriptLog(name, scriptLog)),
       staleTries: stale.tries,
-      databaseKills: nemesis.databaseKills,
+      databaseKills: nemesis.evidence.databaseKills,
       explanations: await explain(operators, stored.tasks),
     };
     const violations = checkHistory(history);
     keep = violations.length > 0 || options.keep === true;
     return {
-      ...{ history, violations, unexpectedExits, skipped: fleet.skipped },
+      ...{ history, violations, peaks: memory.peaks, skipped: fleet.skipped },
       ...{ operations: load.counts, faults: nemesis.counts },
       folder: keep ? fleet.dir : undefined,
     };
@@ -180,9 +186,7 @@ function groundOf({ hosts }: ChaosFleet): LoadGround {
 }
 
 function journalsOf({ hosts }: ChaosFleet): Journal[] {
-  return hosts.map(({ name, prefix }) =>
-    readJournal(name, join(prefix, "data", "journal", "journal")),
-  );
+  return hosts.map(({ name, prefix }) => readJournal(name, journalFile(prefix)));
 }
 
 async function explain(

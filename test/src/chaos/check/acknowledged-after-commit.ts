@@ -4,7 +4,7 @@ import type { Check, Violation } from "./violation.js";
 const rule = "3 a result is acknowledged after commit";
 
 /** What the store may say of an attempt that its agent ended so. An interrupted one is a failure that policy may name. */
-const fits: Readonly<Record<string, readonly string[]>> = {
+export const fits: Readonly<Record<string, readonly string[]>> = {
   COMPLETED: ["COMPLETED"],
   FAILED: ["FAILED", "HOLDING_FAILED", "SKIPPED_FAILED"],
   TIMEDOUT: ["TIMEDOUT", "HOLDING_TIMEDOUT", "SKIPPED_FAILED"],
@@ -32,10 +32,10 @@ export const acknowledgedAfterCommit: Check = (history) => {
     const task = current.get(taskId);
     return task?.attempt === attempt ? task : former.get(`${taskId}:${attempt}`);
   };
-  const entries = history.journals.flatMap(({ host, entries }) =>
-    entries.map((entry) => ({ host, entry })),
+  const entries = history.journals.flatMap(({ host, entries, wipedAtMs }) =>
+    entries.map((entry) => ({ host, entry, wiped: wipedAtMs !== undefined })),
   );
-  for (const { host, entry } of entries) {
+  for (const { host, entry, wiped } of entries) {
     const { taskId, attempt, result } = entry;
     const name = `task ${taskId} attempt ${attempt} on ${host}`;
     const report = (what: string) =>
@@ -47,6 +47,7 @@ export const acknowledgedAfterCommit: Check = (history) => {
     }
     if (task.host !== host) report(`is ${task.host}'s in the store`);
     if (result === undefined) continue;
+    if (!entry.acknowledged && wiped) continue; // nobody is left to acknowledge it to
     if (!entry.acknowledged) {
       report(`ended ${result.status} and was never acknowledged`);
       continue;

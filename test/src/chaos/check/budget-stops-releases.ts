@@ -3,6 +3,9 @@ import { askedByRequest } from "./stages-in-order.js";
 import { failedStatuses } from "./statuses.js";
 import { type Check, grouped, type Violation } from "./violation.js";
 
+/** After these a person wants it to go on. */
+const goesOn = new Set(["resume", "retry", "resolve"]);
+
 /**
  * Invariant 7: once a failure has committed that exceeds the budget, no task of that request is released, until a person resumes it.
  *
@@ -17,7 +20,7 @@ export const budgetStopsReleases: Check = ({ sightings, words, ...history }) => 
     const budget = asked.get(Number(id))?.maxFailures;
     if (budget === undefined) continue;
     const goneOn = words
-      .filter(({ requestId, kind }) => requestId === Number(id) && kind !== "cancel")
+      .filter(({ requestId, kind }) => requestId === Number(id) && goesOn.has(kind))
       .map(({ atMs }) => atMs);
     const latest = new Map<number, Sighting>();
     let exceeded: { atMs: number; failed: number[] } | undefined;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkHistory } from "./check-history.js";
-import type { History, StoredTask } from "./history.js";
-import { cleanHistory, ran, seen, shown, submission } from "./sample-history.js";
+import type { Asked, History, JournalEntry, StoredTask } from "./history.js";
+import { cleanHistory, ran, seen, shown, submission, task } from "./sample-history.js";
 import { tellViolation } from "./tell-violation.js";
 
 /** What a case changes of a clean history. */
@@ -13,6 +13,44 @@ const changeTask = (taskId: number, change: Partial<StoredTask>): Change => {
     tasks: tasks.map((task) => (task.taskId === taskId ? { ...task, ...change } : task)),
   });
 };
+
+/** What nobody said a word about was asked for with more than was. */
+const asking = (more: Partial<Asked>, change: Change = () => ({})): Change => {
+  return (history) => ({
+    words: [],
+    submissions: history.submissions.map((one) => ({ ...one, asked: { ...one.asked, ...more } })),
+    ...change(history),
+  });
+};
+
+/** The first attempt of the task that was tried again ended so. */
+const endedSo = (status: string): Change => {
+  return ({ journals }) => ({
+    journals: journals.map((journal) => ({
+      ...journal,
+      entries: journal.entries.map((one) =>
+        one.taskId === 3 && one.attempt === 1 ? ended(one, status) : one,
+      ),
+    })),
+  });
+};
+
+function ended(entry: JournalEntry, status: string): JournalEntry {
+  return { ...entry, ...(entry.result && { result: { ...entry.result, status } }) };
+}
+
+/** The journals were deleted at that moment, and what was in them was not acknowledged. */
+const wiped = (wipedAtMs: number, change: Change): Change => {
+  return (history) => {
+    const journals = (change(history).journals ?? history.journals).map((journal) => ({
+      ...{ ...journal, wipedAtMs },
+      entries: journal.entries.map((entry) => ({ ...entry, acknowledged: false })),
+    }));
+    return { journals };
+  };
+};
+
+const batchesOfOne = { canary: 1, batch: { size: 1 }, pauseMs: 100 };
 
 /** Histories that break a rule, by the rule that must catch them. */
 const broken: Readonly<Record<string, Readonly<Record<string, Change>>>> = {
@@ -179,6 +217,91 @@ const broken: Readonly<Record<string, Readonly<Record<string, Change>>>> = {
       requests: history.requests.map((request) => ({ ...request, open: true, progress: 50 })),
     }),
   },
+  "what failed": {
+    "it was tried again although nobody asked for that": () => ({ words: [] }),
+    "it was tried again more often than asked for": asking(
+      { retry: { maxAttempts: 2, backoffMs: 0 } },
+      (history) => ({
+        ...changeTask(3, { attempt: 3 })(history),
+        journals: history.journals.map(({ entries, ...journal }) => ({
+          ...journal,
+          entries: entries.flatMap((one) =>
+            one.taskId === 3 && one.attempt === 2 ? [ended(one, "FAILED")] : [one],
+          ),
+        })),
+      }),
+    ),
+    "it was tried again too soon": asking({ retry: { maxAttempts: 3, backoffMs: 400 } }),
+    "what completed was tried again": asking(
+      { retry: { maxAttempts: 3, backoffMs: 0 } },
+      endedSo("COMPLETED"),
+    ),
+    "it was interrupted and tried again with AT_MOST_ONCE": asking(
+      { retry: { maxAttempts: 3, backoffMs: 0 }, guarantee: "AT_MOST_ONCE" },
+      endedSo("INTERRUPTED"),
+    ),
+    "it was interrupted and not tried again with AT_LEAST_ONCE": asking(
+      { guarantee: "AT_LEAST_ONCE" },
+      (history) => ({
+        ...endedSo("INTERRUPTED")(history),
+        ...changeTask(3, { attempt: 1, status: "FAILED" })(history),
+      }),
+    ),
+  },
+  "one command": {
+    "two tasks ran on a host at the same time": ({ scripts }) => ({
+      scripts: scripts.map((line) =>
+        line.taskId === 2 ? { ...line, atMs: line.atMs - 50 } : line,
+      ),
+    }),
+  },
+  EXCLUSIVE: {
+    "another request's task ran meanwhile": asking({ concurrency: "EXCLUSIVE" }, (history) => ({
+      tasks: [...history.tasks, { ...task(4, 0, "host2", "WORKER"), requestId: 2 }],
+      scripts: [...history.scripts, ...ran("host2", 4, 1, 120)],
+    })),
+  },
+  "no more": {
+    "more was released than the cap allows": asking({ atOnce: 1 }),
+    "two batches were released at the same time": asking({ rolling: batchesOfOne }),
+    "a batch was released while the one before was tried again": asking(
+      { rolling: batchesOfOne },
+      ({ sightings }) => ({
+        sightings: [
+          ...sightings.filter(({ taskId }) => taskId === 1),
+          seen(195, 2, 1, "QUEUED"),
+          seen(200, 2, 2, "PENDING"),
+          seen(210, 3, 1, "QUEUED"),
+        ],
+      }),
+    ),
+    "a batch began before the pause was over": asking(
+      { rolling: batchesOfOne },
+      ({ scripts, sightings }) => ({
+        sightings: sightings.filter(({ taskId }) => taskId === 1),
+        scripts: [...scripts.filter(({ taskId }) => taskId !== 3), ...ran("host2", 3, 1, 330)],
+      }),
+    ),
+  },
+  "what a wiped": {
+    "it ran again": wiped(200, (history) => history),
+    "the store says that it ended": wiped(950, ({ journals }) => ({
+      journals: journals.map((journal) => ({
+        ...journal,
+        entries: journal.entries.map(({ result: _, ...entry }) => ({
+          ...entry,
+          state: "RUNNING" as const,
+        })),
+      })),
+    })),
+    "it was UNKNOWN and was tried again": ({ formerAttempts }) => ({
+      words: [],
+      formerAttempts: formerAttempts.map((one) => ({ ...one, status: "UNKNOWN" })),
+    }),
+  },
+  processes: {
+    "one ended by itself": () => ({ ailments: ["host3 ended by itself with code 137"] }),
+  },
   progress: {
     "progress fell": ({ progress }) => ({ progress: [...progress, shown(110, 1, 90)] }),
   },
@@ -214,6 +337,48 @@ describe("checkHistory", () => {
     const explanations = new Map([[2, ["its host is lost"]]]);
     const found = checkHistory({ ...history, ...change, explanations });
     assert.ok(!found.some(({ rule }) => rule.startsWith("every")));
+  });
+
+  it("lets a command of an UNKNOWN end be retried by a person, and what a wiped host had be UNKNOWN", () => {
+    const history = cleanHistory();
+    const formerAttempts = history.formerAttempts.map((one) => ({ ...one, status: "UNKNOWN" }));
+    const journals = history.journals.map((journal) => ({ ...journal, wipedAtMs: 400 }));
+    const lost = journals.map(({ entries, ...journal }) => ({
+      ...journal,
+      entries: entries
+        .filter(({ attempt }) => attempt === 1)
+        .map(({ result: _, ...entry }) =>
+          entry.taskId === 3
+            ? { ...entry, state: "RUNNING" as const, acknowledged: false }
+            : (journals.flatMap((one) => one.entries).find((one) => one.taskId === entry.taskId) ??
+              entry),
+        ),
+    }));
+    const last = history.journals.map(({ entries, ...journal }) => ({
+      ...journal,
+      entries: entries.filter(({ attempt }) => attempt === 2),
+    }));
+    const crashes = ["host1", "host2"].map((host) => ({ host, atMs: 400 }));
+    const found = checkHistory({
+      ...history,
+      formerAttempts,
+      crashes,
+      journals: [...lost, ...last],
+    });
+    assert.deepEqual(found, []);
+  });
+
+  it("lets requests run at the same time that are PARALLEL", () => {
+    const history = cleanHistory();
+    const submissions = history.submissions.map((one) => ({
+      ...one,
+      asked: { ...one.asked, concurrency: "PARALLEL" as const },
+    }));
+    const scripts = history.scripts.map((line) =>
+      line.taskId === 2 ? { ...line, atMs: line.atMs - 50 } : line,
+    );
+    const rules = checkHistory({ ...history, submissions, scripts }).map(({ rule }) => rule);
+    assert.ok(!rules.some((rule) => rule.startsWith("one command")), rules.join("; "));
   });
 
   it("lets a watcher see progress that a killed database then lost", () => {

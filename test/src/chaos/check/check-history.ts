@@ -2,16 +2,22 @@ import { acknowledgedAfterCommit } from "./acknowledged-after-commit.js";
 import { budgetStopsReleases } from "./budget-stops-releases.js";
 import { countersEqualRows } from "./counters-equal-rows.js";
 import { everyRequestEnds } from "./every-request-ends.js";
+import { exclusiveRunsAlone } from "./exclusive-runs-alone.js";
 import { finalStaysFinal } from "./final-stays-final.js";
 import type { History } from "./history.js";
 import { oneAttemptAlive } from "./one-attempt-alive.js";
+import { oneCommandAHost } from "./one-command-a-host.js";
 import { oneRequestPerKey } from "./one-request-per-key.js";
 import { oneStartPerStep } from "./one-start-per-step.js";
 import { outputComplete } from "./output-complete.js";
+import { batchesPause, portionsHold } from "./portions-hold.js";
+import { processesLast } from "./processes-last.js";
 import { progressGrows } from "./progress-grows.js";
+import { retriesAsAsked } from "./retries-as-asked.js";
 import { stagesInOrder } from "./stages-in-order.js";
 import { staleOwnersChangeNothing } from "./stale-owners-change-nothing.js";
 import type { Check, Violation } from "./violation.js";
+import { wipedHostsStartAnew } from "./wiped-hosts-start-anew.js";
 
 /** The checks: the ten invariants of the design in their order, and what else a run must hold. */
 export const checks: readonly Check[] = [
@@ -27,6 +33,13 @@ export const checks: readonly Check[] = [
   oneAttemptAlive,
   everyRequestEnds,
   progressGrows,
+  retriesAsAsked,
+  oneCommandAHost,
+  exclusiveRunsAlone,
+  portionsHold,
+  batchesPause,
+  wipedHostsStartAnew,
+  processesLast,
 ];
 
 /** All that is wrong with a history. */

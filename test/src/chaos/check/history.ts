@@ -19,6 +19,10 @@ export interface History {
   readonly progress: readonly ProgressSighting[];
   readonly ownership: readonly OwnershipSighting[];
   readonly staleTries: readonly StaleTry[];
+  /** When all that ran on a host was killed. */
+  readonly crashes: readonly Crash[];
+  /** What went wrong with the processes themselves: each ended by itself, or took far more memory than it should. */
+  readonly ailments: readonly string[];
   /** When the database was killed: what was seen shortly before may have been lost, if nobody had been told. */
   readonly databaseKills: readonly number[];
   /** Why a task waits, where somebody says so. */
@@ -51,6 +55,31 @@ export interface Asked {
   readonly blockers?: Readonly<Record<string, readonly string[]>>;
   /** So many failed tasks stop the request; one more than none with ABORT and factors of 1. Undefined: no budget. */
   readonly maxFailures?: number;
+  /** How it shares its hosts with other requests. Undefined: after older ones, one command at a time. */
+  readonly concurrency?: "PARALLEL" | "EXCLUSIVE";
+  /** Undefined: ONCE_WITH_JOURNAL, where an interrupted attempt is as final as any. */
+  readonly guarantee?: "AT_MOST_ONCE" | "AT_LEAST_ONCE";
+  /** Undefined: what has failed is not tried again by itself. */
+  readonly retry?: AskedRetry;
+  /** So many of its tasks may be released and not ended. Undefined: any number. */
+  readonly atOnce?: number;
+  /** Undefined: not in batches. */
+  readonly rolling?: AskedRolling;
+}
+
+/** Further attempts of what failed or timed out. */
+export interface AskedRetry {
+  readonly maxAttempts: number;
+  /** Before the second attempt; twice as long before each further one. */
+  readonly backoffMs: number;
+}
+
+/** The hosts of each stage, in the order of their names: so many first, then batches of so many, or of so many percent of them. */
+export interface AskedRolling {
+  readonly canary: number;
+  readonly batch: { readonly size: number } | { readonly percent: number };
+  /** Between two batches. */
+  readonly pauseMs: number;
 }
 
 /** What a person said about a request after its submission. */
@@ -133,6 +162,12 @@ export interface Journal {
   /** When its data folder was deleted, its agent and all that ran there having been killed; undefined for the last one. */
   readonly wipedAtMs?: number;
   readonly entries: readonly JournalEntry[];
+}
+
+/** The end of all that ran on a host at that moment. */
+export interface Crash {
+  readonly host: string;
+  readonly atMs: number;
 }
 
 export interface JournalEntry {

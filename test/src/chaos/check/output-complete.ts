@@ -9,8 +9,9 @@ const line = /^(\d{8}) ([\w-]+):(\d+):(\d+)$/;
  * Invariant 6: acknowledged output bytes can be read back, without a gap or a repeat, up to the stated cap.
  *
  * Sees: chunks that do not follow each other; less or more stored than the task's row and the agent's journal say; lines of a script
- * of the load that are missing, repeated, in another order or of another task; fewer than the script says it printed. Cannot see:
- * bytes beyond the cap, which the load does not reach.
+ * of the load that are missing, repeated, in another order or of another task; fewer than the script says it printed. Passes over
+ * the end of what a host had that was wiped before all was acknowledged. Cannot see: bytes beyond the cap, which the load does not
+ * reach.
  */
 export const outputComplete: Check = (history) => {
   const found: Violation[] = [];
@@ -22,6 +23,12 @@ export const outputComplete: Check = (history) => {
   const printed = grouped(
     history.scripts.filter(({ kind }) => kind === "end"),
     ({ taskId, attempt }) => `${taskId}:${attempt}`,
+  );
+  const lost = new Set(
+    history.journals
+      .filter(({ wipedAtMs }) => wipedAtMs !== undefined)
+      .flatMap(({ entries }) => entries.filter(({ acknowledged }) => !acknowledged))
+      .map(({ taskId, attempt }) => `${taskId}:${attempt}`),
   );
   for (const stream of history.output) {
     const gap = gapOf(stream);
@@ -36,13 +43,16 @@ export const outputComplete: Check = (history) => {
     const stored = stream?.chunks.reduce((sum, { data }) => sum + data.length, 0) ?? 0;
     const report = (what: string) =>
       found.push({ rule, what: `task ${taskId} attempt ${attempt}: ${what}`, taskIds: [taskId] });
-    if (stdoutLength !== undefined && stored !== stdoutLength) {
+    const cutOff = lost.has(name) && stored <= (stdoutLength ?? stored);
+    if (stdoutLength !== undefined && stored !== stdoutLength && !cutOff) {
       report(`${stored} bytes are stored, its row says ${stdoutLength}`);
     }
     const problem = stream && problemOf(stream);
     if (problem !== undefined) report(problem);
     const [end, ...more] = printed.get(name) ?? [];
-    if (end?.lines === undefined || more.length > 0 || stdoutLength === undefined) continue;
+    if (end?.lines === undefined || more.length > 0 || stdoutLength === undefined || cutOff) {
+      continue;
+    }
     const lines = stream === undefined ? 0 : linesOf(stream).length;
     if (lines !== end.lines) report(`${lines} lines are stored, its script printed ${end.lines}`);
   }

@@ -52,6 +52,8 @@ export function cleanHistory(): History {
       { atMs: 150, what: "a stale scheduler", taskId: 1, outcome: "refused", detail: "stale" },
     ],
     databaseKills: [400],
+    crashes: [],
+    ailments: [],
     explanations: new Map(),
   };
 }

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Journal, JournalEntry } from "../check/history.js";
 
 /** What a record of the journal's file may hold, as far as the checks need it. */
@@ -34,6 +35,11 @@ interface Result {
 
 /** Before the JSON of a line stand its check sum, its number and the number up to which all is durable. */
 const beforeJson = "00000000 000000000000 000000000000 ".length;
+
+/** Where the agent with this prefix has its journal. */
+export function journalFile(prefix: string): string {
+  return join(prefix, "data", "journal", "journal");
+}
 
 /**
  * Reads an agent's journal as its format says (`agent/src/journal/record-lines.ts`) and with none of the agent's code. A last line

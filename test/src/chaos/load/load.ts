@@ -82,7 +82,7 @@ export function startLoad(options: LoadOptions): Load {
       const planned = own.pick(operationKinds)(own, ground);
       const key = `${runId}-${name}-${n}`;
       const context = `${planned.kind} ${key}`;
-      const likely = [0.15, 0.05, 0.12, 0.4, 0.08, 0.3];
+      const likely = [0.15, 0.05, 0.12, 0.4, planned.kind === "rolling" ? 0.4 : 0.08, 0.3];
       const [repeats, mistakes, cancels, watches, pauses, tries] = likely.map((p) => own.chance(p));
       const afterMs = own.between(0, 3_000);
       const other = own.pick(operationKinds)(own, ground);

@@ -1,14 +1,18 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import {
-  ExecutionType,
-  Guarantee,
-  OnFailure,
-  type OperationSchema,
-} from "@howdah/proto/howdah/v1/operation";
+import { ExecutionType, type OperationSchema } from "@howdah/proto/howdah/v1/operation";
 import type { SubmitRequestRequestSchema } from "@howdah/proto/howdah/v1/request_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { Asked } from "../check/history.js";
 import type { Random } from "../random.js";
+import {
+  all,
+  type Choice,
+  exclusive,
+  onFailure,
+  retries,
+  rollingBatches,
+  sharing,
+} from "./request-options.js";
 
 /** What the kinds draw on. */
 export interface LoadGround {
@@ -35,64 +39,66 @@ export type OperationKind = (random: Random, ground: LoadGround) => PlannedOpera
 
 type Operation = MessageInitShape<typeof OperationSchema>;
 
-const policies = ["ABORT", "ABORT", "CONTINUE", "SKIP", "HOLD"] as const;
+function planned(
+  kind: string,
+  operation: Operation,
+  hosts: readonly string[],
+  { options, asked }: Choice,
+): PlannedOperation {
+  const usual = { onFailure: "ABORT", maxFailures: 0 } as const;
+  const known = asked.onFailure === undefined ? usual : { onFailure: asked.onFailure };
+  return { kind, request: { operation, options }, asked: { ...asked, hosts, ...known } };
+}
+
+interface Script {
+  readonly hosts: readonly string[];
+  readonly seconds: number;
+  readonly lines: number;
+  readonly exit: number;
+  readonly timeoutSeconds?: number;
+}
+
+function script(
+  { command }: LoadGround,
+  { hosts, seconds, lines, exit, timeoutSeconds = 300 }: Script,
+): Operation {
+  const argv = ["/bin/sh", command, String(seconds), String(lines), String(exit)];
+  const timeout = { seconds: BigInt(timeoutSeconds) };
+  return { kind: { case: "adHoc", value: { argv, hosts: { names: [...hosts] }, timeout } } };
+}
 
 /** A command line on some hosts: short or long, with little or much output, now and then failing or cut off by its time-out. */
-const adHoc: OperationKind = (random, { hosts, command }) => {
-  const chosen = random.some(hosts, random.chance(0.3) ? hosts.length : random.between(1, 5));
+const adHoc: OperationKind = (random, ground) => {
+  const { hosts: every } = ground;
+  const hosts = random.some(every, random.chance(0.3) ? every.length : random.between(1, 5));
   const seconds = random.pick([0, 0, 0, 0.1, 0.3, 1, 4]);
   const lines = random.pick([0, 1, 20, 500, 20_000]);
   const exit = random.chance(0.1) ? random.between(1, 3) : 0;
-  const onFailure = random.pick(policies);
-  const timedOut = seconds > 1 && random.chance(0.15);
-  return {
-    kind: "ad-hoc",
-    request: {
-      operation: {
-        kind: {
-          case: "adHoc",
-          value: {
-            argv: ["/bin/sh", command, String(seconds), String(lines), String(exit)],
-            hosts: { names: chosen },
-            timeout: { seconds: timedOut ? 1n : 300n },
-          },
-        },
-      },
-      options: { onFailure: OnFailure[onFailure], ...retries(random) },
-    },
-    asked: { hosts: chosen, onFailure, ...(onFailure === "ABORT" && { maxFailures: 0 }) },
-  };
+  const timeoutSeconds = seconds > 1 && random.chance(0.15) ? 1 : 300;
+  return planned(
+    "ad-hoc",
+    script(ground, { hosts, seconds, lines, exit, timeoutSeconds }),
+    hosts,
+    all(onFailure(random), retries(random), sharing(random)),
+  );
 };
 
-interface Retries {
-  readonly retry?: { readonly maxAttempts: number; readonly backoff: { readonly nanos: number } };
-  readonly guarantee?: Guarantee;
-}
-
-/** Sometimes failures are tried again, and a command may be run again that its host's end interrupted. */
-function retries(random: Random): Retries {
-  if (!random.chance(0.4)) return {};
-  return {
-    retry: { maxAttempts: random.between(2, 3), backoff: { nanos: 200_000_000 } },
-    guarantee: random.pick([Guarantee.ONCE_WITH_JOURNAL, Guarantee.AT_LEAST_ONCE]),
-  };
-}
+/** A short command line, alone in the installation. */
+const alone: OperationKind = (random, ground) => {
+  const hosts = random.some(ground.hosts, random.between(1, 4));
+  const seconds = random.pick([0.1, 0.3, 1]);
+  const what = { hosts, seconds, lines: 5, exit: random.chance(0.1) ? 1 : 0 };
+  return planned("exclusive", script(ground, what), hosts, all(retries(random), exclusive));
+};
 
 const verbs = [RoleCommand.INSTALL, RoleCommand.START, RoleCommand.STOP, RoleCommand.RESTART];
 
 /** All of the cluster's services, stage by stage. */
 const staged: OperationKind = (random, ground) => {
   const roleCommand = random.pick(verbs);
-  const onFailure = random.pick(policies);
   changeStubs(random, ground, roleCommand);
-  return {
-    kind: "staged",
-    request: {
-      operation: services(roleCommand),
-      options: { onFailure: OnFailure[onFailure], ...retries(random) },
-    },
-    asked: { hosts: ground.hosts, onFailure, ...(onFailure === "ABORT" && { maxFailures: 0 }) },
-  };
+  const how = all(onFailure(random), retries(random), sharing(random));
+  return planned("staged", services(roleCommand), ground.hosts, how);
 };
 
 /** What the TEST stack's rules say of START and STOP. */
@@ -106,36 +112,19 @@ const blockers = {
 const dependencyOrdered: OperationKind = (random, ground) => {
   const roleCommand = random.pick([RoleCommand.START, RoleCommand.STOP]);
   changeStubs(random, ground, roleCommand);
-  return {
-    kind: "dependency-ordered",
-    request: {
-      operation: services(roleCommand),
-      options: { executionType: ExecutionType.DEPENDENCY_ORDERED, ...retries(random) },
-    },
-    asked: { hosts: ground.hosts, onFailure: "ABORT", maxFailures: 0, blockers },
+  const ordered: Choice = {
+    options: { executionType: ExecutionType.DEPENDENCY_ORDERED },
+    asked: { blockers },
   };
+  const how = all(retries(random), sharing(random), ordered);
+  return planned("dependency-ordered", services(roleCommand), ground.hosts, how);
 };
 
-/** A rolling restart with a budget of failures; who exceeds it waits for an operator to resume. */
+/** A rolling restart. */
 const rolling: OperationKind = (random, ground) => {
-  const maxFailures = random.between(0, 2);
   changeStubs(random, ground, RoleCommand.RESTART);
-  return {
-    kind: "rolling",
-    request: {
-      operation: services(RoleCommand.RESTART),
-      options: {
-        onFailure: OnFailure.CONTINUE,
-        rolling: {
-          canary: 1,
-          batch: { case: "batchPercent", value: 30 },
-          pause: { nanos: 200_000_000 },
-          maxFailures,
-        },
-      },
-    },
-    asked: { hosts: ground.hosts, onFailure: "CONTINUE", maxFailures },
-  };
+  const how = all(retries(random), rollingBatches(random));
+  return planned("rolling", services(RoleCommand.RESTART), ground.hosts, how);
 };
 
 /** Tells a few stubs to be slow, to print much, or to fail, from now on. */
@@ -155,21 +144,16 @@ function services(roleCommand: RoleCommand): Operation {
 }
 
 /** A custom command of the leader. */
-const custom: OperationKind = (_, { hosts }) => ({
-  kind: "custom command",
-  request: {
-    operation: {
-      kind: {
-        case: "customCommand",
-        value: { cluster: "test", service: "STORE", component: "LEADER", command: "REBALANCE" },
-      },
-    },
-  },
-  asked: { hosts: hosts.slice(0, 1), onFailure: "ABORT", maxFailures: 0 },
-});
+const custom: OperationKind = (random, { hosts }) => {
+  const where = { cluster: "test", service: "STORE", component: "LEADER" };
+  const operation: Operation = {
+    kind: { case: "customCommand", value: { ...where, command: "REBALANCE" } },
+  };
+  return planned("custom command", operation, hosts.slice(0, 1), retries(random));
+};
 
-/** The kinds of the load, those to be chosen more often named more often. Schedules get their place here when they are built. */
+/** The kinds of the load, those to be chosen more often named more often. */
 export const operationKinds: readonly OperationKind[] = [
-  ...[adHoc, adHoc, adHoc, adHoc],
-  ...[staged, staged, custom, dependencyOrdered, rolling],
+  ...[adHoc, adHoc, adHoc, adHoc, adHoc, alone],
+  ...[staged, staged, custom, dependencyOrdered, rolling, rolling],
 ];

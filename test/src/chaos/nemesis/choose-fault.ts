@@ -1,17 +1,25 @@
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import type { ChaosFleet, Host } from "../fleet/chaos-fleet.js";
+import type { ChaosFleet } from "../fleet/chaos-fleet.js";
 import type { Link } from "../fleet/link.js";
 import type { Part } from "../fleet/part.js";
+import { startAgain } from "../fleet/start-again.js";
 import type { Random } from "../random.js";
-import type { Fault, FaultKind } from "./fault.js";
+import { uptimeMs } from "../uptime.js";
+import type { Evidence, Fault, FaultKind } from "./fault.js";
+import { chooseHostFault } from "./host-faults.js";
 
 /** Leases last six seconds: who is stopped for longer has lost his. */
 const beyondLeaseMs: readonly [number, number] = [6_500, 10_000];
 
-/** Chooses what goes wrong next; undefined where the machine cannot do that. */
-export function chooseFault(kind: FaultKind, fleet: ChaosFleet, random: Random): Fault | undefined {
+/**
+ * Chooses what goes wrong next; undefined where the machine cannot do that.
+ * @param evidence where it is written down, for the checks, what it has done
+ */
+export function chooseFault(
+  kind: FaultKind,
+  fleet: ChaosFleet,
+  random: Random,
+  evidence: Evidence,
+): Fault | undefined {
   const ofKind = (...kinds: readonly Part["kind"][]) =>
     fleet.services.filter((part) => kinds.includes(part.kind));
   switch (kind) {
@@ -27,7 +35,7 @@ export function chooseFault(kind: FaultKind, fleet: ChaosFleet, random: Random):
       return kill(kind, someAgents(fleet, random), random);
     case "kill-database":
       // Without it nothing goes on: what matters is the moment, not how long it lasts.
-      return kill(kind, [fleet.database], random, 2_000);
+      return killDatabase(fleet, random, evidence);
     case "pause-service":
       return pause(kind, [random.pick(fleet.services)], random);
     case "pause-agent":
@@ -40,14 +48,11 @@ export function chooseFault(kind: FaultKind, fleet: ChaosFleet, random: Random):
     case "lose-answers":
     case "delay":
       return spoil(kind, someLinks(fleet, random), random);
-    case "fill-disk": {
-      const hosts = fleet.hosts.filter(({ smallDisk }) => smallDisk);
-      return hosts.length === 0 ? undefined : fillDisk(random.pick(hosts), random);
-    }
-    case "move-clock": {
-      const hosts = fleet.hosts.filter(({ clock }) => clock !== undefined);
-      return hosts.length === 0 ? undefined : moveClock(random.pick(hosts), random);
-    }
+    case "crash-host":
+    case "wipe-host":
+    case "fill-disk":
+    case "move-clock":
+      return chooseHostFault(kind, fleet, random, evidence);
   }
 }
 
@@ -70,16 +75,13 @@ function kill(kind: FaultKind, parts: readonly Part[], random: Random, longestMs
   };
 }
 
-/** A start may fail while what the part needs is away itself; whoever watches over services tries again. */
-async function startAgain(part: Part): Promise<void> {
-  for (let tries = 1; part.pid === undefined; tries += 1) {
-    try {
-      await part.start();
-    } catch (error) {
-      if (tries === 5) throw error;
-      await sleep(1_000);
-    }
-  }
+function killDatabase({ database }: ChaosFleet, random: Random, evidence: Evidence): Fault {
+  const fault = kill("kill-database", [database], random, 2_000);
+  const begin = async () => {
+    evidence.databaseKills.push(uptimeMs());
+    await fault.begin();
+  };
+  return { ...fault, begin };
 }
 
 function pause(
@@ -139,49 +141,6 @@ function spoil(
         else link.set("open");
       }
     },
-  };
-}
-
-function fillDisk({ name, prefix }: Host, random: Random): Fault {
-  const file = join(prefix, "filler");
-  return {
-    kind: "fill-disk",
-    text: `fill the disk of ${name}`,
-    touches: [`disk of ${name}`],
-    lastsMs: random.between(2_000, 10_000),
-    begin: async () => {
-      const fd = openSync(file, "w");
-      try {
-        for (const size of [1 << 20, 1 << 12]) {
-          const zeros = Buffer.alloc(size);
-          while (writes(fd, zeros));
-        }
-      } finally {
-        closeSync(fd);
-      }
-    },
-    heal: async () => rmSync(file, { force: true }),
-  };
-}
-
-function writes(fd: number, bytes: Buffer): boolean {
-  try {
-    return writeSync(fd, bytes) === bytes.length;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC") return false;
-    throw error;
-  }
-}
-
-function moveClock({ name, clock }: Host, random: Random): Fault {
-  const seconds = random.pick([-1, 1]) * random.pick([2, 90, 3_600, 20 * 86_400]);
-  return {
-    kind: "move-clock",
-    text: `set the clock of ${name} ${seconds > 0 ? "forward" : "back"} by ${Math.abs(seconds)} s`,
-    touches: [`clock of ${name}`],
-    lastsMs: random.between(2_000, 20_000),
-    begin: async () => clock?.move(seconds),
-    heal: async () => clock?.move(0),
   };
 }
 

@@ -1,3 +1,5 @@
+import type { Crash, Journal } from "../check/history.js";
+
 /** What can go wrong, by the word that `--faults` takes. */
 export const faultKinds = [
   "kill-store",
@@ -13,6 +15,8 @@ export const faultKinds = [
   "silence",
   "lose-answers",
   "delay",
+  "crash-host",
+  "wipe-host",
   "fill-disk",
   "move-clock",
 ] as const;
@@ -31,4 +35,13 @@ export interface Fault {
   begin(): Promise<void>;
   /** Makes all as it was. Called once, after `begin`, also when that has failed. */
   heal(): Promise<void>;
+}
+
+/** What the checks must know of what was done. */
+export interface Evidence {
+  /** When the database was killed. */
+  readonly databaseKills: number[];
+  readonly crashes: Crash[];
+  /** The journals that were deleted, as they then were. */
+  readonly wipedJournals: Journal[];
 }

@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChaosFleet } from "../fleet/chaos-fleet.js";
 import type { Random } from "../random.js";
-import { uptimeMs } from "../uptime.js";
 import { chooseFault } from "./choose-fault.js";
-import type { Fault, FaultKind } from "./fault.js";
+import type { Evidence, Fault, FaultKind } from "./fault.js";
 
 /** Makes things go wrong until it is stopped. */
 export interface Nemesis {
   /** How many faults there were, by kind. */
   readonly counts: ReadonlyMap<FaultKind, number>;
-  /** When the database was killed. */
-  readonly databaseKills: readonly number[];
+  readonly evidence: Readonly<Evidence>;
   /** Aborted when something could not be done or healed; `stop` says what. */
   readonly failed: AbortSignal;
   /** Ends, and waits until all is healed. Throws what a fault or its healing threw. */
@@ -34,7 +32,7 @@ export function startNemesis(options: NemesisOptions): Nemesis {
   const { fleet, random, kinds, log, atOnce = 3, pauseMs = 3_000 } = options;
   const stopping = new AbortController();
   const counts = new Map<FaultKind, number>();
-  const databaseKills: number[] = [];
+  const evidence: Evidence = { databaseKills: [], crashes: [], wipedJournals: [] };
   const touched = new Set<string>();
 
   async function inflict(fault: Fault): Promise<void> {
@@ -42,7 +40,6 @@ export function startNemesis(options: NemesisOptions): Nemesis {
     counts.set(fault.kind, (counts.get(fault.kind) ?? 0) + 1);
     log(`fault: ${fault.text} for ${fault.lastsMs} ms`);
     try {
-      if (fault.kind === "kill-database") databaseKills.push(uptimeMs());
       await fault.begin();
       await sleep(fault.lastsMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     } finally {
@@ -53,7 +50,7 @@ export function startNemesis(options: NemesisOptions): Nemesis {
 
   async function takeTurns(own: Random): Promise<void> {
     while (!stopping.signal.aborted) {
-      const fault = chooseFault(own.pick(kinds), fleet, own);
+      const fault = chooseFault(own.pick(kinds), fleet, own, evidence);
       if (fault !== undefined && !fault.touches.some((name) => touched.has(name))) {
         await inflict(fault);
       }
@@ -72,7 +69,7 @@ export function startNemesis(options: NemesisOptions): Nemesis {
 
   return {
     counts,
-    databaseKills,
+    evidence,
     failed: failing.signal,
     async stop() {
       stopping.abort();
