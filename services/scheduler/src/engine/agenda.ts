@@ -5,6 +5,7 @@ import { HostQueues } from "./host-queues.js";
 import type { RequestRun } from "./request-run.js";
 import { Turns } from "./turns.js";
 import { isDue, type Want } from "./wants.js";
+import { WindowGate } from "./window-gate.js";
 
 /** What the agenda needs, and what it tells. */
 export interface AgendaOptions {
@@ -16,6 +17,8 @@ export interface AgendaOptions {
   readonly settled: (run: RequestRun) => void;
   /** Called when a pause between batches has begun; `rested` of the request ends it. */
   readonly rest: (run: RequestRun, forMs: number) => void;
+  /** Called when something is to be looked at although nothing was told: a maintenance window has opened or shut. */
+  readonly wake: () => void;
 }
 
 /** The requests that are driven, what is to be looked at again, and what follows from it. */
@@ -23,6 +26,10 @@ export class Agenda {
   readonly runs = new Map<bigint, RequestRun>();
   readonly queues = new HostQueues();
   readonly turns = new Turns();
+  readonly windows = new WindowGate((run) => {
+    this.lookAt(run);
+    this.options.wake();
+  });
   private readonly runsToLookAt = new Set<RequestRun>();
   private readonly hostsToLookAt = new Set<bigint>();
   private wants: Want[] = [];
@@ -68,6 +75,7 @@ export class Agenda {
   add(run: RequestRun): void {
     this.runs.set(run.requestId, run);
     this.queues.addRun(run);
+    this.windows.add(run);
     this.lookAtAll(run);
   }
 
@@ -76,6 +84,7 @@ export class Agenda {
     this.runs.delete(run.requestId);
     this.queues.removeRun(run);
     this.turns.forget(run);
+    this.windows.remove(run);
     this.parked.delete(run);
     this.runsToLookAt.delete(run);
     this.options.over(run);

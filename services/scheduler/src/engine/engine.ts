@@ -23,6 +23,7 @@ import type { RunTask, ToldChange } from "./run-task.js";
 import { SetAside } from "./set-aside.js";
 import type { Pause } from "./stopping.js";
 import { StoreReader } from "./store-reader.js";
+import type { Window } from "./window-gate.js";
 
 /** How the engine paces itself. */
 export interface EngineTimes {
@@ -70,6 +71,7 @@ export class Engine implements DispatcherEvents {
       over: (run) => this.ended(run),
       settled: (run) => this.waiters.committed(run),
       rest: (run, forMs) => void this.rest(run, forMs),
+      wake: () => this.wake(),
     });
     const { runs, queues } = this.agenda;
     this.handing = { runs, queues, enqueue, cancel };
@@ -98,6 +100,11 @@ export class Engine implements DispatcherEvents {
       ...{ reader: this.reader, asides: this.asides, waiters: this.waiters },
       changed: (change) => this.apply(change),
     });
+  }
+
+  /** The maintenance windows, by name, are these from now on; until this was called every window is shut. */
+  setWindows(windows: ReadonlyMap<string, Window>): void {
+    this.agenda.windows.setWindows(windows);
   }
 
   /** How many requests it drives. */
@@ -141,6 +148,7 @@ export class Engine implements DispatcherEvents {
     this.stopping.abort();
     this.deadlines.stop();
     this.asides.stop();
+    this.agenda.windows.stop();
     this.waiters.fail(new NotLeadingError("this scheduler does not lead any more", "unknown"));
     this.wake();
   }

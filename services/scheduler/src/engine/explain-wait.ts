@@ -46,6 +46,9 @@ function pendingWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[]
     const why = run.pauseReason === "" ? "" : `: ${run.pauseReason}`;
     waits.push({ kind: "PAUSE", text: `its request is paused${why}`, since: parkedSince });
   }
+  if (run.windowShut) {
+    waits.push({ kind: "WINDOW", text: agenda.windows.waitsFor(run), since: parkedSince });
+  }
   if (task.backingOff) {
     const text = `the pause of ${run.backoffMs(task)} ms before attempt ${task.attempt} is not over`;
     waits.push({ kind: "BACKOFF", text, since });
@@ -56,7 +59,7 @@ function pendingWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[]
     const text = `${run.heldTasks} of its request's tasks wait for a person`;
     waits.push({ kind: "HOLD", text, since: parkedSince });
   }
-  if (order !== undefined || task.backingOff || run.paused) return waits;
+  if (order !== undefined || task.backingOff || run.paused || run.windowShut) return waits;
   return [...waits, ...hostWaits(agenda, run, task)];
 }
 

@@ -70,12 +70,15 @@ export class RequestRun {
   private restMs = 0;
   /** Why nothing is asked about it for now; empty otherwise. */
   private aside = "";
+  /** Its maintenance window is shut, or not known yet: nothing is released. The window gate sets it. */
+  windowShut: boolean;
 
   constructor(contents: RunContents) {
     const { requestId, version, options, run } = contents;
     this.requestId = requestId;
     this.options = options;
     this.run = run;
+    this.windowShut = options.window !== "";
     this.versions = new VersionsSeen(version);
     this.stop = new Stopping(contents);
     this.stages = contents.stages.map(({ roles }, stageId) =>
@@ -154,9 +157,9 @@ export class RequestRun {
     return this.live;
   }
 
-  /** Whether it waits for a person, or is set aside: it blocks nobody then. */
+  /** Whether it waits for a person or its maintenance window, or is set aside: it blocks nobody then. */
   get parked(): boolean {
-    return this.paused || this.held > 0;
+    return this.paused || this.windowShut || this.held > 0;
   }
 
   /** Whether nothing of it is released until a person lets it go on, or it is taken up again. */
@@ -299,7 +302,7 @@ export class RequestRun {
 
   /** The first of the host's tasks that may be released now, in order; none while the request is stopping or paused. */
   releasable(hostId: bigint, limit = Number.POSITIVE_INFINITY): readonly RunTask[] {
-    if (this.stop.active || this.paused) return [];
+    if (this.stop.active || this.paused || this.windowShut) return [];
     return this.pending.first(hostId, limit);
   }
 
@@ -370,7 +373,8 @@ export class RequestRun {
       resolve.push({ task, event });
       room -= 1;
     }
-    const due = active || paused ? [] : [...this.manual].filter((task) => !task.asked);
+    const due =
+      active || paused || this.windowShut ? [] : [...this.manual].filter((task) => !task.asked);
     const hold = due.slice(0, Math.max(0, room));
     return { ...sweep, hold, resolve, ...(abort && { abort }), ...(pause && { pause }) };
   }

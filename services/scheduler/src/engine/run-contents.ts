@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly concurrency: Concurrency;
   /** How many of its tasks may be released and not ended at a time; 0 for no limit. */
   readonly maxInFlight: number;
+  /** The maintenance window outside of which nothing is released; empty for none. */
+  readonly window: string;
 }
 
 /** What the store says about whether a request goes on. */

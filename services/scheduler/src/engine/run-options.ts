@@ -16,7 +16,7 @@ const usualLongestMs = 300_000;
 
 /** What a request's options mean to the scheduler. */
 export function runOptions(options: RequestOptions = create(RequestOptionsSchema)): RunOptions {
-  const { rolling, executionType, concurrency, maxInFlight } = options;
+  const { rolling, executionType, concurrency, maxInFlight, window } = options;
   return {
     onFailure: onFailureOf(options),
     dependencyOrdered: executionType === ExecutionType.DEPENDENCY_ORDERED,
@@ -24,6 +24,7 @@ export function runOptions(options: RequestOptions = create(RequestOptionsSchema
     hasBudget: hasBudget(rolling),
     concurrency: concurrency || Concurrency.IN_ORDER,
     maxInFlight,
+    window,
   };
 }
 

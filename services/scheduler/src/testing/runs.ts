@@ -34,6 +34,7 @@ export const usualOptions: RunOptions = {
   hasBudget: false,
   concurrency: Concurrency.IN_ORDER,
   maxInFlight: 0,
+  window: "",
 };
 
 /** A role of which all tasks must succeed. */
