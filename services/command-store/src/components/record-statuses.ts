@@ -5,6 +5,7 @@ import {
   findChangedStatuses,
   writeStatuses,
 } from "../store/component-statuses.js";
+import { byKey } from "./component-moves.js";
 
 /**
  * Records what agents say about components, where it is news and nothing is under way there. Gives how many components changed. Two
@@ -23,11 +24,4 @@ export async function recordStatuses(
 
 function nameOf({ clusterId, component, hostId }: AgentStatus): string {
   return `${clusterId}/${component}/${hostId}`;
-}
-
-function byKey(a: AgentStatus, b: AgentStatus): number {
-  const byCluster = a.clusterId - b.clusterId;
-  if (byCluster !== 0) return byCluster;
-  if (a.component !== b.component) return a.component < b.component ? -1 : 1;
-  return a.hostId - b.hostId;
 }

@@ -7,7 +7,7 @@ export type Binding =
   | bigint
   | null
   | Buffer
-  | readonly (string | number)[]
+  | readonly (string | number | null)[]
   | readonly (readonly (string | number | bigint | null | Buffer)[])[];
 
 /** Runs a SELECT. BIGINT columns come as numbers: ids and times stay far below 2^53. */

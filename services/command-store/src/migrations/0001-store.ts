@@ -220,7 +220,8 @@ const tables = [
     primary key (request_id, stage_id, batch)
   )`,
   // The tasks. Narrow on purpose: ten million finished ones must not slow a new one. \`open\` is 1 while an agent's word may still
-  // change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: the index on it holds a host's open tasks only.
+  // change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: the index on it holds a host's open tasks only. \`component_command\`:
+  // what it does to the state of its component, RESTART for a custom command of that name; null when it does nothing to one.
   `create table if not exists host_role_command (
     task_id bigint not null primary key,
     request_id bigint not null,
@@ -229,6 +230,7 @@ const tables = [
     host_id bigint not null,
     role varchar(100) not null,
     role_command ROLE_COMMAND not null,
+    component_command ROLE_COMMAND null,
     batch smallint not null,
     manual tinyint not null,
     status STATUS not null,

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { CreateRequestRequest, TaskSpec } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Knex } from "knex";
+import { writeDesiredStates } from "../components/desired-states.js";
 import { isDuplicate } from "../database/database-errors.js";
 import { inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";
@@ -133,13 +134,13 @@ async function insertChunk(
   tasks: readonly NewTask[],
   now: number,
 ): Promise<void> {
-  const { header, stages } = draft;
+  const { header } = draft;
   try {
     await inTransaction(db, async (trx) => {
       if (!(await touchPreparing(trx, requestId, header.idempotencyKey, now))) {
         throw overtaken(draft);
       }
-      await insertTasks(trx, requestId, stages, tasks);
+      await insertTasks(trx, requestId, draft, tasks);
     });
   } catch (error) {
     // The ids are ours alone, so it was committed and the answer was lost.
@@ -164,8 +165,9 @@ async function finish(
       if (found?.requestId === preparing && found.ready === 1) return;
       throw overtaken(draft);
     }
-    await insertTasks(trx, preparing, stages, tasks);
+    await insertTasks(trx, preparing, draft, tasks);
     await insertRoles(trx, preparing, stages, counts);
+    await writeDesiredStates(trx, preparing, draft);
   });
   return { requestId: preparing, created: true, taskIds };
 }
@@ -182,8 +184,9 @@ async function insertWhole(
     const requestId = await inTransaction(db, async (trx) => {
       const id = await insertRequest(trx, draft, now);
       await insertRoles(trx, id, stages, counts);
-      await insertTasks(trx, id, stages, tasks);
+      await insertTasks(trx, id, draft, tasks);
       await makeReady(trx, id, header.idempotencyKey, now);
+      await writeDesiredStates(trx, id, draft);
       return id;
     });
     return { requestId, created: true, taskIds };

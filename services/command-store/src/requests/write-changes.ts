@@ -1,6 +1,8 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { Knex } from "knex";
+import { componentMovesOf } from "../components/component-moves.js";
 import type { RequestRow } from "../store/request-rows.js";
+import { writeComponentMoves } from "../store/write-component-states.js";
 import {
   readStageCounts,
   type StageCounts,
@@ -66,6 +68,7 @@ export async function writeChanges(
     written.push(next);
   }
   await writeRequests(trx, written);
+  await writeComponentMoves(trx, componentMovesOf(changed, changes.requests), now);
 }
 
 function isSameStage(a: StageCounts, b: StageCounts): boolean {

@@ -8,6 +8,7 @@ import {
 } from "@howdah/proto/howdah/v1/command_store_service";
 import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import { RequestSchema } from "@howdah/proto/howdah/v1/request";
+import { componentCommandOf } from "@howdah/state/component-states";
 import { onFailureOf } from "@howdah/state/failure-budget";
 import type { Knex } from "knex";
 import { bytes, execute, query } from "../database/query.js";
@@ -74,13 +75,17 @@ export async function insertRequest(
 export async function insertTasks(
   trx: Knex.Transaction,
   requestId: number,
-  stages: readonly StageHeader[],
+  { header, stages }: NewRequest,
   tasks: readonly NewTask[],
 ): Promise<void> {
   if (tasks.length === 0) return;
   const rows = tasks.map(({ taskId, spec: { stageId, roleIndex, hostId, batch } }) => {
     const role = stages[stageId]?.roles[roleIndex];
     if (role === undefined) throw new Error(`stage ${stageId} has no role ${roleIndex}`);
+    const componentCommand =
+      header.clusterId === 0n
+        ? undefined
+        : componentCommandOf(role.roleCommand, role.command?.customCommand ?? "");
     return [
       taskId,
       requestId,
@@ -89,6 +94,7 @@ export async function insertTasks(
       Number(hostId),
       role.role,
       role.roleCommand,
+      componentCommand ?? null,
       batch,
       role.manual ? 1 : 0,
       1,
@@ -97,7 +103,7 @@ export async function insertTasks(
   });
   await execute(
     trx,
-    `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command, batch, manual,
+    `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command, component_command, batch, manual,
       status, attempt, cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time)
     values ${rows.map(() => "(?, 0, 0, 0, 1, 0, 0, 0)").join(", ")}`,
     rows,

@@ -1,4 +1,5 @@
 import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import type { ComponentCommand } from "@howdah/state/component-states";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { query } from "../database/query.js";
@@ -12,6 +13,8 @@ export interface TaskRow {
   readonly hostId: number;
   readonly role: string;
   readonly roleCommand: RoleCommand;
+  /** What it does to the state of its component; null when it does nothing to one. */
+  readonly componentCommand: ComponentCommand | null;
   /** In rolling requests: its batch in its stage. */
   readonly batch: number;
   /** A step that a person does. */
@@ -34,7 +37,7 @@ export interface TaskRow {
 
 /** The select list of a `TaskRow`; enums are read as the numbers that protobuf gives them. */
 export const taskColumns = `t.task_id as taskId, t.request_id as requestId, t.stage_id as stageId, t.role_index as roleIndex,
-  t.host_id as hostId, t.role, t.role_command + 0 as roleCommand, t.batch, t.manual, t.status + 0 as status, t.attempt,
+  t.host_id as hostId, t.role, t.role_command + 0 as roleCommand, t.component_command + 0 as componentCommand, t.batch, t.manual, t.status + 0 as status, t.attempt,
   t.cancel_requested as cancelRequested, t.exit_code as exitCode,
   t.session_epoch as sessionEpoch, t.binding_id as bindingId, t.change_version as changeVersion, t.queue_time as queueTime,
   t.start_time as startTime, t.end_time as endTime, t.stdout_length as stdoutLength, t.stderr_length as stderrLength,

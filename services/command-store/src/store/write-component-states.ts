@@ -1,0 +1,60 @@
+import type { Knex } from "knex";
+import type { ComponentMove } from "../components/component-moves.js";
+import { mappedState, takesBinding } from "../components/state-map.js";
+import { jsonRows } from "../database/json-rows.js";
+import { execute } from "../database/query.js";
+
+const mapColumn = "varchar(26) character set utf8mb4";
+const componentName = "varchar(100) character set utf8mb4";
+
+const state = ["v.next", "c.current_state", "c.client"] as const;
+
+// What depends on the state comes before it: MySQL would otherwise see the new one.
+const updateStates = `update ${jsonRows("v", {
+  cluster_id: "bigint",
+  component_name: componentName,
+  host_id: "bigint",
+  binding_id: "bigint",
+  next: mapColumn,
+})} straight_join host_component c force index (primary)
+  on c.cluster_id = v.cluster_id and c.component_name = v.component_name and c.host_id = v.host_id
+set c.binding_id = if(${takesBinding(...state)} and v.binding_id > 0, v.binding_id, c.binding_id),
+  c.changed_at = if(${mappedState(...state)} = c.current_state + 0, c.changed_at, ?),
+  c.current_state = ${mappedState(...state)}`;
+
+/** Moves components: one statement, none when there is nothing to move. Components that have left their cluster are left out. */
+export async function writeComponentMoves(
+  trx: Knex.Transaction,
+  moves: readonly ComponentMove[],
+  now: number,
+): Promise<void> {
+  if (moves.length === 0) return;
+  const rows = moves.map(({ clusterId, component, hostId, bindingId, map }) => [
+    clusterId,
+    component,
+    hostId,
+    bindingId,
+    map,
+  ]);
+  await execute(trx, updateStates, [JSON.stringify(rows), now]);
+}
+
+// Sorted, so that requests for the same components wait for each other instead of for ever.
+const updateDesired = `update (
+  select t.role, t.host_id from host_role_command t force index (request) where t.request_id = ?
+  group by t.role, t.host_id order by t.role, t.host_id
+) o straight_join ${jsonRows("v", { component_name: componentName, next: mapColumn })} on v.component_name = o.role
+  straight_join host_component c force index (primary)
+    on c.cluster_id = ? and c.component_name = o.role and c.host_id = o.host_id
+set c.desired_state = ${mappedState("v.next", "c.desired_state", "c.client")}`;
+
+/** Writes what components are wanted to be: those of the request's tasks, by the map of each component. */
+export async function writeDesired(
+  trx: Knex.Transaction,
+  requestId: number,
+  clusterId: number,
+  maps: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (maps.size === 0) return;
+  await execute(trx, updateDesired, [requestId, JSON.stringify([...maps]), clusterId]);
+}
