@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { extract } from "tar";
+import { createUseMarks } from "./clean/use-marks.js";
 import type { AgentFolders } from "./folders.js";
 import { isJsonObject, type Json, type JsonObject } from "./json.js";
 import { createSharedWork } from "./shared-work.js";
@@ -27,10 +28,14 @@ export interface PackageCache {
 
 const digestForm = /^[0-9a-f]{64}$/;
 
-/** Opens the cache below the agent's folders. What a crash left half-done there is removed. */
+/**
+ * Opens the cache below the agent's folders. What a crash left half-done there is removed.
+ * @param marks told of each use of a package's folder and a document's file
+ */
 export async function openPackageCache(
   folders: AgentFolders,
   fetchFile: FetchFile,
+  marks = createUseMarks(),
 ): Promise<PackageCache> {
   const packages = join(folders.cache, "packages");
   const scratch = join(folders.cache, "fetching");
@@ -75,16 +80,19 @@ export async function openPackageCache(
     async folder(digest, signal) {
       checkForm(digest);
       const target = join(packages, digest);
+      marks.mark(target); // before it is looked for: from here on it is not pruned
       if (!(await exists(target))) {
         await once(target, signal, async (both) => {
           if (!(await exists(target))) await makeFolder(digest, target, both);
         });
+        marks.mark(target); // its time is the archive's so far
       }
       return target;
     },
     async document(digest, signal) {
       checkForm(digest);
       const target = join(folders.clusterCache, `${digest}.json`);
+      marks.mark(target);
       let bytes = await readIntact(target, digest);
       if (bytes === undefined) {
         await once(target, signal, async (both) => rename(await fetch(digest, both), target));

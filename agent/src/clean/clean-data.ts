@@ -59,13 +59,13 @@ export async function cleanData(
   const trouble = new Map<string, number>();
 
   files.sort((a, b) => a.writtenAtMs - b.writtenAtMs);
-  for (let from = 0; from < files.length; from += batch) {
+  for (let from = 0, done = false; from < files.length && !done; from += batch) {
     signal.throwIfAborted();
     // Looked up in the turn in which the files go: a command that comes meanwhile may take an old file's name.
     const needed = new Set(journal.entries().map(({ key }) => key.taskId));
     for (const { path, taskId, bytes, writtenAtMs } of files.slice(from, from + batch)) {
-      const old = writtenAtMs < now() - maxAgeMs;
-      if (!old && leftBytes <= maxBytes) break;
+      done = writtenAtMs >= now() - maxAgeMs && leftBytes <= maxBytes;
+      if (done) break; // those that follow are younger
       if (needed.has(taskId) || orphans.has(taskId)) continue;
       try {
         unlinkSync(path);

@@ -26,22 +26,25 @@ export interface CleanSettings {
   readonly cacheMaxAgeMs: number;
 }
 
-/** Cleans data/ and cache/ now and then every interval. What goes wrong is logged, and tried again with the next pass. */
+/**
+ * Cleans data/ now, and data/ and cache/ after every interval. Not the cache at the start: after a long time off, what this host needs is
+ * still to be named. What goes wrong is logged, and tried again with the next pass.
+ */
 export function startCleaner(options: CleanerOptions): { close(): Promise<void> } {
   const { settings, log } = options;
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let pass = Promise.resolve();
 
-  function next(): void {
+  function next(clean: typeof cleanFiles): void {
     pass = clean(options, stopping.signal).catch((error: unknown) => {
       if (!stopping.signal.aborted) log.warn({ err: error }, "old files could not be cleaned");
     });
-    timer = setTimeout(next, settings.intervalMs);
+    timer = setTimeout(() => next(cleanAll), settings.intervalMs);
     timer.unref();
   }
 
-  if (settings.intervalMs > 0) next();
+  if (settings.intervalMs > 0) next(cleanFiles);
   return {
     close: () => {
       clearTimeout(timer);
@@ -51,21 +54,23 @@ export function startCleaner(options: CleanerOptions): { close(): Promise<void> 
   };
 }
 
-async function clean(options: CleanerOptions, signal: AbortSignal): Promise<void> {
+async function cleanAll(options: CleanerOptions, signal: AbortSignal): Promise<void> {
+  await cleanFiles(options, signal);
   const { folders, journal, marks, log, settings } = options;
-  const { dataMaxAgeMs: maxAgeMs, dataMaxBytes: maxBytes } = settings;
-  const data = await cleanData({ folders, journal, log, maxAgeMs, maxBytes }, signal);
-  if (data.removed > 0) log.info({ ...data }, "old files of tasks were removed");
-  if (data.leftBytes > maxBytes) {
-    log.warn(
-      { bytes: data.leftBytes, maxBytes },
-      "the files of tasks that the server may still ask for take more than data_cleanup_max_size",
-    );
-  }
   const inUse = digestsInUse(folders, journal);
-  const pruned = await pruneCache(
-    { folders, marks, maxAgeMs: settings.cacheMaxAgeMs, inUse },
-    signal,
+  const maxAgeMs = settings.cacheMaxAgeMs;
+  const digests = await pruneCache({ folders, marks, maxAgeMs, inUse }, signal);
+  if (digests.length > 0) log.info({ digests }, "packages that nobody named were removed");
+}
+
+async function cleanFiles(options: CleanerOptions, signal: AbortSignal): Promise<void> {
+  const { folders, journal, log, settings } = options;
+  const { dataMaxAgeMs: maxAgeMs, dataMaxBytes: maxBytes } = settings;
+  const cleaned = await cleanData({ folders, journal, log, maxAgeMs, maxBytes }, signal);
+  if (cleaned.removed > 0) log.info({ ...cleaned }, "old files of tasks were removed");
+  if (cleaned.leftBytes <= maxBytes) return;
+  log.warn(
+    { bytes: cleaned.leftBytes, maxBytes },
+    "the files of tasks that the server may still ask for take more than data_cleanup_max_size",
   );
-  if (pruned.length > 0) log.info({ digests: pruned }, "packages that nobody named were removed");
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentFolders } from "../folders.js";
 import type { Journal } from "../journal/journal.js";
@@ -46,15 +46,5 @@ function linkOf(pid: number, name: "cwd" | "exe"): string {
     return readlinkSync(`/proc/${pid}/${name}`);
   } catch {
     return "";
-  }
-}
-
-/** The names in a folder; none when it is not there. */
-export function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
   }
 }

@@ -40,6 +40,7 @@ export async function pruneCache(
     // Emptied at the next start, should this one not come to its end.
     const aside = join(folders.cache, "fetching", randomUUID());
     renameSync(path, aside);
+    marks.forget(path);
     await rm(aside, { recursive: true, force: true });
     removed.push(digest);
   }

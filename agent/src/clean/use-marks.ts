@@ -6,6 +6,8 @@ export interface UseMarks {
   mark(path: string): void;
   /** For how long a path that is there has not been used. */
   idleMs(path: string): number;
+  /** This path is gone. */
+  forget(path: string): void;
 }
 
 /** A mark on the disk is renewed no more often. */
@@ -38,5 +40,6 @@ export function createUseMarks(now: () => number = Date.now): UseMarks {
     idleMs(path) {
       return now() - Math.max(usedAtMs.get(path) ?? 0, onDiskMs(path) ?? now());
     },
+    forget: (path) => void usedAtMs.delete(path),
   };
 }

@@ -17,28 +17,45 @@ export function removeRecordFolders(folders: AgentFolders, keys: readonly TaskKe
   }
 }
 
-/**
- * Looks for attempts that still run but are not in the journal: it was lost, and they go on under their supervisors.
- * Returns a test of whether another attempt of a task is among them, so that none is started beside it.
- */
-export function findOrphans(folders: AgentFolders, journal: Journal): (key: TaskKey) => boolean {
+/** A folder of records that the journal knows nothing of. */
+export interface StrayRecords {
+  readonly path: string;
+  readonly storeId: string;
+  readonly taskId: string;
+  /** The folder's name, as of the attempt's key. */
+  readonly name: string;
+  readonly isRunning: boolean;
+}
+
+/** The records of attempts that are not in the journal: it was lost, and they may go on under their supervisors. */
+export function strayRecordFolders(folders: AgentFolders, journal: Journal): StrayRecords[] {
   const known = new Set(journal.entries().map(({ key }) => keyFolderName(key)));
+  return readdirSync(folders.steps, { withFileTypes: true })
+    .filter((found) => found.isDirectory() && !known.has(found.name))
+    .map(({ name }) => {
+      const [storeId = "", taskId = ""] = name.split(".");
+      const path = join(folders.steps, name);
+      return { path, storeId, taskId, name, isRunning: isRunning(path) };
+    });
+}
+
+/** Looks for such attempts that still run. Returns a test of whether another attempt of a task is among them, so that none is started beside it. */
+export function findOrphans(folders: AgentFolders, journal: Journal): (key: TaskKey) => boolean {
   const orphans = new Set(
-    readdirSync(folders.steps).filter((name) => !known.has(name) && isRunning(folders, name)),
+    strayRecordFolders(folders, journal).filter(({ isRunning }) => isRunning),
   );
   return (key) => {
-    for (const name of orphans) {
-      const [storeId, taskId] = name.split(".");
+    for (const orphan of orphans) {
+      const { path, storeId, taskId, name } = orphan;
       if (storeId !== key.storeId || taskId !== key.taskId || name === keyFolderName(key)) continue;
-      if (isRunning(folders, name)) return true;
-      orphans.delete(name);
+      if (isRunning(path)) return true;
+      orphans.delete(orphan);
     }
     return false;
   };
 }
 
-function isRunning(folders: AgentFolders, name: string): boolean {
-  const folder = join(folders.steps, name);
+function isRunning(folder: string): boolean {
   return readdirSync(folder)
     .filter((file) => file.endsWith(".record"))
     .some((file) => readStepState(join(folder, file)).kind === "running");
