@@ -217,6 +217,23 @@ describe("loadStack()", () => {
     assert.equal(definition.hooksDigest, (await load(files, "S/1")).definition.hooksDigest);
   });
 
+  it("reads which other configuration types a service depends on, with those that it inherits", async () => {
+    const dependsOn = (...types: string[]) =>
+      `<configuration-dependencies>${types.map((type) => `<config-type>${type}</config-type>`).join("")}</configuration-dependencies>`;
+    const { definition } = await load({
+      "stacks/S/1/metainfo.xml": stackMeta(),
+      "stacks/S/1/services/X/metainfo.xml": serviceMeta(
+        `<name>X</name><extends>common-services/X/1</extends>${dependsOn("x-env", "cluster-env", "far")}`,
+      ),
+      "stacks/S/1/services/X/configuration/x-env.xml": configuration(property("a", "1")),
+      "common-services/X/1/metainfo.xml": serviceMeta(
+        `<name>X</name>${dependsOn("core-site", "far")}`,
+      ),
+    });
+    const [x] = definition.services;
+    assert.deepEqual(x?.configurationDependencies, ["cluster-env", "core-site", "far"]);
+  });
+
   it("merges rules: a child's key replaces, services' lists are joined, the last of equal keys counts", async () => {
     const { definition } = await load(
       {

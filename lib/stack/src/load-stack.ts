@@ -95,6 +95,9 @@ function toService(service: RawService, packageDigest: string): StackDefinition_
     packageFolder: service.package?.path ?? "",
     configurationTypes: toConfigurationTypes(service.configurations),
     requiredServices: [...(service.requiredServices ?? [])],
+    configurationDependencies: service.configurationDependencies
+      .filter((type) => !service.configurations.has(type) && !service.excludedTypes.includes(type))
+      .sort(),
   });
 }
 

@@ -69,6 +69,9 @@ export function inheritService(parent: RawService, own: RawService): RawService 
     commandScript: own.commandScript ?? parent.commandScript,
     requiredServices: own.requiredServices?.length ? own.requiredServices : parent.requiredServices,
     configurations,
+    configurationDependencies: [
+      ...new Set([...parent.configurationDependencies, ...own.configurationDependencies]),
+    ],
     rules: own.rules ?? parent.rules,
     package: own.package ?? parent.package,
   };

@@ -47,6 +47,8 @@ export interface ServiceMetainfo {
   readonly requiredServices: readonly string[] | undefined;
   /** The name of the folder with the configuration types; `configuration` when not stated. */
   readonly configurationFolder: string;
+  /** The configuration types, its own or others', whose change requires a restart. */
+  readonly configurationDependencies: readonly string[];
   /** Inherited configuration types that it does without. */
   readonly excludedTypes: readonly string[];
   /** It takes an inherited service away. */
@@ -91,6 +93,7 @@ function parseService(element: XmlElement, file: string): ServiceMetainfo {
     commandScript: parseScript(child(element, "commandScript"), `service ${name}`, file),
     requiredServices: required && texts(required, "service"),
     configurationFolder: childText(element, "configuration-dir") ?? "configuration",
+    configurationDependencies: texts(child(element, "configuration-dependencies"), "config-type"),
     excludedTypes: texts(child(element, "excluded-config-types"), "config-type"),
     deleted: childFlag(element, "deleted"),
   };
