@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -88,6 +89,29 @@ test("asked to register again it says goodbye and comes back at once", async (t)
   await until(() => dispatcher.sessions.length === 2, "another session");
   assert.ok(performance.now() - began < 500);
   assert.equal(session.all("goodbye").length, 1);
+});
+
+test("asked to register again it goes on with what runs, and tells of it", async (t) => {
+  const dispatcher = await serveDispatcher(t);
+  const agent = startAgent(t, dispatcher.address);
+  const session = await dispatcher.session();
+  const { prefix } = agent.folders;
+  session.say(
+    shellTask(1, `echo x >> ${prefix}/starts; until test -e ${prefix}/go; do sleep 0.05; done`),
+  );
+  await until(() => dispatcher.reports.length === 1, "the start");
+  session.say({ case: "registrationCommand", value: { reason: "the host was lost" } });
+  // As a dispatcher does that waits for no goodbye.
+  session.end();
+  await until(() => dispatcher.sessions.length === 2, "another session");
+  const entries = dispatcher.sessions[1]?.pages.flatMap((page) => page.entries) ?? [];
+  assert.deepEqual(
+    entries.map(({ taskId, attempt }) => [taskId, attempt]),
+    [[1n, 1]],
+  );
+  writeFileSync(`${prefix}/go`, "");
+  assert.equal((await dispatcher.ended(1)).exitCode, 0);
+  assert.equal(readFileSync(`${prefix}/starts`, "utf8"), "x\n");
 });
 
 test("a server that sends it away all the time sees it ever less often", async (t) => {
