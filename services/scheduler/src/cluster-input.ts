@@ -8,8 +8,10 @@ import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { HostSelector } from "@howdah/proto/howdah/v1/operation";
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import { invalidArgument } from "./invalid-argument.js";
+import { listMaintenance, maintenanceOf } from "./maintenance-input.js";
+import type { InMaintenance } from "./planner/maintenance.js";
 import type { ClusterTopology, HostState } from "./planner/operation.js";
-import { describe, isEmpty, listHosts, selectHosts } from "./select-hosts.js";
+import { describe, isEmpty, listHosts, plainNames, selectHosts } from "./select-hosts.js";
 import type { StackCache } from "./stack-cache.js";
 
 // An agent that restarts is away for a moment; only a host that stays away is lost.
@@ -28,6 +30,9 @@ export interface ClusterInput {
   readonly hosts: readonly Host[];
   /** The hosts that the operation is limited to; undefined for no limit. */
   readonly selected: readonly string[] | undefined;
+  /** Those that were named plainly. */
+  readonly namedHosts: ReadonlySet<string>;
+  readonly maintenance: InMaintenance;
 }
 
 /**
@@ -42,15 +47,19 @@ export async function clusterInput(
 ): Promise<ClusterInput> {
   const field = `operation.${kind}`;
   const limited = selector !== undefined && !isEmpty(selector);
-  const [cluster, digests, hosts, matching] = await Promise.all([
+  const [cluster, digests, hosts, matching, entries] = await Promise.all([
     getCluster(fleet, name, `${field}.cluster`, signal),
     stacks.digests(signal),
     listHosts(fleet, undefined, signal),
     limited ? selectHosts(fleet, selector, `${field}.hosts`, signal) : undefined,
+    listMaintenance(fleet, signal),
   ]);
   const topology = topologyOf(cluster);
   const stack = await stacks.get(cluster.stack, digests, signal);
-  if (matching === undefined) return { cluster: topology, stack, hosts, selected: undefined };
+  const namedHosts = plainNames(selector);
+  const maintenance = maintenanceOf(topology.name, hosts, entries);
+  const input = { cluster: topology, stack, hosts, namedHosts, maintenance };
+  if (matching === undefined) return { ...input, selected: undefined };
   const members = new Set([...topology.components.values()].flat());
   const selected = matching.map((host) => host.hostName).filter((host) => members.has(host));
   if (selected.length === 0 && limited) {
@@ -59,7 +68,7 @@ export async function clusterInput(
       `${describe(selector)} selects no host of ${topology.name}`,
     );
   }
-  return { cluster: topology, stack, hosts, selected };
+  return { ...input, selected };
 }
 
 async function getCluster(

@@ -17,6 +17,7 @@ import {
   type PlanningSources,
 } from "./cluster-input.js";
 import { invalidArgument } from "./invalid-argument.js";
+import { hostsInMaintenance } from "./maintenance-input.js";
 import { CycleError } from "./planner/cycle.js";
 import {
   HostsOfflineError,
@@ -25,7 +26,7 @@ import {
 } from "./planner/operation.js";
 import { planAdHoc } from "./planner/plan-ad-hoc.js";
 import { type Plan, planOperation } from "./planner/plan-operation.js";
-import { isEmpty, selectHosts } from "./select-hosts.js";
+import { isEmpty, plainNames, selectHosts } from "./select-hosts.js";
 
 /** A plan, and what turning it into a request takes. */
 export interface PlannedRequest {
@@ -163,6 +164,8 @@ async function planCommandLine(
     argv: commandLine(argv),
     hosts: hosts.map((host) => host.hostName),
     hostStates: lostHosts(hosts),
+    inMaintenance: hostsInMaintenance(hosts),
+    namedHosts: plainNames(selector),
     ...(timeout && { timeoutMs: durationMs(timeout) }),
     ...(offlineHosts && { offlineHosts }),
     ...(successFactor !== undefined && { successFactor }),
@@ -194,9 +197,12 @@ function planFor(
   operation: PlannedOperation,
   context: string,
 ): PlannedRequest {
-  const { cluster, stack, hosts } = input;
+  const { cluster, stack, hosts, namedHosts, maintenance } = input;
   return {
-    plan: planOperation({ operation, cluster, stack, hostStates: lostHosts(hosts) }),
+    plan: planOperation({
+      operation: { ...operation, namedHosts },
+      ...{ cluster, stack, maintenance, hostStates: lostHosts(hosts) },
+    }),
     context: cut(context),
     clusterId: cluster.id,
     hostIds: new Map(hosts.map((host) => [host.hostName, host.hostId])),

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
+import { MaintenanceSchema } from "@howdah/proto/howdah/v1/fleet";
 import { Concurrency, ExecutionType, OfflinePolicy } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { eventually } from "./testing/eventually.js";
@@ -177,6 +179,38 @@ describe("planning", () => {
     assert.equal(store.requests.size, 0);
   });
 
+  it("leaves out what is in maintenance, and says why, unless it is named plainly", async (t) => {
+    const { client, store } = await serve(t);
+    const maintenance = create(MaintenanceSchema, { reason: "new disks" });
+    store.hosts[1] = { ...host(2, "h2"), maintenance };
+    store.maintenance = [
+      { cluster: "c1", serviceName: "DB", componentName: "DB_CLIENT_HOST", hostName: "h3" },
+      { cluster: "c9", serviceName: "DB", componentName: "DB_SERVER", hostName: "h1" },
+    ];
+    const planned = async (operation: OperationInit) => {
+      const { stages, skippedHosts } = await client.planRequest({ operation });
+      const roles = stages.flatMap((stage) => stage.roles);
+      return {
+        hosts: [...new Set(roles.flatMap(({ hostNames }) => hostNames))].sort().join(" "),
+        skipped: skippedHosts.map((one) => `${one.hostName}: ${one.reason}`),
+      };
+    };
+    assert.deepEqual(await planned(run(["*"], "true")), {
+      hosts: "h1 h3",
+      skipped: ["h2: in maintenance: new disks"],
+    });
+    assert.deepEqual(await planned(run(["h2", "h1"], "true")), { hosts: "h1 h2", skipped: [] });
+    assert.deepEqual(await planned(start()), {
+      hosts: "h1",
+      skipped: ["h2: in maintenance: new disks", "h3: DB_CLIENT_HOST is in maintenance"],
+    });
+    const named = start({ components: ["DB_CLIENT_HOST"], hosts: { names: ["h2", "h3"] } });
+    assert.deepEqual((await planned(named)).skipped, []);
+    const options = { offlinePolicy: OfflinePolicy.WAIT };
+    const waiting = { operation: run(["*"], "true"), options };
+    assert.deepEqual((await client.planRequest(waiting)).skippedHosts, []);
+  });
+
   it("reads the hosts alone for a command line, and a stack once until it changes", async (t) => {
     const { client, store } = await serve(t);
     await client.submitRequest({ operation: run(["h1"], "true") });
@@ -185,7 +219,7 @@ describe("planning", () => {
       await client.planRequest({ operation: start() });
       const reads = store.reads.splice(0);
       assert.equal(reads.filter((name) => name === "getStack").length, expected);
-      assert.equal(reads.length, 3 + expected);
+      assert.equal(reads.length, 4 + expected);
     }
     store.stack = { stack: stack([]), digest: "2" };
     const { stages } = await client.planRequest({ operation: start({ skipServiceChecks: true }) });

@@ -58,8 +58,14 @@ export async function selectHosts(
 function unknownNames({ names, labels }: HostSelector, hosts: readonly Host[]): string[] {
   if (Object.keys(labels).length > 0) return [];
   const known = new Set(hosts.map((host) => host.hostName));
-  const plain = names.filter((name) => !/[*?[\]]/.test(name)).flatMap((name) => name.split(","));
-  return plain.map((name) => name.trim().toLowerCase()).filter((name) => !known.has(name));
+  return [...plainNames({ names })].filter((name) => !known.has(name));
+}
+
+/** The hosts that a selector names plainly, in lower case: not by a pattern. */
+export function plainNames(selector: Pick<HostSelector, "names"> | undefined): Set<string> {
+  // Commas stand inside [] too; a pattern among names in one text makes none of them plain.
+  const plain = (selector?.names ?? []).filter((name) => !/[*?[\]]/.test(name));
+  return new Set(plain.flatMap((name) => name.split(",")).map((name) => name.trim().toLowerCase()));
 }
 
 /** The selector in words. */

@@ -1,6 +1,13 @@
+import {
+  hostReason,
+  type InMaintenance,
+  noMaintenance,
+  type Place,
+  serviceReason,
+} from "./maintenance.js";
 import { type HostState, HostsOfflineError, type Operation } from "./operation.js";
 
-/** A host that a plan leaves out. */
+/** A host that a plan leaves out, in all or for a service or component that is in maintenance. */
 export interface SkippedHost {
   readonly host: string;
   /** Why, for people. */
@@ -11,48 +18,62 @@ export interface SkippedHost {
 
 /** Tells which hosts take part, and remembers which do not. */
 export interface Availability {
-  /** The hosts that take part in a command; the others are remembered as skipped. */
-  take(hosts: readonly string[], command: string): readonly string[];
-  /** True for a host that takes part. */
+  /** The hosts that take part in a command; the others are remembered as skipped. `about`: what of, in a cluster. */
+  take(hosts: readonly string[], command: string, about?: Omit<Place, "host">): readonly string[];
+  /** True for a host that takes part in commands as such. */
   isAvailable(host: string): boolean;
+  /** Why a service's check is left out; undefined when it is not. */
+  serviceReason(service: string): string | undefined;
   /** Those that were left out, by name. Throws HostsOfflineError if the operation refuses that. */
   skipped(): SkippedHost[];
 }
 
-const reasons: Readonly<Record<HostState, string>> = {
-  LOST: "lost: no heartbeat",
-  MAINTENANCE: "in maintenance",
-};
+const lost: Readonly<Record<HostState, string>> = { LOST: "lost: no heartbeat" };
 
-/** Applies the operation's policy on hosts that are lost or in maintenance. */
+/**
+ * Applies the operation's policy on hosts that are lost or in maintenance. A service or component in maintenance is left out whatever that
+ * policy is, unless it is to refuse.
+ */
 export function availabilityOf(input: {
   readonly hostStates?: ReadonlyMap<string, HostState>;
-  readonly offlineHosts?: Operation["offlineHosts"];
+  readonly maintenance?: InMaintenance;
+  readonly operation: Pick<Operation, "services" | "components" | "namedHosts" | "offlineHosts">;
 }): Availability {
-  const states = input.hostStates ?? new Map<string, HostState>();
-  const policy = input.offlineHosts ?? "skip";
-  const commandsOf = new Map<string, string[]>();
-  const isAvailable = (host: string) => policy === "wait" || !states.has(host);
-  const reasonOf = (host: string) => {
-    const state = states.get(host);
-    return state === undefined ? "" : reasons[state];
+  const { operation, hostStates: states, maintenance = noMaintenance } = input;
+  const policy = operation.offlineHosts ?? "skip";
+  const { hosts, services, components } = maintenance;
+  const left = new Map<string, { host: string; reason: string; commands: string[] }>();
+  const away = (host: string) => {
+    if (policy === "wait") return undefined;
+    const state = states?.get(host);
+    if (state !== undefined) return lost[state];
+    return hosts.size === 0 ? undefined : hostReason(maintenance, operation, { host });
   };
+  const ofService = (place: Place) =>
+    services.size + components.size === 0
+      ? undefined
+      : serviceReason(maintenance, operation, place);
+  const allWell = (states?.size ?? 0) + hosts.size + services.size + components.size === 0;
   return {
-    isAvailable,
-    take(hosts, command) {
-      if (policy === "wait" || states.size === 0) return hosts;
-      return hosts.filter((host) => {
-        if (!states.has(host)) return true;
-        const commands = commandsOf.get(host);
-        if (commands) commands.push(command);
-        else commandsOf.set(host, [command]);
+    isAvailable: (host) => away(host) === undefined,
+    serviceReason: (service) => ofService({ host: "", service }),
+    take(wanted, command, about = {}) {
+      if (allWell) return wanted;
+      return wanted.filter((host) => {
+        const reason = away(host) ?? ofService({ ...about, host });
+        if (reason === undefined) return true;
+        const key = `${host}\n${reason}`;
+        const entry = left.get(key);
+        if (entry) entry.commands.push(command);
+        else left.set(key, { host, reason, commands: [command] });
         return false;
       });
     },
     skipped() {
-      const skipped = [...commandsOf]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([host, commands]) => ({ host, reason: reasonOf(host), commands }));
+      const ascending = (a: string, b: string) => (a === b ? 0 : a < b ? -1 : 1);
+      const skipped = [...left.values()].sort(
+        (a, b) => ascending(a.host, b.host) || ascending(a.reason, b.reason),
+      );
       if (policy === "refuse" && skipped.length > 0) throw new HostsOfflineError(skipped);
       return skipped;
     },

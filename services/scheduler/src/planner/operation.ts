@@ -1,4 +1,5 @@
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
+import type { InMaintenance } from "./maintenance.js";
 
 /** An operation on a cluster, as the planner takes it. Names are checked; one that is not there is an error. */
 export interface Operation {
@@ -22,6 +23,8 @@ export interface Operation {
   readonly components?: readonly string[];
   /** Only on these hosts; none means all. */
   readonly hosts?: readonly string[];
+  /** Those of them that were named plainly, not by patterns or labels: their own maintenance does not leave them out. */
+  readonly namedHosts?: ReadonlySet<string>;
   /** start and restart end with the checks of the services they touch. Default false; others ignore it. */
   readonly runServiceChecks?: boolean;
   /** The name of the custom command; required for custom. */
@@ -51,8 +54,8 @@ export interface ClusterTopology {
   readonly hosts?: readonly string[];
 }
 
-/** Why a host is not asked to do anything. */
-export type HostState = "LOST" | "MAINTENANCE";
+/** Why a host cannot be asked to do anything. */
+export type HostState = "LOST";
 
 /** Everything that planning goes by. */
 export interface PlanInput {
@@ -61,6 +64,8 @@ export interface PlanInput {
   readonly stack: StackDefinition;
   /** The hosts that are not well; a host that is not in it is. */
   readonly hostStates?: ReadonlyMap<string, HostState>;
+  /** What is in maintenance. Default nothing. */
+  readonly maintenance?: InMaintenance;
   /** Picks the host of a service check out of at least one, sorted by name. Default the first. */
   readonly chooseCheckHost?: (hosts: readonly string[], service: string) => string;
   readonly timeouts?: Timeouts;

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { availabilityOf } from "./availability.js";
+import { noMaintenance } from "./maintenance.js";
 import { type HostState, InvalidOperationError, type Operation } from "./operation.js";
 import type { Plan } from "./plan-operation.js";
 
@@ -16,6 +17,10 @@ export interface AdHocInput {
   /** The share of the hosts on which it must succeed. Default 1. */
   readonly successFactor?: number;
   readonly hostStates?: ReadonlyMap<string, HostState>;
+  /** The hosts that are in maintenance, and why. */
+  readonly inMaintenance?: ReadonlyMap<string, string>;
+  /** The hosts that were named plainly, not by patterns or labels: their maintenance does not leave them out. */
+  readonly namedHosts?: ReadonlySet<string>;
   readonly offlineHosts?: NonNullable<Operation["offlineHosts"]>;
 }
 
@@ -31,7 +36,9 @@ export function planAdHoc(input: AdHocInput): Plan {
   if (!Number.isSafeInteger(timeoutMs) || timeoutMs <= 0) {
     throw new InvalidOperationError("timeoutMs", `${timeoutMs} must be a whole number above 0`);
   }
-  const availability = availabilityOf(input);
+  const { inMaintenance, ...operation } = input;
+  const maintenance = { ...noMaintenance, ...(inMaintenance && { hosts: inMaintenance }) };
+  const availability = availabilityOf({ ...input, maintenance, operation });
   const hosts = availability.take([...new Set(input.hosts)].sort(), "RUN EXECUTE");
   const role = {
     id: "RUN-EXECUTE",

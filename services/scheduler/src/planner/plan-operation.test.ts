@@ -9,6 +9,7 @@ import {
 } from "@howdah/proto/howdah/v1/stack";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { CycleError } from "./cycle.js";
+import { noMaintenance } from "./maintenance.js";
 import {
   type ClusterTopology,
   type HostState,
@@ -202,10 +203,11 @@ describe("planOperation()", () => {
   });
 
   it("lists lost hosts and hosts in maintenance as skipped, with the reason and what they miss", () => {
-    const hostStates = states({ h3: "LOST", h2: "MAINTENANCE" });
+    const hostStates = states({ h3: "LOST" });
+    const maintenance = { ...noMaintenance, hosts: new Map([["h2", "new disks"]]) };
     const started = plan(
       { kind: "start", services: ["HDFS"], runServiceChecks: true },
-      { hostStates },
+      { hostStates, maintenance },
     );
     assert.deepEqual(show(started), [
       ["NAMENODE-START: h1"],
@@ -213,24 +215,27 @@ describe("planOperation()", () => {
       ["HDFS_SERVICE_CHECK-SERVICE_CHECK: h1"],
     ]);
     assert.deepEqual(started.skippedHosts, [
-      { host: "h2", reason: "in maintenance", commands: ["DATANODE START"] },
+      { host: "h2", reason: "in maintenance: new disks", commands: ["DATANODE START"] },
       { host: "h3", reason: "lost: no heartbeat", commands: ["DATANODE START"] },
     ]);
     const waiting = plan(
       { kind: "start", services: ["HDFS"], offlineHosts: "wait" },
-      { hostStates },
+      { hostStates, maintenance },
     );
     assert.deepEqual(roleOf(waiting, "DATANODE-START").hosts, ["h1", "h2", "h3"]);
     assert.deepEqual(waiting.skippedHosts, []);
     assert.throws(
-      () => plan({ kind: "start", offlineHosts: "refuse" }, { hostStates }),
+      () => plan({ kind: "start", offlineHosts: "refuse" }, { hostStates, maintenance }),
       (error) => {
         assert.ok(error instanceof HostsOfflineError);
-        assert.match(error.message, /h2 \(in maintenance\), h3 \(lost: no heartbeat\)/);
+        assert.match(error.message, /h2 \(in maintenance: new disks\), h3 \(lost: no heartbeat\)/);
         return true;
       },
     );
-    plan({ kind: "start", components: ["NAMENODE"], offlineHosts: "refuse" }, { hostStates });
+    plan(
+      { kind: "start", components: ["NAMENODE"], offlineHosts: "refuse" },
+      { hostStates, maintenance },
+    );
   });
 
   it("says which checks no host is left for", () => {

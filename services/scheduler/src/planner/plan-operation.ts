@@ -41,7 +41,7 @@ export interface PlannedStage {
 export interface Plan {
   /** In order; none when nothing is left to do. */
   readonly stages: readonly PlannedStage[];
-  /** Hosts that are left out because they are lost or in maintenance, by name. */
+  /** Hosts that are left out because they, or what they would do, are lost or in maintenance, by name. */
   readonly skippedHosts: readonly SkippedHost[];
   /** Service checks that no available host could run, by service. */
   readonly skippedChecks: readonly SkippedCheck[];
@@ -58,7 +58,7 @@ export function planOperation(input: PlanInput): Plan {
   const { operation, cluster, stack } = input;
   checkHostNames(input);
   const services = selectServices(input);
-  const availability = availabilityOf({ ...input, offlineHosts: operation.offlineHosts });
+  const availability = availabilityOf(input);
   const work = operation.kind === "check" ? [] : planComponents(input, services, availability);
   const touched = new Set(work.map((each) => each.spec.serviceName));
   const withChecks =
@@ -171,7 +171,8 @@ function planComponents(
       RoleCommand[roleCommand] ?? "",
       customCommand,
     );
-    const available = availability.take(hosts, `${component.name} ${shown}`);
+    const about = { service: service.name, component: component.name };
+    const available = availability.take(hosts, `${component.name} ${shown}`, about);
     if (available.length === 0) return [];
     return [
       {
@@ -197,6 +198,11 @@ function planChecks(
   for (const service of servicesToCheck(input, services)) {
     if (!service.serviceCheck) continue;
     const role = checkRoleOf(service.name);
+    const inMaintenance = availability.serviceReason(service.name);
+    if (inMaintenance !== undefined) {
+      skipped.push({ service: service.name, role, reason: inMaintenance });
+      continue;
+    }
     const host = checkHostOf(input, service, availability);
     if (host === undefined) {
       skipped.push({ service: service.name, role, reason: "no host of the service is available" });

@@ -15,7 +15,7 @@ import {
   type TaskTransition,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Cluster, Host } from "@howdah/proto/howdah/v1/fleet";
-import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import { FleetService, type InMaintenanceSchema } from "@howdah/proto/howdah/v1/fleet_service";
 import { OnExceeded, RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import {
   type Request,
@@ -65,6 +65,8 @@ export class FakeStore {
   readonly recorded: RecordTransitionsRequest[] = [];
   hosts: Host[] = [];
   clusters: Cluster[] = [];
+  /** What is in maintenance; hosts have it in `hosts` too. */
+  maintenance: MessageInitShape<typeof InMaintenanceSchema>[] = [];
   stack: { stack: StackDefinition; digest: string } | undefined;
   /** The calls that planning made, by name. */
   reads: string[] = [];
@@ -420,6 +422,11 @@ export class FakeStore {
           (names.length === 0 || names.includes("*") || names.includes(host.hostName)) &&
           Object.entries(labels).every(([key, value]) => host.labels[key] === value);
         return { hosts: this.hosts.filter(fits) };
+      },
+      listMaintenance: () => {
+        this.check();
+        this.reads.push("listMaintenance");
+        return { entries: this.maintenance };
       },
       getCluster: ({ name }) => {
         this.check();
