@@ -41,7 +41,6 @@ export function checkOptions(options: RequestOptions): void {
   if (options.rolling !== undefined) checkRolling(options.rolling, options.executionType);
   checkCount("options.max_in_flight", options.maxInFlight, "0 for no limit");
   notBuilt("options.offline_expiry", options.offlineExpiry !== undefined);
-  notBuilt("options.window", options.window !== "");
 }
 
 function checkRetry(field: string, policy: RetryPolicy, guarantee: Guarantee): void {
@@ -143,7 +142,8 @@ function checkPause(field: string, pause: Duration | undefined): void {
   checkDuration(field, pause, 0n, maxPauseSeconds);
 }
 
-function checkDuration(
+/** Whole milliseconds, from so many seconds to so many; also no duration at all. */
+export function checkDuration(
   field: string,
   duration: Duration | undefined,
   least: bigint,
@@ -160,7 +160,8 @@ function checkDuration(
   }
 }
 
-function checkNamed(field: string, names: object, value: number): void {
+/** A value that the enum has. */
+export function checkNamed(field: string, names: object, value: number): void {
   if (!(value in names)) throw invalidArgument(field, `${value} is not a known value`);
 }
 

@@ -64,7 +64,8 @@ export function checkResolution(
   throw invalidArgument("resolution", `${resolution} is not known; say RETRY, SKIP or ABORT`);
 }
 
-function checkText(field: string, text: string): void {
+/** A text that is not too long. */
+export function checkText(field: string, text: string): void {
   if (text.length <= maxText) return;
   throw invalidArgument(field, `has ${text.length} characters; at most ${maxText} are allowed`);
 }

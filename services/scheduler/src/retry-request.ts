@@ -16,6 +16,7 @@ import type { Engine } from "./engine/engine.js";
 import { loadRun } from "./engine/load-run.js";
 import { runOptions } from "./engine/run-options.js";
 import { NotLeadingError } from "./not-leading.js";
+import { missingWindow } from "./schedules/missing-window.js";
 import { isEmpty, selectHosts } from "./select-hosts.js";
 import { listTasks, readRequest, type Steering } from "./steer-request.js";
 
@@ -51,6 +52,8 @@ export async function retryRequest(
     const text = `request ${requestId} is still running; wait for its end, or cancel it first`;
     throw new ConnectError(text, Code.FailedPrecondition);
   }
+  const missing = await missingWindow(store, request.options, signal);
+  if (missing !== undefined) throw new ConnectError(missing, Code.FailedPrecondition);
   const selected =
     hosts === undefined || isEmpty(hosts)
       ? undefined

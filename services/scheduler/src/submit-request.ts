@@ -13,9 +13,10 @@ import type { PlanningSources } from "./cluster-input.js";
 import { contentDigest } from "./content-digest.js";
 import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
 import type { Engine } from "./engine/engine.js";
+import { invalidArgument } from "./invalid-argument.js";
 import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
 import { shorten } from "./planner/operation.js";
-import { checkWindowExists } from "./schedules/check-window.js";
+import { missingWindow } from "./schedules/missing-window.js";
 
 /** The engine while this scheduler leads. */
 export interface Leading {
@@ -35,10 +36,11 @@ export async function planChecked(
   options: RequestOptions | undefined,
   signal: AbortSignal,
 ): Promise<PlannedRequest> {
-  const [planned] = await Promise.all([
+  const [planned, missing] = await Promise.all([
     planRequest(sources, operation, options, signal),
-    checkWindowExists(sources.store, options, signal),
+    missingWindow(sources.store, options, signal),
   ]);
+  if (missing !== undefined) throw invalidArgument("options.window", missing);
   checkBatches(planned, options);
   return planned;
 }

@@ -1,21 +1,17 @@
 import type { Client } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { RequestOptions } from "@howdah/proto/howdah/v1/operation";
-import { invalidArgument } from "../invalid-argument.js";
 
-/** Throws INVALID_ARGUMENT when a request's options name a maintenance window that is not there. */
-export async function checkWindowExists(
+/** Says that the maintenance window that a request's options name is not there; undefined when it is, or none is named. */
+export async function missingWindow(
   store: Client<typeof CommandStoreService>,
   options: RequestOptions | undefined,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
   const window = options?.window ?? "";
-  if (window === "") return;
+  if (window === "") return undefined;
   const { windows } = await store.readWindows({}, { signal });
-  if (windows.some(({ name }) => name === window)) return;
+  if (windows.some(({ name }) => name === window)) return undefined;
   const names = windows.map(({ name }) => name).join(", ");
-  throw invalidArgument(
-    "options.window",
-    `there is no maintenance window ${window}; ${names === "" ? "there are none yet" : `there are ${names}`}`,
-  );
+  return `there is no maintenance window ${window}; ${names === "" ? "there are none yet" : `there are ${names}`}`;
 }
