@@ -5,6 +5,7 @@ import {
   type CommandAck,
   type CommandReport,
   CommandReportSchema,
+  type ComponentStatusReport,
   type ConnectRequest,
   RegistrationResultSchema,
   ReportAckedSchema,
@@ -23,12 +24,14 @@ import { createRegistrationReader, type Registration } from "./registration.js";
 import type { PendingReport } from "./report-batcher.js";
 import { Session } from "./session.js";
 import type { SessionRegistry } from "./session-registry.js";
+import type { StatusBatcher } from "./status-batcher.js";
 
 /** What every agent's stream needs. */
 export interface AgentStreamParts {
   readonly registry: SessionRegistry;
   readonly openSession: OpenSession;
   readonly reports: AdaptiveBatcher<PendingReport>;
+  readonly statuses: StatusBatcher;
   readonly heartbeatMs: number;
   readonly maxUnackedReports: number;
   readonly outputCap: bigint;
@@ -138,6 +141,14 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
     outbox.say({ case: "unsupported", value: create(UnsupportedSchema, { fieldNumber, detail }) });
   }
 
+  /** Not acknowledged: the newest word wins, and the next session tells everything. */
+  function statuses(from: Session, said: ComponentStatusReport): void {
+    const problem = parts.statuses.add(from, said.statuses);
+    if (problem === undefined) return;
+    log.warn({ host: from.identity.hostName, reason: problem }, "a component status was refused");
+    unsupported(7, problem);
+  }
+
   async function take(request: ConnectRequest, signal: AbortSignal): Promise<void> {
     const { message } = request;
     if (message.case === undefined) {
@@ -176,7 +187,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
         );
         return;
       case "componentStatusReport":
-        return unsupported(7, "component status is not built yet");
+        return statuses(session, message.value);
       case "alertReport":
         return unsupported(8, "alerts are not built yet");
       case "hostStatusReport":

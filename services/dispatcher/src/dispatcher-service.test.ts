@@ -216,9 +216,3 @@ test("WatchDeliveries tells all sessions, then what opens, changes and closes", 
   assert.deepEqual([closed.value.hostId, closed.value.sessionEpoch], [hostId, sessionEpoch]);
   await watch.stop();
 });
-
-test("status commands are not built", async (t) => {
-  const fixture = await Fixture.start(t);
-  const { client } = await fixture.dispatcher();
-  await assert.rejects(client.sendStatusCommands({}), { code: Code.Unimplemented });
-});

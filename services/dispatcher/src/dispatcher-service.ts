@@ -11,6 +11,7 @@ import type { Deliveries } from "./deliveries.js";
 import { probeTimeoutMs } from "./open-session.js";
 import type { SchedulerFence } from "./scheduler-token.js";
 import type { SessionRegistry } from "./session-registry.js";
+import { checksByHost } from "./status-commands.js";
 
 /** What serving schedulers and other dispatchers needs. */
 export interface DispatcherServiceParts {
@@ -73,8 +74,12 @@ export function createDispatcherService(
       const absent = cancels.filter((one) => !cancel(one));
       return { absentTaskIds: absent.map(({ taskId }) => taskId) };
     },
-    sendStatusCommands() {
-      throw new ConnectError("status commands are not built yet", Code.Unimplemented);
+    sendStatusCommands({ schedulerToken, checks }) {
+      fence.check(schedulerToken);
+      for (const [hostId, ofHost] of checksByHost(checks)) {
+        registry.ofHost(hostId)?.outbox.check(ofHost);
+      }
+      return {};
     },
     sendRegistrationCommands({ schedulerToken, sessions, reason }) {
       fence.check(schedulerToken);

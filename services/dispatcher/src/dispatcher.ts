@@ -23,6 +23,7 @@ import { createSchedulerFence } from "./scheduler-token.js";
 import { createSessionCloser } from "./session-closer.js";
 import { SessionRegistry } from "./session-registry.js";
 import { watchSilence } from "./silence.js";
+import { createStatusBatcher } from "./status-batcher.js";
 import { createAppendBatcher } from "./upload-output.js";
 
 /** How to make a dispatcher. */
@@ -158,6 +159,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   return {
     agentService: createAgentService({
       ...{ registry, openSession, reports, openStreams, heartbeatMs, log },
+      statuses: createStatusBatcher({ store, signal, log }),
       maxUnackedReports: options.maxUnackedReports ?? 100,
       outputCap: BigInt(options.outputCap ?? 64 << 20),
       registerWithinMs: options.registerWithinMs ?? 60_000,

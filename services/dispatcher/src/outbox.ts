@@ -6,7 +6,9 @@ import {
   RegistrationCommandSchema,
   type ReportAcked,
   ReportAckSchema,
+  StatusCommandSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
+import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
 import { ActionQueue } from "./action-queue.js";
 
 /** What can be said to an agent. */
@@ -18,13 +20,14 @@ const maxBeside = 100;
 const maxAcks = 1_000;
 
 /**
- * What waits to be written to one agent's stream: answers first, then cancels, acknowledgements, commands. A message is made
+ * What waits to be written to one agent's stream: answers first, then cancels, acknowledgements, the status command, commands. A message is made
  * when the transport takes it, so that what waits stays small and acknowledgements join into one.
  */
 export class Outbox {
   readonly queue = new ActionQueue();
   #beside: Outgoing[] = [];
   #acks: ReportAcked[] = [];
+  #checks: StatusCheck[] | undefined;
   #end: { readonly error?: ConnectError | undefined } | undefined;
   #wake: (() => void) | undefined;
 
@@ -61,6 +64,12 @@ export class Outbox {
   /** Acknowledgements that are not written yet. */
   get waitingAcks(): number {
     return this.#acks.length;
+  }
+
+  /** Asks for a status check of these components. Takes the place of what was asked and is not written yet. */
+  check(checks: StatusCheck[]): void {
+    this.#checks = checks;
+    this.wake();
   }
 
   /** Ends the stream: with an error at once, without one after all that waits. Only the first end counts. */
@@ -103,6 +112,7 @@ export class Outbox {
       this.#beside.shift() ??
       this.queue.nextCancel() ??
       this.#takeAcks() ??
+      this.#takeChecks() ??
       this.queue.nextCommand()
     );
   }
@@ -111,5 +121,12 @@ export class Outbox {
     if (this.#acks.length === 0) return undefined;
     const acks = this.#acks.splice(0, maxAcks);
     return { case: "reportAck", value: create(ReportAckSchema, { acks }) };
+  }
+
+  #takeChecks(): Outgoing | undefined {
+    if (this.#checks === undefined) return undefined;
+    const value = create(StatusCommandSchema, { checks: this.#checks });
+    this.#checks = undefined;
+    return { case: "statusCommand", value };
   }
 }

@@ -5,6 +5,7 @@ import { type ExecutionCommand, ExecutionCommandSchema } from "@howdah/proto/how
 import {
   type AppendOutputRequest,
   CommandStoreService,
+  type HostComponentStatus,
   type LeaseSchema,
   type OpenSessionRequest,
   type OpenSessionResponseSchema,
@@ -38,6 +39,8 @@ export class FakeStore {
   readonly commands = new Map<bigint, ExecutionCommand>();
   /** The batches that came to recordReports, whatever became of them. */
   readonly reportBatches: TaskReport[][] = [];
+  /** The batches that came to recordComponentStatuses. */
+  readonly statusBatches: HostComponentStatus[][] = [];
   readonly opens: OpenSessionRequest[] = [];
   readonly closed: { hostId: bigint; sessionEpoch: bigint }[] = [];
   appendCalls = 0;
@@ -182,6 +185,15 @@ export class FakeStore {
       }
       const changes: TaskChange[] = [];
       return { results: reports.map((report) => this.#record(report, changes)), changes };
+    },
+    recordComponentStatuses: async ({ statuses }) => {
+      this.statusBatches.push(statuses);
+      await this.hold;
+      this.#check();
+      if (statuses.some(({ componentName }) => componentName === "POISON")) {
+        throw new ConnectError("statuses: one of them is bad", Code.InvalidArgument);
+      }
+      return { changed: statuses.length };
     },
     appendOutput: ({ appends }) => {
       this.appendCalls += 1;
