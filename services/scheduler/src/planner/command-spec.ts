@@ -3,9 +3,15 @@ import { type CommandSpec, CommandSpecSchema } from "@howdah/proto/howdah/v1/com
 import type {
   StackDefinition_CommandScript as CommandScript,
   StackDefinition_Component as Component,
+  StackDefinition,
   StackDefinition_StackService as StackService,
 } from "@howdah/proto/howdah/v1/stack";
-import { InvalidOperationError, type PlanInput, shorten } from "./operation.js";
+import {
+  type ClusterTopology,
+  InvalidOperationError,
+  type PlanInput,
+  shorten,
+} from "./operation.js";
 
 /** Custom commands that every component has; RESTART of them is ordered as a restart. */
 const commonCommands = [
@@ -69,6 +75,29 @@ export function checkSpec(
   });
 }
 
+/** A check that takes longer than that is of no use: the next one is due. */
+const longestCheckMs = 60_000;
+
+/** What the check of a component's status runs, without hooks; undefined when the stack has no script for the component. */
+export function statusSpec(
+  cluster: Pick<ClusterTopology, "id" | "name">,
+  stack: StackDefinition,
+  serviceName: string,
+  componentName: string,
+): CommandSpec | undefined {
+  const service = stack.services.find(({ name }) => name === serviceName);
+  const script = service?.components.find(({ name }) => name === componentName)?.commandScript;
+  if (service === undefined || !script?.script) return undefined;
+  const timeoutMs = Math.min(scriptTimeout({}, script.timeoutSeconds), longestCheckMs);
+  return create(CommandSpecSchema, {
+    ...{ serviceName, componentName, scriptType: script.scriptType, script: script.script },
+    packageDigest: service.packageDigest,
+    clusterName: cluster.name,
+    clusterId: cluster.id,
+    timeoutMs: BigInt(timeoutMs),
+  });
+}
+
 function shared(
   { operation, cluster, stack }: PlanInput,
   service: StackService,
@@ -87,7 +116,7 @@ function shared(
   };
 }
 
-function scriptTimeout({ timeouts }: PlanInput, seconds: number): number {
+function scriptTimeout({ timeouts }: Pick<PlanInput, "timeouts">, seconds: number): number {
   return seconds > 0 ? seconds * 1000 : (timeouts?.defaultMs ?? 900_000);
 }
 

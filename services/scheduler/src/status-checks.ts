@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { ConnectError } from "@connectrpc/connect";
+import type { HostStatusCheck, Session } from "@howdah/proto/howdah/v1/dispatcher_service";
+import { type ChecksOfHosts, checkBatches } from "./check-batches.js";
+import { type CheckSources, createCheckReader } from "./read-checks.js";
+
+/** How to have the status of components checked. */
+export interface StatusChecksOptions extends CheckSources {
+  /** How often. Default 60,000. */
+  readonly everyMs?: number;
+  /** Asks a dispatcher's hosts for checks, each host for all of its own. Never rejects; false when that could not be done. */
+  readonly send: (dispatcher: string, checks: HostStatusCheck[]) => Promise<boolean>;
+}
+
+/** Sessions that open within that time are asked together. */
+const gatherMs = 500;
+/** How soon the store is asked again after it could not be. */
+const againMs = 5_000;
+
+interface Place {
+  readonly dispatcher: string;
+  readonly epoch: bigint;
+}
+
+/**
+ * Asks agents for the status of their components, all of them again and again, and a host as soon as its session has opened. The store
+ * is asked once for all hosts together, and not at all for those whose session has opened.
+ */
+export class StatusChecks {
+  private readonly places = new Map<bigint, Place>();
+  /** Hosts that were not asked in their session yet. */
+  private readonly fresh = new Set<bigint>();
+  /** Hosts whose agents have something to check, or may have. */
+  private readonly checking = new Set<bigint>();
+  private wake: () => void = () => undefined;
+
+  constructor(private readonly options: StatusChecksOptions) {}
+
+  /** The dispatcher's sessions are these. */
+  sessions(dispatcher: string, sessions: readonly Session[]): void {
+    this.outOfReach(dispatcher);
+    for (const session of sessions) this.opened(dispatcher, session);
+  }
+
+  /** The dispatcher cannot be reached: its hosts are asked once it tells its sessions again. */
+  outOfReach(dispatcher: string): void {
+    for (const [hostId, place] of this.places) {
+      if (place.dispatcher === dispatcher) this.forget(hostId);
+    }
+  }
+
+  /** A session opened. */
+
+  opened(dispatcher: string, { hostId, sessionEpoch: epoch }: Session): void {
+    const before = this.places.get(hostId);
+    // What two dispatchers tell may come in any order.
+    if (before !== undefined && before.epoch >= epoch) return;
+    this.places.set(hostId, { dispatcher, epoch });
+    this.fresh.add(hostId);
+    this.checking.add(hostId);
+    this.wake();
+  }
+
+  /** A session ended. */
+  closed(hostId: bigint, epoch: bigint): void {
+    if (this.places.get(hostId)?.epoch === epoch) this.forget(hostId);
+  }
+
+  private forget(hostId: bigint): void {
+    this.places.delete(hostId);
+    this.fresh.delete(hostId);
+    this.checking.delete(hostId);
+  }
+
+  /** Has statuses checked until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { everyMs = 60_000, log } = this.options;
+    const read = createCheckReader(this.options);
+    let away = false;
+    while (!signal.aborted) {
+      const beganMs = performance.now();
+      let waitMs = everyMs;
+      let checks: ChecksOfHosts | undefined;
+      try {
+        checks = await read(signal);
+        if (away) log.info("the status of components is checked again");
+        away = false;
+        await this.ask(checks, [...this.places.keys()]);
+      } catch (error) {
+        if (signal.aborted) return;
+        const reason = ConnectError.from(error).rawMessage;
+        if (!away) log.warn(`which components are to be checked cannot be read: ${reason}`);
+        away = true;
+        waitMs = Math.min(everyMs, againMs);
+      }
+      await this.serveFresh(checks, beganMs + waitMs, signal);
+    }
+  }
+
+  /** Until the moment comes, asks the hosts whose sessions open. */
+  private async serveFresh(
+    checks: ChecksOfHosts | undefined,
+    untilMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (;;) {
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0 || signal.aborted) return;
+      if (checks === undefined || this.fresh.size === 0) await this.rest(leftMs, signal);
+      else {
+        await sleep(Math.min(gatherMs, leftMs), undefined, { signal }).catch(() => undefined);
+        if (!signal.aborted) await this.ask(checks, [...this.fresh]);
+      }
+    }
+  }
+
+  /** Rests until a session opens, but no longer than that. */
+  private async rest(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    this.wake = () => woken.abort();
+    await sleep(ms, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(
+      () => undefined,
+    );
+    this.wake = () => undefined;
+  }
+
+  private async ask(checks: ChecksOfHosts, hosts: readonly bigint[]): Promise<void> {
+    const byDispatcher = new Map<string, bigint[]>();
+    for (const hostId of hosts) {
+      const dispatcher = this.places.get(hostId)?.dispatcher;
+      this.fresh.delete(hostId);
+      // One that has nothing to check is told so once.
+      if (dispatcher === undefined) continue;
+      if (checks.byHost.has(hostId)) this.checking.add(hostId);
+      else if (!this.checking.delete(hostId)) continue;
+      const list = byDispatcher.get(dispatcher);
+      if (list === undefined) byDispatcher.set(dispatcher, [hostId]);
+      else list.push(hostId);
+    }
+    await Promise.all(
+      [...byDispatcher].map(async ([dispatcher, ofDispatcher]) => {
+        for (const batch of checkBatches(checks, ofDispatcher)) {
+          // What gets lost is asked for next time.
+          if (!(await this.options.send(dispatcher, batch))) return;
+        }
+      }),
+    );
+  }
+}
