@@ -5,9 +5,10 @@ import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { statuses, statusName } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { query } from "./database/query.js";
+import { execute, query } from "./database/query.js";
 import { purgeAbandoned } from "./requests/purge-abandoned.js";
 import { type Fixture, openFixture } from "./testing/fixture.js";
+import { openFleet } from "./testing/sample-cluster.js";
 import { asynchronous, createSample, openSession, requestParts } from "./testing/store.js";
 
 /** A statement as knex sent it. */
@@ -25,7 +26,7 @@ interface Explained {
 
 /** Tables of which a scan would cost more with every request ever made. */
 const large =
-  /^(q|request|stage|s|role_success_criteria|r|host_role_command|t|execution_command|task_output|o|task_attempt|a|batch_failures|b)$/;
+  /^(q|request|stage|s|role_success_criteria|r|host_role_command|t|execution_command|task_output|o|task_attempt|a|batch_failures|b|host_component|hc)$/;
 
 describe("hot queries", () => {
   let fixture: Fixture;
@@ -55,7 +56,9 @@ describe("hot queries", () => {
       await old.transit(TaskEvent.GIVEN_UP);
     }
     for (let i = 0; i < 60; i += 1) await (await fixture.subject(1)).transit(TaskEvent.GIVEN_UP);
-    for (const table of ["request", "stage", "role_success_criteria", "host_role_command"]) {
+    const clusterId = await makeComponents(database.db, 5_000);
+    const tables = ["request", "stage", "role_success_criteria", "host_role_command"];
+    for (const table of [...tables, "host_component"]) {
       await database.db.raw(`analyze table ${table}`);
     }
     const output = (text: string) => [
@@ -93,6 +96,31 @@ describe("hot queries", () => {
       await rolling.report(TaskEvent.FAILED);
       await rolling.mark({ pause: { paused: true } });
       await rolling.mark({ pause: { paused: false } });
+      const { request, taskIds } = await createSample(store, {
+        stages: [[{ role: "C1", hosts: [hostId] }]],
+        header: { clusterId },
+      });
+      const start = { taskId: taskIds[0] ?? 0n, attempt: 1, hostId, sessionEpoch };
+      const release = { ...start, event: TaskEvent.RELEASED };
+      const ofCluster = { requestId: request?.requestId ?? 0n, transitions: [release] };
+      await store.client.recordTransitions({ schedulerToken: 1n, requests: [ofCluster] });
+      const ended = { ...start, event: TaskEvent.SUCCEEDED };
+      await store.client.recordReports({ reports: [ended] });
+      const status = { hostId, sessionEpoch, clusterId, componentName: "C1", state: 4 };
+      const { changed } = await store.client.recordComponentStatuses({ statuses: [status] });
+      assert.equal(changed, 1);
+      const { fleet } = openFleet(store.db);
+      for (const narrowed of [
+        {},
+        { services: ["S1", "S2"] },
+        { components: ["C1"] },
+        { hosts: { names: ["host"] } },
+        { restartRequiredOnly: true },
+      ]) {
+        const asked = { cluster: "many", pageSize: 10, ...narrowed };
+        const { nextPageToken: pageToken } = await fleet.listHostComponents(asked);
+        await fleet.listHostComponents({ ...asked, pageToken });
+      }
       await store.client.listTasks({ requestId });
       await store.client.listTasks({ requestId, changedAfterVersion: 3n });
       await store.client.getTask({ taskId: a });
@@ -146,3 +174,23 @@ describe("hot queries", () => {
     }
   });
 });
+
+/** Makes a cluster of which each of so many hosts has a component of its own, and `host` one of each; gives its id. */
+async function makeComponents(db: Knex, count: number): Promise<bigint> {
+  const { insertId } = await execute(
+    db,
+    `insert into cluster (name, stack_name, stack_version, version, configurations_digest, topology_digest, metadata_digest)
+    values ('many', 'S', '1', 1, '', '', '')`,
+  );
+  const rows = Array.from({ length: count }, (_, i) => {
+    const [service, component] = [`S${i % 5}`, `C${i % 20}`];
+    return [insertId, component, i + 1, service, i === 0 ? "host" : `h${i}`, 0, 4, 4, 0, 0];
+  });
+  await execute(
+    db,
+    `insert into host_component (cluster_id, component_name, host_id, service_name, host_name, client, desired_state,
+      current_state, changed_at, binding_id) values ?`,
+    [[...rows, [insertId, "C1", 1, "S1", "host", 0, 4, 4, 0, 0]]],
+  );
+  return BigInt(insertId);
+}

@@ -6,6 +6,7 @@ import type {
   ListConfigurationVersionsRequest,
   ListHostsRequest,
 } from "@howdah/proto/howdah/v1/fleet_service";
+import type { HostSelector } from "@howdah/proto/howdah/v1/operation";
 import { compileHostSelector, type HostFilter, HostPatternError } from "./host-selector.js";
 
 const defaultPageSize = 1_000;
@@ -45,7 +46,12 @@ export function checkListHosts(request: ListHostsRequest): HostPage {
     throw invalid(`state: ${state} is no state of a host; leave it out for all hosts`);
   }
   return {
-    ...{ filter: readSelector(selector), size: pageSize || defaultPageSize, after, brief },
+    ...{
+      filter: readSelector(selector, "selector"),
+      size: pageSize || defaultPageSize,
+      after,
+      brief,
+    },
     state: state === HostState.UNSPECIFIED ? undefined : HostState[state],
   };
 }
@@ -55,17 +61,18 @@ export function pageTokenAfter(hostName: string): string {
   return Buffer.from(hostName).toString("base64url");
 }
 
-function readSelector(selector: ListHostsRequest["selector"]): HostFilter {
+/** Reads the selector of a field. Throws INVALID_ARGUMENT when it cannot be read. */
+export function readSelector(selector: HostSelector | undefined, field: string): HostFilter {
   const count = selector?.names.length ?? 0;
   if (count > maxSelectorNames) {
     throw invalid(
-      `selector.names: ${count} names, at most ${maxSelectorNames}; use patterns or labels`,
+      `${field}.names: ${count} names, at most ${maxSelectorNames}; use patterns or labels`,
     );
   }
   try {
     return compileHostSelector(selector);
   } catch (error) {
-    if (error instanceof HostPatternError) throw invalid(`selector.names: ${error.message}`);
+    if (error instanceof HostPatternError) throw invalid(`${field}.names: ${error.message}`);
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Knex } from "knex";
+import { hostComponentCalls } from "../components/host-component-calls.js";
 import { isConflict } from "../database/database-errors.js";
 import {
   listConfigurationTypes,
@@ -16,6 +17,7 @@ import {
 import { readHost } from "../store/read-hosts.js";
 import { applyCluster, ClusterProblemsError } from "./apply-cluster.js";
 import type { StoredCluster } from "./cluster.js";
+import { noCluster, onlyCluster } from "./find-cluster.js";
 import {
   toCluster,
   toClusterSummary,
@@ -63,7 +65,7 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
       return { host: toHost(row) };
     },
 
-    listHostComponents: () => notBuilt("host components are not listed yet"),
+    ...hostComponentCalls(db),
     async setMaintenance(request) {
       return { changes: await setMaintenance(db, request, Date.now()) };
     },
@@ -128,29 +130,6 @@ async function findCluster(db: Knex, name: string): Promise<StoredCluster> {
   throw await noCluster(db, name);
 }
 
-async function noCluster(db: Knex, name: string): Promise<ConnectError> {
-  const names = await listClusterNames(db);
-  const there = names.length === 0 ? "there is none yet" : `there are ${names.join(", ")}`;
-  return new ConnectError(`there is no cluster ${name}; ${there}`, Code.NotFound);
-}
-
-async function onlyCluster(db: Knex): Promise<string> {
-  const [name, ...others] = await listClusterNames(db);
-  if (name === undefined) {
-    throw new ConnectError(
-      "there is no cluster yet; make one with `howdah cluster apply FILE`",
-      Code.NotFound,
-    );
-  }
-  if (others.length > 0) {
-    throw new ConnectError(
-      `name: is empty, and there are several clusters: ${[name, ...others].join(", ")}; name one`,
-      Code.InvalidArgument,
-    );
-  }
-  return name;
-}
-
 async function noType(db: Knex, cluster: string, type: string): Promise<ConnectError> {
   const types = await listConfigurationTypes(db, cluster);
   if (types.length === 0 && !(await listClusterNames(db)).includes(cluster)) {
@@ -160,8 +139,4 @@ async function noType(db: Knex, cluster: string, type: string): Promise<ConnectE
     `cluster ${cluster} has no configuration type ${type}; it has ${types.join(", ") || "none"}`,
     Code.NotFound,
   );
-}
-
-function notBuilt(what: string): never {
-  throw new ConnectError(what, Code.Unimplemented);
 }

@@ -21,12 +21,12 @@ const component = "varchar(100) character set utf8mb4";
 const keyColumns = { cluster_id: "bigint", component_name: component, host_id: "bigint" };
 
 const selectChanged = `select v.cluster_id as clusterId, v.component_name as component, v.host_id as hostId, v.state,
-  c.current_state + 0 as was
+  hc.current_state + 0 as was
 from ${jsonRows("v", { ...keyColumns, epoch: "bigint", state: "tinyint" })}
   straight_join session s force index (primary) on s.host_id = v.host_id and s.session_epoch = v.epoch and s.open = 1
-  straight_join host_component c force index (primary)
-    on c.cluster_id = v.cluster_id and c.component_name = v.component_name and c.host_id = v.host_id
-where c.current_state in ('INSTALLED', 'STARTED', 'UNKNOWN') and c.current_state <> v.state and c.client = 0
+  straight_join host_component hc force index (primary)
+    on hc.cluster_id = v.cluster_id and hc.component_name = v.component_name and hc.host_id = v.host_id
+where hc.current_state in ('INSTALLED', 'STARTED', 'UNKNOWN') and hc.current_state <> v.state and hc.client = 0
   and not exists (select 1 from host_role_command t force index (host_open)
     where t.host_id = v.host_id and t.open = 1 and t.role = v.component_name and t.status in ('QUEUED', 'IN_PROGRESS'))`;
 
@@ -50,10 +50,10 @@ export async function findChangedStatuses(
 }
 
 const updateStates = `update ${jsonRows("v", { ...keyColumns, was: "tinyint", state: "tinyint" })}
-  straight_join host_component c force index (primary)
-    on c.cluster_id = v.cluster_id and c.component_name = v.component_name and c.host_id = v.host_id
-      and c.current_state = v.was
-set c.current_state = v.state, c.changed_at = ?`;
+  straight_join host_component hc force index (primary)
+    on hc.cluster_id = v.cluster_id and hc.component_name = v.component_name and hc.host_id = v.host_id
+      and hc.current_state = v.was
+set hc.current_state = v.state, hc.changed_at = ?`;
 
 /** Writes statuses, each if its component is still in the state it was found in. Gives how many were written. */
 export async function writeStatuses(

@@ -28,7 +28,10 @@ export async function isQuiet(db: Knex, since: number): Promise<boolean> {
   return (stacks?.last ?? 0) < since && (documents?.last ?? 0) < since;
 }
 
-/** Packages put before a time that no cluster, no stack, no open task's binding and no request names, save the requests given. */
+/**
+ * Packages put before a time that no cluster, no stack, no open task's or component's binding and no request names, save the requests
+ * given.
+ */
 export async function listUnnamed(
   db: Knex,
   before: number,
@@ -43,6 +46,7 @@ export async function listUnnamed(
   const unnamed = new Map(rows.map((row) => [row.digest, row]));
   if (unnamed.size > 0) for (const digest of await digestsOfStacks(db)) unnamed.delete(digest);
   if (unnamed.size > 0) for (const digest of await digestsOfOpenTasks(db)) unnamed.delete(digest);
+  if (unnamed.size > 0) for (const digest of await digestsOfComponents(db)) unnamed.delete(digest);
   // By far the most to read, so the candidates are few by now.
   if (unnamed.size > 0) await removeNamedByRequests(db, unnamed, isIgnored);
   return [...unnamed.values()];
@@ -69,6 +73,16 @@ async function digestsOfOpenTasks(db: Knex): Promise<string[]> {
     topology,
     metadata,
   ]);
+}
+
+/** What components were started with: what has changed since is found by comparing. */
+async function digestsOfComponents(db: Knex): Promise<string[]> {
+  const rows = await query<{ digest: string }>(
+    db,
+    `select distinct b.configurations_digest as digest from (select distinct binding_id from host_component) c
+    join command_binding b on b.binding_id = c.binding_id`,
+  );
+  return rows.map(({ digest }) => digest);
 }
 
 /** Any request may be retried, so what its stages name must stay. Digests stand in them as text. */

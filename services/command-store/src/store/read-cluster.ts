@@ -63,6 +63,29 @@ export async function readCluster(db: Knex, name: string): Promise<StoredCluster
   return { ...summary, configurations, types };
 }
 
+/** A cluster's own row. */
+export interface ClusterHeader {
+  readonly clusterId: number;
+  readonly name: string;
+  readonly stackName: string;
+  readonly stackVersion: string;
+  readonly configurationsDigest: string;
+}
+
+/** Reads the row of the cluster of this name. */
+export async function readClusterHeader(
+  db: Knex,
+  name: string,
+): Promise<ClusterHeader | undefined> {
+  const [row] = await query<ClusterHeader>(
+    db,
+    `select cluster_id as clusterId, name, stack_name as stackName, stack_version as stackVersion,
+      configurations_digest as configurationsDigest from cluster where name = ?`,
+    [name],
+  );
+  return row;
+}
+
 async function readParts(db: Knex, clusters: readonly ClusterRow[]): Promise<ClusterSummary[]> {
   if (clusters.length === 0) return [];
   const ids = clusters.map((cluster) => cluster.cluster_id);

@@ -7,7 +7,7 @@ import { execute } from "../database/query.js";
 const mapColumn = "varchar(26) character set utf8mb4";
 const componentName = "varchar(100) character set utf8mb4";
 
-const state = ["v.next", "c.current_state", "c.client"] as const;
+const state = ["v.next", "hc.current_state", "hc.client"] as const;
 
 // What depends on the state comes before it: MySQL would otherwise see the new one.
 const updateStates = `update ${jsonRows("v", {
@@ -16,11 +16,11 @@ const updateStates = `update ${jsonRows("v", {
   host_id: "bigint",
   binding_id: "bigint",
   next: mapColumn,
-})} straight_join host_component c force index (primary)
-  on c.cluster_id = v.cluster_id and c.component_name = v.component_name and c.host_id = v.host_id
-set c.binding_id = if(${takesBinding(...state)} and v.binding_id > 0, v.binding_id, c.binding_id),
-  c.changed_at = if(${mappedState(...state)} = c.current_state + 0, c.changed_at, ?),
-  c.current_state = ${mappedState(...state)}`;
+})} straight_join host_component hc force index (primary)
+  on hc.cluster_id = v.cluster_id and hc.component_name = v.component_name and hc.host_id = v.host_id
+set hc.binding_id = if(${takesBinding(...state)} and v.binding_id > 0, v.binding_id, hc.binding_id),
+  hc.changed_at = if(${mappedState(...state)} = hc.current_state + 0, hc.changed_at, ?),
+  hc.current_state = ${mappedState(...state)}`;
 
 /** Moves components: one statement, none when there is nothing to move. Components that have left their cluster are left out. */
 export async function writeComponentMoves(
@@ -44,9 +44,9 @@ const updateDesired = `update (
   select t.role, t.host_id from host_role_command t force index (request) where t.request_id = ?
   group by t.role, t.host_id order by t.role, t.host_id
 ) o straight_join ${jsonRows("v", { component_name: componentName, next: mapColumn })} on v.component_name = o.role
-  straight_join host_component c force index (primary)
-    on c.cluster_id = ? and c.component_name = o.role and c.host_id = o.host_id
-set c.desired_state = ${mappedState("v.next", "c.desired_state", "c.client")}`;
+  straight_join host_component hc force index (primary)
+    on hc.cluster_id = ? and hc.component_name = o.role and hc.host_id = o.host_id
+set hc.desired_state = ${mappedState("v.next", "hc.desired_state", "hc.client")}`;
 
 /** Writes what components are wanted to be: those of the request's tasks, by the map of each component. */
 export async function writeDesired(

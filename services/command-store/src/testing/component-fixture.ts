@@ -61,8 +61,11 @@ export interface ComponentFixture {
   ): Promise<ComponentTask>;
   /** Applies the cluster again, changed. */
   apply(over: Wish): Promise<void>;
-  /** Pushes the sample stack again, with these components as clients besides HDFS_CLIENT. */
-  pushStack(options: { readonly clients: readonly string[] }): Promise<void>;
+  /** Pushes the sample stack again, with these clients besides HDFS_CLIENT, and these dependencies of services on other types. */
+  pushStack(options: {
+    readonly clients: readonly string[];
+    readonly dependencies?: Readonly<Record<string, string[]>>;
+  }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -94,8 +97,11 @@ export async function openComponentFixture(): Promise<ComponentFixture> {
     assert.ok(found, name);
     return found;
   };
-  const pushStack: ComponentFixture["pushStack"] = async ({ clients }) => {
+  const pushStack: ComponentFixture["pushStack"] = async ({ clients, dependencies = {} }) => {
     const stack = sampleStack();
+    for (const service of stack.services) {
+      service.configurationDependencies = dependencies[service.name] ?? [];
+    }
     for (const component of stack.services.flatMap((service) => service.components)) {
       if (clients.includes(component.name)) component.category = Category.CLIENT;
     }
