@@ -4,6 +4,7 @@ import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_servi
 import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { isLoopback, parseListenAddress } from "@howdah/rpc/listen-address";
 import { clientTls, serverTls, serviceAddresses } from "@howdah/service/common-config";
@@ -51,6 +52,7 @@ await runService({
       allowedHosts: config.allowedHosts?.split(",").map((host) => host.trim()) ?? [],
       routes: [
         [RequestService, scheduler],
+        [ScheduleService, scheduler],
         [CommandStoreService, commandStore],
         [FleetService, commandStore],
         [StackService, commandStore],
