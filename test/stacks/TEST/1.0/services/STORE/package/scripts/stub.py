@@ -9,13 +9,15 @@ $HOWDAH_PREFIX/behaviour/ROLE-COMMAND.json, if there, says what to do:
   {"seconds": N}         sleep for so long
   {"exit": N}            exit with that code
   {"run": [ARGV]}        become that program
+
+STATUS, which is no task and runs by itself, does none of that: it looks for $HOWDAH_PREFIX/up/ROLE, which START makes and
+STOP takes away.
 """
 
 import json
 import os
 import sys
 import time
-
 
 
 def note(kind, *rest):
@@ -30,11 +32,25 @@ def note(kind, *rest):
     os.close(log)
 
 
-note("start", os.getpid())
+def done():
+    """Makes what STATUS looks for, or takes it away."""
+    if command in ("START", "RESTART"):
+        os.makedirs(os.path.dirname(up), exist_ok=True)
+        open(up, "w").close()
+    elif command in ("STOP", "UNINSTALL") and os.path.exists(up):
+        os.remove(up)
+
+
 command, command_file, structured_file = sys.argv[1], sys.argv[2], sys.argv[4]
+if command != "STATUS":
+    note("start", os.getpid())
 with open(command_file) as file:
     spec = json.load(file)
-role, task, prefix = spec["role"], spec["taskId"], os.environ["HOWDAH_PREFIX"]
+role, prefix = spec["role"], os.environ["HOWDAH_PREFIX"]
+up = os.path.join(prefix, "up", role)
+if command == "STATUS":
+    sys.exit(0 if os.path.exists(up) else "ComponentIsNotRunning")
+task = spec["taskId"]
 
 log = os.open(os.path.join(prefix, "ran.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 os.write(log, f"{command} {role} {task}\n".encode())
@@ -64,9 +80,12 @@ if "wait_for" in behaviour:
 with open(structured_file, "w") as file:
     json.dump({"role": role, "hosts": spec.get("clusterHostInfo", {}).get("all_hosts", [])}, file)
 if "run" in behaviour:
+    done()
     os.execvp(behaviour["run"][0], behaviour["run"])
 code = behaviour.get("exit", 0)
-if code:
+if code == 0:
+    done()
+else:
     print(f"{role} cannot {command}: told to exit with {code}", file=sys.stderr)
 note("end", code, lines)
 sys.exit(code)
