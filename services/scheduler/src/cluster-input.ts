@@ -14,9 +14,6 @@ import type { ClusterTopology, HostState } from "./planner/operation.js";
 import { describe, isEmpty, listHosts, plainNames, selectHosts } from "./select-hosts.js";
 import type { StackCache } from "./stack-cache.js";
 
-// An agent that restarts is away for a moment; only a host that stays away is lost.
-const lostAfterMs = 30_000;
-
 /** Where planning reads from. */
 export interface PlanningSources {
   readonly fleet: Client<typeof FleetService>;
@@ -100,13 +97,8 @@ function topologyOf(cluster: Cluster): ClusterTopology {
   };
 }
 
-/** The hosts that are lost: away for longer than a restart takes. */
+/** The hosts that are lost, as the host monitor says: one whose agent restarts is not. */
 export function lostHosts(hosts: readonly Host[]): ReadonlyMap<string, HostState> {
-  const lost = new Map<string, HostState>();
-  for (const { hostName, state, disconnectedAt } of hosts) {
-    if (state !== FleetHostState.HEARTBEAT_LOST) continue;
-    const awaySinceMs = disconnectedAt === undefined ? 0 : Number(disconnectedAt.seconds) * 1_000;
-    if (Date.now() - awaySinceMs > lostAfterMs) lost.set(hostName, "LOST");
-  }
-  return lost;
+  const lost = hosts.filter(({ state }) => state === FleetHostState.HEARTBEAT_LOST);
+  return new Map(lost.map(({ hostName }) => [hostName, "LOST"]));
 }

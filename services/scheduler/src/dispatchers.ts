@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, ConnectError } from "@connectrpc/connect";
 import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import type { HostStatusCheck } from "@howdah/proto/howdah/v1/dispatcher_service";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
 import {
@@ -8,6 +9,7 @@ import {
   type DispatcherEvents,
   DispatcherLink,
   type ReleasedCommand,
+  type SessionOf,
 } from "./engine/dispatcher-link.js";
 
 const leasePrefix = "dispatcher/";
@@ -21,6 +23,14 @@ export interface DispatchersOptions {
   readonly connect: (address: string) => RpcTransport;
   /** How often the leases are looked at. Default 2,000. */
   readonly lookMs?: number;
+}
+
+/** What is told while the dispatchers are followed. */
+export interface DispatchersEvents extends DispatcherEvents {
+  /** The store has answered: the leases of dispatchers that were not given back. */
+  storeHeard?(leases: readonly Lease[]): void;
+  /** The store cannot be reached. */
+  storeAway?(): void;
 }
 
 /** The dispatchers there are, found by their leases, and the links to them. */
@@ -47,18 +57,30 @@ export class Dispatchers {
     this.links.get(dispatcher)?.link.cancel(cancels);
   }
 
-  /** Follows the leases, and tells what the dispatchers tell, until the signal aborts. */
-  async follow(events: DispatcherEvents, signal: AbortSignal): Promise<void> {
+  /** Has the agents of these sessions of a dispatcher register again. */
+  registerAgain(dispatcher: string, sessions: readonly SessionOf[], reason: string): void {
+    void this.links.get(dispatcher)?.link.registerAgain(sessions, reason);
+  }
+
+  /** Asks a dispatcher's agents for status checks. False when that could not be done. */
+  async checkStatuses(dispatcher: string, checks: HostStatusCheck[]): Promise<boolean> {
+    return (await this.links.get(dispatcher)?.link.checkStatuses(checks)) ?? false;
+  }
+
+  /** Follows the leases, and tells what the store and the dispatchers tell, until the signal aborts. */
+  async follow(events: DispatchersEvents, signal: AbortSignal): Promise<void> {
     const { store, log, lookMs = 2_000 } = this.options;
     while (!signal.aborted) {
       try {
         const { leases } = await store.listLeases({ prefix: leasePrefix }, { signal });
         const live = leases.filter(({ holder }) => holder !== "");
+        events.storeHeard?.(live);
         await this.update(new Map(live.map(({ name, address }) => [name, address])), events);
         if (this.firstList) void this.awaitAnswers(live, signal);
         this.firstList = false;
       } catch (error) {
         if (signal.aborted) break;
+        events.storeAway?.();
         log.warn(`cannot list dispatchers: ${ConnectError.from(error).rawMessage}`);
       }
       await sleep(lookMs, undefined, { signal }).catch(() => undefined);

@@ -29,6 +29,8 @@ await runService({
     resendMs: duration("30s"),
     /** How many tasks may be released and not ended at a time, of all requests; 0 for no limit. */
     maxInFlight: integer(0),
+    /** How long nothing may be heard of a host before it is HEARTBEAT_LOST. */
+    lostAfterMs: duration("30s"),
     /** How long an operator's call waits while no scheduler leads. */
     leaderWaitMs: duration("15s"),
   },
@@ -41,6 +43,7 @@ await runService({
     });
     const connect = (address: string) => connectService({ address, tls });
     const store = createClient(CommandStoreService, transport);
+    const fleet = createClient(FleetService, transport);
     const watch = new LeaderWatch(connect, log);
     let leading: Leading | undefined;
     const passing = { watch, instance: config.instance, waitMs: config.leaderWaitMs, signal };
@@ -58,7 +61,7 @@ await runService({
         RequestService,
         createRequestService({
           store,
-          fleet: createClient(FleetService, transport),
+          fleet,
           stacks: new StackCache(createClient(StackService, transport)),
           leading: () => leading,
         }),
@@ -86,7 +89,7 @@ await runService({
           };
           turn.addEventListener("abort", over, { once: true });
           try {
-            await lead({ ...config, store, log, connect }, token, turn, (engine) => {
+            await lead({ ...config, store, fleet, log, connect }, token, turn, (engine) => {
               leading = { engine, token };
               watch.leadsHere(true);
             });

@@ -212,8 +212,9 @@ describe("planning", () => {
   });
 
   it("reads the hosts alone for a command line, and a stack once until it changes", async (t) => {
-    const { client, store } = await serve(t);
-    await client.submitRequest({ operation: run(["h1"], "true") });
+    // Standing by, since one that leads reads hosts of its own accord.
+    const { client, store } = await serve(t, { standby: true });
+    await client.planRequest({ operation: run(["h1"], "true") });
     assert.deepEqual(store.reads.splice(0), ["listHosts"]);
     for (const expected of [1, 0, 0]) {
       await client.planRequest({ operation: start() });

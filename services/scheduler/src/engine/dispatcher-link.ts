@@ -2,18 +2,28 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
 import type { TaskChange } from "@howdah/proto/howdah/v1/command_store_service";
-import { DispatcherService, type Session } from "@howdah/proto/howdah/v1/dispatcher_service";
+import {
+  DispatcherService,
+  type HostStatusCheck,
+  type Session,
+} from "@howdah/proto/howdah/v1/dispatcher_service";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
 
-/** What a link tells. All of it are hints: the store is the truth. */
-export interface DispatcherEvents {
-  /** The dispatcher's sessions are these. Told at each connection, and with none when the connection is lost or given up. */
+/** What a link tells of sessions. All of it are hints: the store is the truth. */
+export interface SessionEvents {
+  /** The dispatcher's sessions are these. Told at each connection. */
   sessions(dispatcher: string, sessions: readonly Session[]): void;
+  /** The connection is lost, could not be made, or was given up: which sessions the dispatcher has is not known. */
+  outOfReach(dispatcher: string): void;
   /** A session opened. */
   opened(dispatcher: string, session: Session): void;
-  /** A session ended. */
-  closed(hostId: bigint, epoch: bigint): void;
+  /** A session ended; its agent was last known to be there `silentMs` ago. */
+  closed(hostId: bigint, epoch: bigint, silentMs: number): void;
+}
+
+/** What a link tells. All of it are hints: the store is the truth. */
+export interface DispatcherEvents extends SessionEvents {
   /** Tasks changed. */
   changed(changes: readonly TaskChange[]): void;
   /** Commands could not be handed over, and it is not known whether they were. */
@@ -30,6 +40,12 @@ export interface ReleasedCommand {
   readonly command: ExecutionCommand;
 }
 
+/** A session of a host. */
+export interface SessionOf {
+  readonly hostId: bigint;
+  readonly sessionEpoch: bigint;
+}
+
 /** An attempt to be cancelled. */
 export interface Cancel {
   readonly hostId: bigint;
@@ -43,6 +59,7 @@ const reconnectMs = 250;
 const maxReconnectMs = 2_000;
 const sendAttempts = 5;
 const relistMs = 1_000;
+const checkTimeoutMs = 10_000;
 
 /** The scheduler's connection to one dispatcher: follows what it tells, hands it commands in order. */
 export class DispatcherLink {
@@ -86,13 +103,14 @@ export class DispatcherLink {
           if (event.case === "sessions") this.events.sessions(this.name, event.value.sessions);
           else if (event.case === "opened") this.events.opened(this.name, event.value);
           else if (event.case === "closed") {
-            this.events.closed(event.value.hostId, event.value.sessionEpoch);
+            const { hostId, sessionEpoch, silentMs } = event.value;
+            this.events.closed(hostId, sessionEpoch, Number(silentMs));
           } else if (event.case === "changes") this.events.changed(event.value.changes);
         }
       } catch (error) {
         if (!signal.aborted) this.note(error);
       } finally {
-        this.events.sessions(this.name, []);
+        this.events.outOfReach(this.name);
       }
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, maxReconnectMs);
@@ -194,6 +212,34 @@ export class DispatcherLink {
       await this.insist(() => this.client.cancelCommands({ schedulerToken, cancels }, { signal }));
     } catch (error) {
       if (!signal.aborted) this.note(error);
+    }
+  }
+
+  /** Has agents register again, whose sessions these are. One that gets lost is said again when it is seen that they have not. */
+  async registerAgain(sessions: readonly SessionOf[], reason: string): Promise<void> {
+    const { signal } = this.stopping;
+    const { schedulerToken } = this;
+    try {
+      for (let from = 0; from < sessions.length; from += maxCommandsPerCall) {
+        const part = sessions.slice(from, from + maxCommandsPerCall);
+        const request = { schedulerToken, sessions: part, reason };
+        await this.insist(() => this.client.sendRegistrationCommands(request, { signal }));
+      }
+    } catch (error) {
+      if (!signal.aborted) this.note(error);
+    }
+  }
+
+  /** Asks agents for status checks, beside the commands: neither waits for the other. False when that could not be done. */
+  async checkStatuses(checks: HostStatusCheck[]): Promise<boolean> {
+    const { signal } = this.stopping;
+    const request = { schedulerToken: this.schedulerToken, checks };
+    try {
+      await this.client.sendStatusCommands(request, { signal, timeoutMs: checkTimeoutMs });
+      return true;
+    } catch (error) {
+      if (!signal.aborted) this.note(error);
+      return false;
     }
   }
 

@@ -266,6 +266,11 @@ export class Engine implements DispatcherEvents {
   }
 
   /** @inheritdoc */
+  outOfReach(dispatcher: string): void {
+    this.agenda.queues.dispatcherHas(dispatcher, new Set());
+  }
+
+  /** @inheritdoc */
   opened(dispatcher: string, session: Session): void {
     const { hostId, sessionEpoch: epoch } = session;
     const { queues } = this.agenda;

@@ -21,6 +21,8 @@ export class FakeDispatcher {
   readonly enqueued: { epoch: bigint; command: ExecutionCommand }[] = [];
   readonly repeats: bigint[] = [];
   readonly cancels: CommandCancel[] = [];
+  /** The hosts whose agents were asked to register again. */
+  readonly askedToRegister: bigint[] = [];
   /** Every token that was announced. */
   readonly tokens: bigint[] = [];
   enqueueCalls = 0;
@@ -47,10 +49,11 @@ export class FakeDispatcher {
     this.publish({ case: "opened", value });
   }
 
-  close(hostId: number): void {
+  close(hostId: number, silentMs = 0): void {
     const sessionEpoch = this.sessions.get(BigInt(hostId)) ?? 0n;
     this.sessions.delete(BigInt(hostId));
-    this.publish({ case: "closed", value: { hostId: BigInt(hostId), sessionEpoch } });
+    const value = { hostId: BigInt(hostId), sessionEpoch, silentMs: BigInt(silentMs) };
+    this.publish({ case: "closed", value });
   }
 
   /** Tells what a report committed. */
@@ -106,6 +109,13 @@ export class FakeDispatcher {
     cancelCommands: ({ schedulerToken, cancels }) => {
       this.check(schedulerToken);
       this.cancels.push(...cancels);
+      return {};
+    },
+    sendRegistrationCommands: ({ schedulerToken, sessions }) => {
+      this.check(schedulerToken);
+      for (const { hostId, sessionEpoch } of sessions) {
+        if (this.sessions.get(hostId) === sessionEpoch) this.askedToRegister.push(hostId);
+      }
       return {};
     },
     listSessions: () => ({ sessions: this.listed() }),

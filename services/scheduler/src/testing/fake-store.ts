@@ -34,6 +34,7 @@ import { failedStatuses, isDone, type TaskStatus } from "@howdah/state/statuses"
 import { transition } from "@howdah/state/transitions";
 import { pino } from "pino";
 import { FakeLeases } from "./fake-leases.js";
+import { FakeLostHosts } from "./fake-lost-hosts.js";
 
 interface Stored {
   readonly request: Request;
@@ -60,6 +61,7 @@ export interface RoleOnHosts {
 /** A store in memory, served over gRPC, that can be away, slow, lose answers and skip transitions. */
 export class FakeStore {
   readonly leases = new FakeLeases();
+  readonly lostHosts = new FakeLostHosts();
   readonly requests = new Map<bigint, Stored>();
   /** Every call of RecordTransitions, whatever became of it. */
   readonly recorded: RecordTransitionsRequest[] = [];
@@ -344,6 +346,7 @@ export class FakeStore {
     const { check } = this;
     return {
       ...this.leases.calls(check),
+      recordLostHosts: this.lostHosts.record(check),
       createRequest: (messages) => {
         check();
         return this.create(messages);

@@ -71,9 +71,10 @@ export class World {
     const engine = new Promise<Engine>((resolve) => {
       started = resolve;
     });
+    const { store, fleet } = this.clients();
     const leading = lead(
       {
-        store: this.clients().store,
+        ...{ store, fleet },
         log: this.log,
         connect: (address) => connectService({ address }),
         lookMs: 20,
