@@ -23,6 +23,8 @@ export interface AgentFacts {
   readonly parallelExecution?: boolean;
   /** Default true. */
   readonly useSystemProxySettings?: boolean;
+  /** In the environment of every script. */
+  readonly scriptVariables?: Readonly<Record<string, string>>;
 }
 
 /** Thrown when the cached configurations are older than the command demands. */

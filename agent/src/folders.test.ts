@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -48,5 +48,18 @@ describe("createFolders()", () => {
 
   it("says at once that a folder cannot be made where the system makes none", () => {
     assert.throws(() => createFolders(agentFolders("/proc/howdah/agent")), FolderError);
+  });
+
+  it("leaves a folder alone that is not the agent's", () => {
+    const foreign = join(place, "foreign");
+    mkdirSync(foreign, { mode: 0o755 });
+    writeFileSync(join(foreign, "precious"), "");
+    for (const name of ["data", "tmp"] as const) {
+      const folders = agentFolders(join(place, "f"), { [name]: foreign });
+      assert.throws(() => createFolders(folders), { name: "FolderError", message: /of its own$/ });
+      assert.equal(statSync(foreign).mode & 0o7777, 0o755);
+    }
+    chmodSync(foreign, 0o1777); // as /tmp is
+    createFolders(agentFolders(join(place, "f"), { tmp: foreign }));
   });
 });

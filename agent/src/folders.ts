@@ -1,4 +1,12 @@
-import { accessSync, chmodSync, constants, existsSync, mkdirSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 
 /** The folders that may be placed elsewhere than below the prefix, as the ini file allows. */
@@ -35,7 +43,9 @@ export interface AgentFolders {
   readonly tmp: string;
   readonly log: string;
   readonly run: string;
+  /** Locks of the one agent that may use the folder it is in; run/ and data/ may be anywhere, so each has its own. */
   readonly lock: string;
+  readonly dataLock: string;
   readonly pidFile: string;
   readonly conf: string;
   readonly iniFile: string;
@@ -78,6 +88,7 @@ export function agentFolders(prefix: string, overrides: FolderOverrides = {}): A
     log: overrides.log ?? join(prefix, "log"),
     run,
     lock: join(run, "lock"),
+    dataLock: join(data, "lock"),
     pidFile: join(run, "howdah-agent.pid"),
     conf,
     iniFile: join(conf, "howdah-agent.ini"),
@@ -86,20 +97,51 @@ export function agentFolders(prefix: string, overrides: FolderOverrides = {}): A
   };
 }
 
-const privateFolders = ["data", "journal", "steps", "keys"] as const;
+const privateFolders = ["data", "journal", "steps", "dataLock", "keys"] as const;
 const openFolders = ["bin", "lib", "tools", "cred", "cache", "stacks", "commonServices"] as const;
 const moreOpenFolders = [
   ...["extensions", "customActions", "hostScripts", "stackHooks", "clusterCache"],
-  ...["log", "run", "lock", "conf"],
+  ...["log", "run", "lock"],
 ] as readonly (keyof AgentFolders)[];
 
-/** Makes the folders that are missing and sets the modes that matter. Throws `FolderError`. */
+/**
+ * Makes the folders that are missing and sets the modes that matter, of its own folders only: one that somebody else uses already is
+ * refused. Throws `FolderError`.
+ */
 export function createFolders(folders: AgentFolders): void {
+  refuseForeign(folders);
   make("prefix", folders.prefix, 0o755);
   for (const name of openFolders) make(name, folders[name], 0o755);
   for (const name of moreOpenFolders) make(name, folders[name], 0o755);
   for (const name of privateFolders) make(name, folders[name], 0o700);
   make("tmp", folders.tmp, 0o1777);
+  if (!existsSync(folders.conf)) make("conf", folders.conf, 0o755);
+}
+
+/** Before any mode is changed: `data_dir = /srv` is a slip that must not close /srv to everybody. */
+function refuseForeign(folders: AgentFolders): void {
+  const { data, journal, tmp, prefix } = folders;
+  if (namesIn(data).length > 0 && !existsSync(journal)) {
+    throw new FolderError(
+      `the data folder ${data} is not empty and not an agent's: choose a folder of its own`,
+    );
+  }
+  const mode = statSync(tmp, { throwIfNoEntry: false })?.mode ?? 0;
+  const isOpen = (mode & 0o7777) === 0o1777;
+  if (!isOpen && !tmp.startsWith(`${prefix}/`) && namesIn(tmp).length > 0) {
+    throw new FolderError(
+      `the tmp folder ${tmp} is not empty and has not the mode 1777: choose a folder of its own`,
+    );
+  }
+}
+
+/** None when it is no folder, or not there: making it says why it cannot be used. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 /**

@@ -73,4 +73,22 @@ describe("takeInstanceLock()", () => {
     takeInstanceLock(folders)();
     assert.deepEqual(readdirSync(folders.lock), []);
   });
+
+  it("refuses a data folder that an agent with another prefix has", async () => {
+    const other = spawn("sleep", ["60"]);
+    await once(other, "spawn");
+    const info = readProcess(other.pid ?? 0);
+    const name = `${info?.pid}.${info?.startTime}.${bootId()}`;
+    writeFileSync(join(folders.dataLock, name), "");
+    assert.throws(() => takeInstanceLock(folders), {
+      name: "PrefixInUseError",
+      message: new RegExp(
+        `another agent \\(pid ${info?.pid}\\) has the data folder ${folders.data}`,
+      ),
+    });
+    assert.deepEqual(readdirSync(folders.lock), []); // not locked either
+    other.kill("SIGKILL");
+    await once(other, "exit");
+    takeInstanceLock(folders)();
+  });
 });

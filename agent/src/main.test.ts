@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { agentPrefix, runAgent, startAgent } from "./testing/started-agent.js";
+import { agentPrefix, runAgent, startAgent, startAgentWith } from "./testing/started-agent.js";
 import { until } from "./testing/test-agent.js";
 
 const ini = "[server]\naddress = 127.0.0.1:1\n[agent]\nprefix = PREFIX\n";
@@ -53,5 +53,18 @@ test("no server: it goes on trying, ever less often, and ends when told to", asy
   const times = refusals().map(({ time }) => Number(time));
   const gaps = times.slice(1).map((time, at) => time - (times[at] ?? 0));
   assert.ok((gaps[3] ?? 0) > (gaps[0] ?? 0), String(gaps));
+  assert.equal(await agent.end("SIGTERM"), 0);
+});
+
+test("old files of tasks are cleaned at the start", async (t) => {
+  const { prefix, iniFile } = agentPrefix(t, `${ini}data_dir = PREFIX/elsewhere\n`);
+  const data = join(prefix, "elsewhere");
+  mkdirSync(join(data, "journal"), { recursive: true });
+  const [old, young] = [join(data, "output-1.txt"), join(data, "output-2.txt")];
+  for (const path of [old, young]) writeFileSync(path, "x");
+  utimesSync(old, Date.now() / 1_000 - 31 * 86_400, Date.now() / 1_000 - 31 * 86_400);
+  const agent = startAgentWith(t, iniFile);
+  await until(() => agent.log.some(({ msg }) => /^old files/.test(String(msg))), "the cleaning");
+  assert.deepEqual([existsSync(old), existsSync(young)], [false, true]);
   assert.equal(await agent.end("SIGTERM"), 0);
 });

@@ -3,6 +3,9 @@ import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { TlsFileError } from "@howdah/rpc/tls";
 import { pino } from "pino";
+import { ambariVariables } from "./ambari-variables.js";
+import { startCleaner } from "./clean/cleaner.js";
+import { createUseMarks } from "./clean/use-marks.js";
 import { createSessionSlot, fetcher } from "./connection/fetcher.js";
 import { Reporter } from "./connection/reporter.js";
 import { connectionTo, type Servers, stayConnected } from "./connection/stay-connected.js";
@@ -61,12 +64,13 @@ function laneOf({ key, command }: JournalEntry): string {
 }
 
 async function main(): Promise<void> {
-  const settings = readSettings(configFile());
+  const iniFile = configFile();
+  const settings = readSettings(iniFile);
   const servers = serversOf(settings);
-  const folders = agentFolders(settings.prefix);
+  const folders = agentFolders(settings.prefix, settings.folders);
   createFolders(folders);
   const log = pino({
-    level: settings.logLevel,
+    level: settings.log.level,
     base: { service: "agent", host: settings.hostName },
   });
   const journal = await openJournal(folders, log, {
@@ -88,13 +92,15 @@ async function main(): Promise<void> {
   await removeLeftChecks(folders, log);
   const reporter = new Reporter(journal, log, (entry) => status.recorded(componentOf(entry)));
   const sessions = createSessionSlot();
-  const packages = await openPackageCache(folders, fetcher(sessions, log));
+  const marks = createUseMarks();
+  const packages = await openPackageCache(folders, fetcher(sessions, log), marks);
   const facts = {
     hostName: settings.hostName,
     publicHostName: settings.hostName,
     cacheDir: folders.cache,
+    scriptVariables: ambariVariables(settings, iniFile),
   };
-  const scripts = { python: settings.python, logLevel: settings.logLevel.toUpperCase() };
+  const scripts = { python: settings.python, logLevel: settings.log.level.toUpperCase() };
   const status = new StatusChecks({
     ...{ folders, packages, facts, log, settings: scripts },
     intervalMs: settings.componentStatusIntervalMs,
@@ -113,6 +119,7 @@ async function main(): Promise<void> {
     },
   });
   writeFileSync(folders.pidFile, `${process.pid}\n`);
+  const cleaner = startCleaner({ folders, journal, marks, log, settings: settings.clean });
   log.info({ journal: journal.journalId, open: queue.open(), version: agentVersion }, "started");
 
   await stayConnected(
@@ -130,7 +137,7 @@ async function main(): Promise<void> {
     },
     stopping.signal,
   );
-  await Promise.all([queue.close(), status.close()]);
+  await Promise.all([queue.close(), status.close(), cleaner.close()]);
   await journal.close();
   await rm(folders.pidFile, { force: true });
   log.info("stopped");

@@ -65,9 +65,9 @@ export async function resolveCommand(
 /** What every script finds in its environment about the agent. */
 export function agentVariables(
   { prefix }: AgentFolders,
-  { hostName }: AgentFacts,
+  { hostName, scriptVariables }: AgentFacts,
 ): Record<string, string> {
-  return { HOWDAH_PREFIX: prefix, HOWDAH_HOSTNAME: hostName };
+  return { ...scriptVariables, HOWDAH_PREFIX: prefix, HOWDAH_HOSTNAME: hostName };
 }
 
 /** The digests of a cluster's documents; empty for what has no cluster. */

@@ -17,8 +17,8 @@ const withheld = [
 ];
 
 /**
- * The environment of a command's scripts: the agent's own, Ambari's variables with our folders, what the command adds,
- * and the tag, `HOWDAH_TASK`. The agent's prefix leads the PATH, so that stacks find `ambari-sudo.sh` there.
+ * The environment of a command's scripts: the agent's own, Ambari's variables with our folders, what is added, and the tag,
+ * `HOWDAH_TASK`. The agent's folders lead the PATH, whoever set that, so that stacks find `ambari-sudo.sh` there.
  */
 export function scriptEnvironment(
   folders: AgentFolders,
@@ -27,14 +27,15 @@ export function scriptEnvironment(
   own: NodeJS.ProcessEnv = process.env,
 ): Record<string, string> {
   const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries(own)) {
+  for (const [name, value] of Object.entries({ ...own, ...extra })) {
     if (value !== undefined && !withheld.includes(name)) environment[name] = value;
   }
-  const path = own.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  const path = environment.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   environment.PATH = [folders.bin, folders.prefix, path].join(delimiter);
-  environment.PYTHONPATH = [folders.lib, own.PYTHONPATH].filter(Boolean).join(delimiter);
+  environment.PYTHONPATH = [folders.lib, environment.PYTHONPATH].filter(Boolean).join(delimiter);
   environment.AMBARI_AGENT_CONF_DIR = folders.conf;
   environment.AMBARI_AGENT_LOG_DIR = folders.log;
   environment.AMBARI_PID_DIR = folders.run;
-  return { ...environment, ...extra, [taskVariable]: tag };
+  environment[taskVariable] = tag;
+  return environment;
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { type AgentFolders, agentFolders } from "../folders.js";
 import { applyRecord, asRecord, emptyState, type JournalEntry } from "../journal/entry.js";
 import { scanJournal } from "../journal/record-lines.js";
+import { readSettings } from "../settings.js";
 import { until } from "./test-agent.js";
 
 const main = fileURLToPath(new URL("../main.js", import.meta.url));
@@ -44,11 +45,17 @@ export function agentPrefix(t: TestContext, ini: string): { prefix: string; iniF
 
 /** Starts an agent for a server until the test ends. */
 export function startAgent(t: TestContext, address: string): StartedAgent {
-  const { prefix, iniFile } = agentPrefix(
+  const { iniFile } = agentPrefix(
     t,
     `[server]\naddress = ${address}\n[agent]\nhostname = Web-1\nprefix = PREFIX\nlog_level = debug\n[labels]\nrack = r12\n`,
   );
-  const folders = agentFolders(prefix);
+  return startAgentWith(t, iniFile);
+}
+
+/** Starts an agent with an ini file until the test ends. */
+export function startAgentWith(t: TestContext, iniFile: string): StartedAgent {
+  const settings = readSettings(iniFile);
+  const folders = agentFolders(settings.prefix, settings.folders);
   const log: Record<string, unknown>[] = [];
   let errors = "";
   let child: ChildProcess;
