@@ -1,5 +1,7 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { type Host, HostSchema, HostState } from "@howdah/proto/howdah/v1/fleet";
+import type { ListHostsRequestSchema } from "@howdah/proto/howdah/v1/fleet_service";
 import { countOption, labelOption, leafCommand, type Run, sessionOf } from "../leaf-command.js";
 import type { Session } from "../session.js";
 import { jsonLine } from "../text/json.js";
@@ -11,15 +13,21 @@ const pageSize = 50;
 
 /** `howdah hosts [SELECTOR]` */
 export function addHosts(program: CommandUnknownOpts, run: Run): void {
-  leafCommand(program, "hosts", "list hosts and whether their agents are connected")
+  leafCommand(program, "hosts", "list hosts and whether they can be reached")
     .argument("[selector]", "names: web-*, db-[01-20], several with commas; default all")
     .option("--label <key=value>", "only hosts with this label; may be given again", labelOption)
+    .option("--lost", "only hosts that are HEARTBEAT_LOST")
     .option("--limit <count>", "how many at most", countOption, 50)
     .option("--all", "all of them, however many")
     .action(async (selector, options, command) => {
       const session = sessionOf(run, command);
       const limit = options.all || session.json ? Number.POSITIVE_INFINITY : options.limit;
-      const hosts = await listHosts(session, selector, options.label, limit + 1);
+      const { label: labels = {}, lost = false } = options;
+      const which = {
+        selector: { names: selector === undefined ? [] : [selector], labels },
+        state: lost ? HostState.HEARTBEAT_LOST : HostState.UNSPECIFIED,
+      };
+      const hosts = await listHosts(session, which, limit + 1);
       if (session.json) {
         for (const host of hosts) session.io.out(jsonLine(HostSchema, host));
         return;
@@ -36,15 +44,14 @@ export function addHosts(program: CommandUnknownOpts, run: Run): void {
 /** Hosts by name, at most so many. */
 async function listHosts(
   { fleet }: Session,
-  selector: string | undefined,
-  labels: Record<string, string> = {},
+  which: Pick<MessageInitShape<typeof ListHostsRequestSchema>, "selector" | "state">,
   limit: number,
 ): Promise<Host[]> {
   const hosts: Host[] = [];
   let pageToken = "";
   do {
     const page = await fleet.listHosts({
-      selector: { names: selector === undefined ? [] : [selector], labels },
+      ...which,
       pageSize: Math.min(pageSize, limit - hosts.length),
       pageToken,
     });
@@ -54,22 +61,33 @@ async function listHosts(
   return hosts;
 }
 
-/** A table of hosts, and how many are connected. */
+/** What a host is in a word, and since when. AWAY: without a session for a moment, and HEALTHY still. */
+function stateOf({ state, connected, registeredAt, disconnectedAt, lostAt }: Host) {
+  if (state === HostState.HEARTBEAT_LOST) return { word: "HEARTBEAT_LOST", since: lostAt };
+  return connected
+    ? { word: "HEALTHY", since: registeredAt }
+    : { word: "AWAY", since: disconnectedAt };
+}
+
+/** A table of hosts, and how many cannot be reached. */
 export function hostTable(hosts: readonly Host[]): string {
   if (hosts.length === 0) return "no hosts\n";
   const rows = hosts.map((host) => {
-    const since = host.state === HostState.HEALTHY ? host.registeredAt : host.disconnectedAt;
+    const { word, since } = stateOf(host);
     const labels = Object.entries(host.labels).map(([key, value]) => `${key}=${value}`);
     return [
       host.hostName,
-      HostState[host.state] ?? "",
+      word,
       localTime(since),
       host.agentVersion,
       host.peerAddress,
       labels.sort().join(" "),
     ];
   });
-  const lost = hosts.filter(({ state }) => state !== HostState.HEALTHY).length;
-  const summary = `${plural(hosts.length, "host")}, ${lost === 0 ? "all connected" : `${lost} not connected`}\n`;
+  const words = hosts.map((host) => stateOf(host).word);
+  const count = (word: string) => words.filter((one) => one === word).length;
+  const [lost, away] = [count("HEARTBEAT_LOST"), count("AWAY")];
+  const gone = [...(lost > 0 ? [`${lost} lost`] : []), ...(away > 0 ? [`${away} away`] : [])];
+  const summary = `${plural(hosts.length, "host")}, ${gone.join(", ") || "all connected"}\n`;
   return renderTable(["HOST", "STATE", "SINCE", "AGENT", "ADDRESS", "LABELS"], rows) + summary;
 }

@@ -4,18 +4,21 @@ import { describe, it } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import { HostState } from "@howdah/proto/howdah/v1/fleet";
+import type { ListHostsRequest } from "@howdah/proto/howdah/v1/fleet_service";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { cli, fakeServer } from "../cli-fixture.js";
 
 describe("howdah hosts", () => {
   const names = Array.from({ length: 120 }, (_, n) => `web-${n + 1}`);
   const fleet = {
-    listHosts({ pageSize, pageToken }: { pageSize: number; pageToken: string }) {
+    listHosts({ pageSize, pageToken, state }: ListHostsRequest) {
       const from = Number(pageToken);
-      const hosts = names.slice(from, from + pageSize).map((hostName, n) => ({
+      const shown = state === HostState.HEARTBEAT_LOST ? names.slice(0, 1) : names;
+      const hosts = shown.slice(from, from + pageSize).map((hostName, n) => ({
         hostName,
         hostId: 1n,
         state: n === 0 ? HostState.HEARTBEAT_LOST : HostState.HEALTHY,
+        connected: n > 1,
         labels: { rack: "r1" },
         agentVersion: "0.1.0",
       }));
@@ -30,10 +33,19 @@ describe("howdah hosts", () => {
     assert.deepEqual(lines, [
       "HOST   STATE           SINCE  AGENT  ADDRESS  LABELS",
       "web-1  HEARTBEAT_LOST         0.1.0           rack=r1",
-      "web-2  HEALTHY                0.1.0           rack=r1",
+      "web-2  AWAY                   0.1.0           rack=r1",
       "web-3  HEALTHY                0.1.0           rack=r1",
-      "3 hosts, 1 not connected",
+      "3 hosts, 1 lost, 1 away",
       "the first 3 hosts; there are more: --all, or a selector",
+      "",
+    ]);
+  });
+
+  it("shows the lost ones alone when asked", async (t) => {
+    const server = await fakeServer(t, { fleet });
+    assert.deepEqual((await cli(["hosts", "--lost"], { server })).out.split("\n").slice(1), [
+      "web-1  HEARTBEAT_LOST         0.1.0           rack=r1",
+      "1 host, 1 lost",
       "",
     ]);
   });
