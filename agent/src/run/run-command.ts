@@ -10,6 +10,7 @@ import { keyText } from "../task-key.js";
 import { type CommandPlan, planCommand } from "./command-plan.js";
 import type { CommandSpec, ScriptSettings } from "./command-spec.js";
 import { type DataFiles, dataFiles, takeFileNames } from "./data-files.js";
+import { diskProblem, withCutOutput } from "./disk-room.js";
 import { appendOnce, finalText } from "./final-text.js";
 import { recordFolderOf } from "./record-folders.js";
 import { runTries, type TriesEnd } from "./run-tries.js";
@@ -68,8 +69,9 @@ export async function runCommand(
     log.error({ err: error }, "the command could not run");
     end = cancel.aborted
       ? withoutSteps("ABORTED", String(cancel.reason), false)
-      : withoutSteps("FAILED", (error as Error).message, false);
+      : withoutSteps("FAILED", diskProblem(error as Error, folders.data), false);
   }
+  if (end.started) end = { ...end, reason: withCutOutput(end.reason, folders.data) };
   closeOutput(files, end, plan, log);
   return resultOf(end, files, entry.start);
 }
