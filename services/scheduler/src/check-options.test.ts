@@ -6,6 +6,7 @@ import {
   type Concurrency,
   ExecutionType,
   Guarantee,
+  OfflinePolicy,
   OnExceeded,
   RequestOptionsSchema,
   RetryCause,
@@ -15,6 +16,16 @@ import { checkOptions } from "./check-options.js";
 type Options = MessageInitShape<typeof RequestOptionsSchema>;
 
 const bad: [string, Options, RegExp][] = [
+  [
+    "an end of no wait",
+    { offlineExpiry: { seconds: 60n } },
+    /options.offline_expiry: no host is waited for; give offline_policy WAIT too/,
+  ],
+  [
+    "a wait of nothing",
+    { offlinePolicy: OfflinePolicy.WAIT, offlineExpiry: {} },
+    /options.offline_expiry: 0.0+s will not do; give whole milliseconds from 1s/,
+  ],
   [
     "too many attempts",
     { retry: { maxAttempts: 101 } },

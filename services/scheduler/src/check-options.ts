@@ -1,6 +1,5 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError } from "@connectrpc/connect";
 import {
   Concurrency,
   ExecutionType,
@@ -20,7 +19,7 @@ const maxTimeoutSeconds = 2_592_000n;
 const maxPauseSeconds = 604_800n;
 const maxAttempts = 100;
 
-/** Checks how a request is to run. Throws INVALID_ARGUMENT, or UNIMPLEMENTED for what is declared but not built. */
+/** Checks how a request is to run. Throws INVALID_ARGUMENT. */
 export function checkOptions(options: RequestOptions): void {
   for (const [role, factor] of Object.entries(options.successFactors)) {
     if (!(factor >= 0 && factor <= 1)) {
@@ -40,7 +39,18 @@ export function checkOptions(options: RequestOptions): void {
   }
   if (options.rolling !== undefined) checkRolling(options.rolling, options.executionType);
   checkCount("options.max_in_flight", options.maxInFlight, "0 for no limit");
-  notBuilt("options.offline_expiry", options.offlineExpiry !== undefined);
+  checkOfflineExpiry(options);
+}
+
+function checkOfflineExpiry({ offlineExpiry, offlinePolicy }: RequestOptions): void {
+  if (offlineExpiry === undefined) return;
+  if (offlinePolicy !== OfflinePolicy.WAIT) {
+    throw invalidArgument(
+      "options.offline_expiry",
+      "no host is waited for; give offline_policy WAIT too, or leave it out",
+    );
+  }
+  checkTimeout("options.offline_expiry", offlineExpiry);
 }
 
 function checkRetry(field: string, policy: RetryPolicy, guarantee: Guarantee): void {
@@ -163,8 +173,4 @@ export function checkDuration(
 /** A value that the enum has. */
 export function checkNamed(field: string, names: object, value: number): void {
   if (!(value in names)) throw invalidArgument(field, `${value} is not a known value`);
-}
-
-function notBuilt(what: string, asked: boolean): void {
-  if (asked) throw new ConnectError(`${what} is not built yet`, Code.Unimplemented);
 }

@@ -151,7 +151,8 @@ export function contentsOf(
     requestId,
     version,
     run: 1,
-    options: runOptions(options),
+    ...{ options: runOptions(options), ageMs: Number(request.ageMs) },
+    hostNames: new Map(Array.from(planned.hostIds, ([name, hostId]) => [hostId, name])),
     ...{ stopping: false, cancelRequested: false, reason: "", paused: false, pauseReason: "" },
     stages: planned.plan.stages.map((stage) => {
       const blockers = blockersOf(stage, options);

@@ -5,13 +5,18 @@ import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
 import { claimRequests } from "./claim-requests.js";
 import { Dispatchers, type DispatchersEvents } from "./dispatchers.js";
-import { Engine, type EngineTimes } from "./engine/engine.js";
+import { Engine } from "./engine/engine.js";
+import type { EngineTimes } from "./engine/engine-options.js";
+import { readHostsInMaintenance } from "./maintenance-input.js";
 import { HostMonitor, type MonitorTimes } from "./presence/host-monitor.js";
+import type { StackCache } from "./stack-cache.js";
+import { StatusChecks, type StatusCheckTimes } from "./status-checks.js";
 
 /** What leading needs. */
-export interface LeadOptions extends EngineTimes, MonitorTimes {
+export interface LeadOptions extends EngineTimes, MonitorTimes, StatusCheckTimes {
   readonly store: Client<typeof CommandStoreService>;
   readonly fleet: Client<typeof FleetService>;
+  readonly stacks: StackCache;
   readonly log: Logger;
   /** Opens a connection to a dispatcher's address. */
   readonly connect: (address: string) => RpcTransport;
@@ -34,6 +39,7 @@ export async function lead(
   const engine = new Engine({
     ...options,
     token,
+    readMaintenance: (signal) => readHostsInMaintenance(options.fleet, signal),
     enqueue: (dispatcher, commands) => dispatchers.enqueue(dispatcher, commands),
     cancel: (dispatcher, cancels) => dispatchers.cancel(dispatcher, cancels),
   });
@@ -50,7 +56,12 @@ export async function lead(
     registerAgain: (dispatcher, sessions) =>
       dispatchers.registerAgain(dispatcher, sessions, "its host was lost"),
   });
-  const following = dispatchers.follow(toldTo(engine, monitor), over.signal);
+  const checks = new StatusChecks({
+    ...options,
+    send: (dispatcher, batch) => dispatchers.checkStatuses(dispatcher, batch),
+  });
+  const following = dispatchers.follow(toldTo(engine, monitor, checks), over.signal);
+  const checking = checks.run(over.signal);
   let replaced: unknown;
   const monitoring = monitor.run(over.signal).catch((error: unknown) => {
     replaced = error;
@@ -65,28 +76,32 @@ export async function lead(
   } finally {
     turn.removeEventListener("abort", end);
     end();
-    await Promise.all([following, monitoring]);
+    await Promise.all([following, monitoring, checking]);
   }
 }
 
-/** Tells both of sessions, the engine of the rest. */
-function toldTo(engine: Engine, monitor: HostMonitor): DispatchersEvents {
+/** Tells all of sessions, the engine of the rest. */
+function toldTo(engine: Engine, monitor: HostMonitor, checks: StatusChecks): DispatchersEvents {
   return {
     sessions(dispatcher, sessions) {
       engine.sessions(dispatcher, sessions);
       monitor.sessions(dispatcher, sessions);
+      checks.sessions(dispatcher, sessions);
     },
     outOfReach(dispatcher) {
       engine.outOfReach(dispatcher);
       monitor.outOfReach(dispatcher);
+      checks.outOfReach(dispatcher);
     },
     opened(dispatcher, session) {
       engine.opened(dispatcher, session);
       monitor.opened(dispatcher, session);
+      checks.opened(dispatcher, session);
     },
     closed(hostId, epoch, silentMs) {
       engine.closed(hostId, epoch);
       monitor.closed(hostId, epoch, silentMs);
+      checks.closed(hostId, epoch);
     },
     changed: (changes) => engine.changed(changes),
     undelivered: (taskIds) => engine.undelivered(taskIds),

@@ -31,6 +31,8 @@ await runService({
     maxInFlight: integer(0),
     /** How long nothing may be heard of a host before it is HEARTBEAT_LOST. */
     lostAfterMs: duration("30s"),
+    /** How often agents are asked for the status of their components. */
+    statusCheckEveryMs: duration("60s"),
     /** How long an operator's call waits while no scheduler leads. */
     leaderWaitMs: duration("15s"),
   },
@@ -44,6 +46,7 @@ await runService({
     const connect = (address: string) => connectService({ address, tls });
     const store = createClient(CommandStoreService, transport);
     const fleet = createClient(FleetService, transport);
+    const stacks = new StackCache(createClient(StackService, transport));
     const watch = new LeaderWatch(connect, log);
     let leading: Leading | undefined;
     const passing = { watch, instance: config.instance, waitMs: config.leaderWaitMs, signal };
@@ -62,7 +65,7 @@ await runService({
         createRequestService({
           store,
           fleet,
-          stacks: new StackCache(createClient(StackService, transport)),
+          stacks,
           leading: () => leading,
         }),
         {
@@ -89,7 +92,7 @@ await runService({
           };
           turn.addEventListener("abort", over, { once: true });
           try {
-            await lead({ ...config, store, fleet, log, connect }, token, turn, (engine) => {
+            await lead({ ...config, store, fleet, stacks, log, connect }, token, turn, (engine) => {
               leading = { engine, token };
               watch.leadsHere(true);
             });

@@ -48,3 +48,13 @@ export function maintenanceOf(
   }
   return { hosts: hostsInMaintenance(hosts), services, components };
 }
+
+/** Reads which hosts are in maintenance, by id, and why. */
+export async function readHostsInMaintenance(
+  fleet: Client<typeof FleetService>,
+  signal: AbortSignal,
+): Promise<Map<bigint, string>> {
+  const entries = await listMaintenance(fleet, signal);
+  const hosts = entries.filter(({ serviceName }) => serviceName === "");
+  return new Map(hosts.map(({ hostId, maintenance }) => [hostId, maintenance?.reason ?? ""]));
+}

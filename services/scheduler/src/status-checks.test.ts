@@ -55,7 +55,7 @@ function start(t: TestContext, everyMs = 3_600_000) {
   });
   const cluster = create(ClusterSchema, { clusterId: 1n, name: "c1", stack: "S/1" });
   const checks = new StatusChecks({
-    everyMs,
+    statusCheckEveryMs: everyMs,
     log: pino({ level: "warn" }, { write: (line: string) => warnings.push(JSON.parse(line).msg) }),
     store: {
       async listStatusChecks() {

@@ -4,10 +4,14 @@ import type { HostStatusCheck, Session } from "@howdah/proto/howdah/v1/dispatche
 import { type ChecksOfHosts, checkBatches } from "./check-batches.js";
 import { type CheckSources, createCheckReader } from "./read-checks.js";
 
+/** How often the status of components is checked. */
+export interface StatusCheckTimes {
+  /** Default 60,000. */
+  readonly statusCheckEveryMs?: number;
+}
+
 /** How to have the status of components checked. */
-export interface StatusChecksOptions extends CheckSources {
-  /** How often. Default 60,000. */
-  readonly everyMs?: number;
+export interface StatusChecksOptions extends CheckSources, StatusCheckTimes {
   /** Asks a dispatcher's hosts for checks, each host for all of its own. Never rejects; false when that could not be done. */
   readonly send: (dispatcher: string, checks: HostStatusCheck[]) => Promise<boolean>;
 }
@@ -74,7 +78,7 @@ export class StatusChecks {
 
   /** Has statuses checked until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { everyMs = 60_000, log } = this.options;
+    const { statusCheckEveryMs: everyMs = 60_000, log } = this.options;
     const read = createCheckReader(this.options);
     let away = false;
     while (!signal.aborted) {

@@ -1,7 +1,7 @@
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { Batch } from "./batch.js";
-import { HostQueues } from "./host-queues.js";
+import { type HostGate, HostQueues } from "./host-queues.js";
 import type { RequestRun } from "./request-run.js";
 import { Turns } from "./turns.js";
 import { isDue, type Want } from "./wants.js";
@@ -9,6 +9,8 @@ import { WindowGate } from "./window-gate.js";
 
 /** What the agenda needs, and what it tells. */
 export interface AgendaOptions {
+  /** Keeps requests from hosts; none by default. */
+  readonly gate?: HostGate;
   /** How many tasks may be released and not ended at a time, in the whole installation; 0 for no limit. */
   readonly maxInFlight: number;
   /** Called with a request that is over; it is not driven any more. */
@@ -24,7 +26,7 @@ export interface AgendaOptions {
 /** The requests that are driven, what is to be looked at again, and what follows from it. */
 export class Agenda {
   readonly runs = new Map<bigint, RequestRun>();
-  readonly queues = new HostQueues();
+  readonly queues: HostQueues;
   readonly turns = new Turns();
   readonly windows = new WindowGate((run) => {
     this.lookAt(run);
@@ -38,7 +40,9 @@ export class Agenda {
   /** The requests that waited for a person when they were looked at, and since when. */
   private readonly parked = new Map<RequestRun, number>();
 
-  constructor(private readonly options: AgendaOptions) {}
+  constructor(private readonly options: AgendaOptions) {
+    this.queues = new HostQueues(options.gate);
+  }
 
   /** Whether there is nothing to look at. */
   get empty(): boolean {
@@ -133,15 +137,15 @@ export class Agenda {
   }
 
   private collectWant(want: Want, batch: Batch): void {
-    const { task, event } = want;
+    const { task, event, reason = "no word from its agent until the deadline" } = want;
     const run = this.runs.get(task.requestId);
     if (run?.task(task.taskId) !== task || !isDue(want)) return;
     if (task.asked || run.isAside) {
       this.held.push(want);
       return;
     }
-    if (event === TaskEvent.DEADLINE_PASSED) {
-      batch.add(run, task, event, { reason: "no word from its agent until the deadline" });
+    if (event === TaskEvent.DEADLINE_PASSED || event === TaskEvent.GIVEN_UP) {
+      batch.add(run, task, event, { reason });
       return;
     }
     const sessionEpoch = want.sessionEpoch ?? this.queues.session(task.hostId)?.epoch;

@@ -1,21 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Client } from "@connectrpc/connect";
-import {
-  type CommandStoreService,
-  type TaskChange,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import { type TaskChange, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Session } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { failedStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
-import type { Logger } from "pino";
 import { NotLeadingError } from "../not-leading.js";
 import { Agenda } from "./agenda.js";
 import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
 import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
+import type { EngineOptions } from "./engine-options.js";
 import { type Waiting, waitsOf } from "./explain-wait.js";
 import { type HandOverOptions, handOverCancels } from "./hand-over.js";
+import { MaintenanceGate } from "./maintenance-gate.js";
+import { OfflineExpiry } from "./offline-expiry.js";
 import { Recorder } from "./recorder.js";
 import { RequestRun, type Resolution } from "./request-run.js";
 import type { RunContents, Standing } from "./run-contents.js";
@@ -23,29 +20,8 @@ import type { RunTask, ToldChange } from "./run-task.js";
 import { SetAside } from "./set-aside.js";
 import type { Pause } from "./stopping.js";
 import { StoreReader } from "./store-reader.js";
+import type { Want } from "./wants.js";
 import type { Window } from "./window-gate.js";
-
-/** How the engine paces itself. */
-export interface EngineTimes {
-  /** How often the store is asked for what a lost hint left behind. Default 3,000. */
-  readonly reconcileMs?: number;
-  /** Added to a command's time-out before its task is called UNKNOWN. Default 60,000. */
-  readonly deadlineGraceMs?: number;
-  /** How long a released command may go without a word from an idle host before it is sent again. Default 30,000. */
-  readonly resendMs?: number;
-  /** How many tasks may be released and not ended at a time, of all requests. Default 0: no limit. */
-  readonly maxInFlight?: number;
-  /** How long a request is set aside when the store refuses what is asked about it; doubled while it goes on. Default 10,000. */
-  readonly setAsideMs?: number;
-}
-
-/** What the engine needs. */
-export interface EngineOptions extends EngineTimes, Pick<HandOverOptions, "enqueue" | "cancel"> {
-  readonly store: Client<typeof CommandStoreService>;
-  /** The token of the scheduler's lease. */
-  readonly token: bigint;
-  readonly log: Logger;
-}
 
 /**
  * Drives the requests that are not over: decides which task runs next, records it, hands it to the host's dispatcher.
@@ -55,6 +31,8 @@ export interface EngineOptions extends EngineTimes, Pick<HandOverOptions, "enque
  */
 export class Engine implements DispatcherEvents {
   private readonly agenda: Agenda;
+  private readonly gate: MaintenanceGate;
+  private readonly expiry: OfflineExpiry;
   private readonly handing: HandOverOptions;
   private readonly deadlines: Deadlines;
   private readonly reader: StoreReader;
@@ -66,8 +44,12 @@ export class Engine implements DispatcherEvents {
 
   constructor(private readonly options: EngineOptions) {
     const { store, log, enqueue, cancel, reconcileMs = 3_000, maxInFlight = 0 } = options;
+    this.gate = new MaintenanceGate({
+      ...{ log, read: options.readMaintenance, everyMs: reconcileMs },
+      changed: (hostIds) => this.maintenanceChanged(hostIds),
+    });
     this.agenda = new Agenda({
-      maxInFlight,
+      ...{ maxInFlight, gate: this.gate },
       over: (run) => this.ended(run),
       settled: (run) => this.waiters.committed(run),
       rest: (run, forMs) => void this.rest(run, forMs),
@@ -75,6 +57,10 @@ export class Engine implements DispatcherEvents {
     });
     const { runs, queues } = this.agenda;
     this.handing = { runs, queues, enqueue, cancel };
+    this.expiry = new OfflineExpiry({
+      ...{ queues, awayMs: options.lostAfterMs ?? 30_000 },
+      giveUp: (task, reason, stands) => this.want(task, TaskEvent.GIVEN_UP, { reason, stands }),
+    });
     this.deadlines = new Deadlines({
       graceMs: options.deadlineGraceMs ?? 60_000,
       resendMs: options.resendMs ?? 30_000,
@@ -148,6 +134,8 @@ export class Engine implements DispatcherEvents {
     this.stopping.abort();
     this.deadlines.stop();
     this.asides.stop();
+    this.gate.stop();
+    this.expiry.stop();
     this.agenda.windows.stop();
     this.waiters.fail(new NotLeadingError("this scheduler does not lead any more", "unknown"));
     this.wake();
@@ -173,6 +161,8 @@ export class Engine implements DispatcherEvents {
     if (run.over) return;
     if (former !== undefined) this.agenda.forget(former);
     this.agenda.add(run);
+    this.gate.add(run);
+    this.expiry.add(run, contents);
     for (const task of run.tasksIn(waitingStatuses))
       if (task.backingOff) this.deadlines.follow(task);
     const inherited: RunTask[] = [];
@@ -263,11 +253,13 @@ export class Engine implements DispatcherEvents {
     const hosts = new Set(sessions.map((session) => session.hostId));
     this.agenda.queues.dispatcherHas(dispatcher, hosts);
     for (const session of sessions) this.opened(dispatcher, session);
+    this.expiry.hostsLeft();
   }
 
   /** @inheritdoc */
   outOfReach(dispatcher: string): void {
     this.agenda.queues.dispatcherHas(dispatcher, new Set());
+    this.expiry.hostsLeft();
   }
 
   /** @inheritdoc */
@@ -284,6 +276,13 @@ export class Engine implements DispatcherEvents {
   /** @inheritdoc */
   closed(hostId: bigint, epoch: bigint): void {
     this.agenda.queues.closed(hostId, epoch);
+    this.expiry.hostsLeft();
+  }
+
+  private maintenanceChanged(hostIds: Iterable<bigint>): void {
+    for (const hostId of hostIds) this.agenda.lookAtHost(hostId);
+    this.expiry.hostsLeft();
+    this.wake();
   }
 
   /** @inheritdoc */
@@ -309,6 +308,7 @@ export class Engine implements DispatcherEvents {
       const { attempt } = command;
       this.agenda.want({ task, attempt, event: TaskEvent.NEVER_STARTED, sessionEpoch });
     }
+    this.expiry.hostsLeft();
     this.wake();
   }
 
@@ -318,9 +318,13 @@ export class Engine implements DispatcherEvents {
     this.stop();
   }
 
-  private want(task: RunTask, event: TaskEvent.RELEASED | TaskEvent.DEADLINE_PASSED): void {
+  private want(
+    task: RunTask,
+    event: TaskEvent.RELEASED | TaskEvent.DEADLINE_PASSED | TaskEvent.GIVEN_UP,
+    more: Pick<Want, "reason" | "stands"> = {},
+  ): void {
     const { attempt } = task;
-    this.agenda.want({ task, attempt, event });
+    this.agenda.want({ task, attempt, event, ...more });
     this.wake();
   }
 
@@ -377,6 +381,8 @@ export class Engine implements DispatcherEvents {
 
   private ended(run: RequestRun): void {
     this.reader.forget(run);
+    this.gate.remove(run);
+    this.expiry.remove(run);
     this.waiters.committed(run);
     this.options.log.info({ request: run.requestId }, "request over");
   }

@@ -69,6 +69,8 @@ function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
   const { hostId } = task;
   const since = Math.max(task.since, run.dueSince(task));
   const waits: Waiting[] = away(agenda, task);
+  if (queues.gate.keeps(run, hostId))
+    waits.push({ kind: "MAINTENANCE", text: gateText(queues.gate.reasonOf(hostId)), since });
   const exclusive = queues.exclusive.inTheWayOf(run);
   if (exclusive !== undefined) {
     const text =
@@ -108,4 +110,10 @@ function away({ queues }: Agenda, { hostId, since }: RunTask): Waiting[] {
   const awaySince = queues.hostState(hostId)?.awaySince ?? since;
   const text = "its host's agent is not connected";
   return [{ kind: "HOST_LOST", text, since: Math.max(since, awaySince) }];
+}
+
+function gateText(reason: string | undefined): string {
+  if (reason === undefined)
+    return "the scheduler has not read yet whether its host is in maintenance";
+  return `its host is in maintenance${reason === "" ? "" : `: ${reason}`}`;
 }

@@ -7,6 +7,16 @@ import type { RunTask } from "./run-task.js";
 /** How many commands that have not started are sent to a host ahead. */
 export const aheadPerHost = 4;
 
+/** Keeps some requests from releasing to some hosts. */
+export interface HostGate {
+  /** Whether the request is to wait. */
+  keeps(run: RequestRun, hostId: bigint): boolean;
+  /** Why the host takes nothing from those that are kept; undefined when it does. */
+  reasonOf(hostId: bigint): string | undefined;
+}
+
+const openGate: HostGate = { keeps: () => false, reasonOf: () => undefined };
+
 /** The session of a host, as its dispatcher tells. */
 export interface HostSession {
   /** The dispatcher's lease name. */
@@ -26,7 +36,7 @@ interface HostQueue {
   unstartedBeside: number;
   /** Commands that run, of those in order. */
   running: number;
-  /** When its session was lost, on this process's monotonic clock; when it was first heard of, if it never had one. */
+  /** When its session was lost, on this process's monotonic clock; if it never had one, when this queue began. */
   awaySince: number;
   /** Tasks that its agent is to cancel and has not answered about. */
   readonly cancelling: Set<RunTask>;
@@ -40,6 +50,11 @@ export class HostQueues {
   readonly exclusive = new Exclusive();
   private readonly hosts = new Map<bigint, HostQueue>();
   private live = 0;
+  /** Of a host that was never heard of: it may have been away since before this process knew of any. */
+  private readonly begunAt = performance.now();
+
+  /** @param gate by default it keeps nobody */
+  constructor(readonly gate: HostGate = openGate) {}
 
   /** How many tasks are released and have not ended. */
   get inFlight(): number {
@@ -52,7 +67,7 @@ export class HostQueues {
       host = {
         session: undefined,
         ...{ runs: [], beside: [], cancelling: new Set() },
-        ...{ unstarted: 0, unstartedBeside: 0, running: 0, awaySince: performance.now() },
+        ...{ unstarted: 0, unstartedBeside: 0, running: 0, awaySince: this.begunAt },
       };
       this.hosts.set(hostId, host);
     }
@@ -161,7 +176,7 @@ export class HostQueues {
     let room = aheadPerHost - host.unstarted;
     for (const run of host.runs) {
       if (room <= 0) break;
-      if (!this.exclusive.admits(run)) continue;
+      if (!this.exclusive.admits(run) || this.gate.keeps(run, hostId)) continue;
       const tasks = run.releasable(hostId, room);
       found.push(...tasks);
       room -= tasks.length;
@@ -171,7 +186,7 @@ export class HostQueues {
     room = aheadPerHost - host.unstartedBeside;
     for (const run of host.beside) {
       if (room <= 0) break;
-      if (!this.exclusive.admits(run)) continue;
+      if (!this.exclusive.admits(run) || this.gate.keeps(run, hostId)) continue;
       const tasks = run.releasable(hostId, room);
       found.push(...tasks);
       room -= tasks.length;
@@ -183,7 +198,9 @@ export class HostQueues {
   before(run: RequestRun, hostId: bigint): RequestRun | undefined {
     if (run.isBeside) return undefined;
     const older = (this.hosts.get(hostId)?.runs ?? []).find(
-      (other) => other === run || (!other.parked && this.exclusive.admits(other)),
+      (other) =>
+        other === run ||
+        (!other.parked && this.exclusive.admits(other) && !this.gate.keeps(other, hostId)),
     );
     return older === run ? undefined : older;
   }

@@ -23,21 +23,26 @@ export async function loadRun(
       roleIndex.set(`${stageId}/${role.role}/${role.roleCommand}/${role.customCommand}`, at);
     });
   }
+  const options = runOptions(request.options);
   const tasks: RunTask[] = [];
+  const hostNames = new Map<bigint, string>();
   let pageToken = "";
   do {
     const page = await store.listTasks(
       { requestId, pageSize: taskPageSize, pageToken },
       { signal },
     );
-    for (const task of page.tasks) tasks.push(toRunTask(task, roleIndex));
+    for (const task of page.tasks) {
+      tasks.push(toRunTask(task, roleIndex));
+      if (options.offlineExpiryMs !== undefined) hostNames.set(task.hostId, task.hostName);
+    }
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
   return {
     requestId,
     // Read before the tasks, which may be newer: what is seen twice does no harm.
     version: request.version,
-    options: runOptions(request.options),
+    ...{ options, hostNames, ageMs: Number(request.ageMs) },
     ...standingOf(request),
     stages: stages.map(({ roles }) => ({
       roles: roles.map((role) => {

@@ -33,6 +33,10 @@ export interface RunOptions {
   readonly concurrency: Concurrency;
   /** How many of its tasks may be released and not ended at a time; 0 for no limit. */
   readonly maxInFlight: number;
+  /** Tasks of hosts in maintenance wait for its end. */
+  readonly waitsForHosts: boolean;
+  /** How long hosts that are away or in maintenance are waited for, from the request's making; absent for no end. */
+  readonly offlineExpiryMs?: number;
   /** The maintenance window outside of which nothing is released; empty for none. */
   readonly window: string;
 }
@@ -58,6 +62,10 @@ export interface RunContents extends Standing {
   readonly requestId: bigint;
   readonly version: bigint;
   readonly options: RunOptions;
+  /** How long ago it was made, when this was read. */
+  readonly ageMs: number;
+  /** The names of its hosts, where `offlineExpiryMs` needs them to be told; else empty. */
+  readonly hostNames: ReadonlyMap<bigint, string>;
   /** The stages in order, each with its roles. */
   readonly stages: readonly { readonly roles: readonly RoleContents[] }[];
   /** In the order of their ids. */

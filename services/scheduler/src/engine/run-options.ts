@@ -4,6 +4,7 @@ import {
   Concurrency,
   ExecutionType,
   Guarantee,
+  OfflinePolicy,
   type RequestOptions,
   RequestOptionsSchema,
 } from "@howdah/proto/howdah/v1/operation";
@@ -17,6 +18,7 @@ const usualLongestMs = 300_000;
 /** What a request's options mean to the scheduler. */
 export function runOptions(options: RequestOptions = create(RequestOptionsSchema)): RunOptions {
   const { rolling, executionType, concurrency, maxInFlight, window } = options;
+  const { offlinePolicy, offlineExpiry } = options;
   return {
     onFailure: onFailureOf(options),
     dependencyOrdered: executionType === ExecutionType.DEPENDENCY_ORDERED,
@@ -24,6 +26,8 @@ export function runOptions(options: RequestOptions = create(RequestOptionsSchema
     hasBudget: hasBudget(rolling),
     concurrency: concurrency || Concurrency.IN_ORDER,
     maxInFlight,
+    waitsForHosts: offlinePolicy === OfflinePolicy.WAIT,
+    ...(offlineExpiry && { offlineExpiryMs: durationMs(offlineExpiry) }),
     window,
   };
 }

@@ -8,14 +8,22 @@ export interface Want {
   readonly task: RunTask;
   /** The attempt it is about: the task may be in another one by the time it is recorded. */
   readonly attempt: number;
-  readonly event: TaskEvent.RELEASED | TaskEvent.NEVER_STARTED | TaskEvent.DEADLINE_PASSED;
-  /** The session it is about; not for DEADLINE_PASSED. */
+  readonly event:
+    | TaskEvent.RELEASED
+    | TaskEvent.NEVER_STARTED
+    | TaskEvent.DEADLINE_PASSED
+    | TaskEvent.GIVEN_UP;
+  /** The session it is about; for RELEASED and NEVER_STARTED. */
   readonly sessionEpoch?: bigint;
+  /** Why, with GIVEN_UP. */
+  readonly reason?: string;
+  /** Whether what asked for it still holds. Default: it does. */
+  readonly stands?: () => boolean;
 }
 
 /** Whether it still makes sense: what it is about has not moved on. */
-export function isDue({ task, attempt, event }: Want): boolean {
-  if (task.attempt !== attempt) return false;
+export function isDue({ task, attempt, event, stands = () => true }: Want): boolean {
+  if (task.attempt !== attempt || !stands()) return false;
   if (event === TaskEvent.DEADLINE_PASSED) return liveStatuses.has(task.status);
-  return task.status === Status.QUEUED;
+  return task.status === (event === TaskEvent.GIVEN_UP ? Status.PENDING : Status.QUEUED);
 }

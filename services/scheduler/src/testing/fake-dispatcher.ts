@@ -5,6 +5,7 @@ import { LeaseSchema, type TaskChange } from "@howdah/proto/howdah/v1/command_st
 import {
   type CommandCancel,
   DispatcherService,
+  type HostStatusCheck,
   type WatchDeliveriesResponseSchema,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { createRpcServer, type RpcServer } from "@howdah/rpc/server";
@@ -21,6 +22,8 @@ export class FakeDispatcher {
   readonly enqueued: { epoch: bigint; command: ExecutionCommand }[] = [];
   readonly repeats: bigint[] = [];
   readonly cancels: CommandCancel[] = [];
+  /** Calls of SendStatusCommands. */
+  readonly statusChecks: HostStatusCheck[][] = [];
   /** The hosts whose agents were asked to register again. */
   readonly askedToRegister: bigint[] = [];
   /** Every token that was announced. */
@@ -116,6 +119,11 @@ export class FakeDispatcher {
       for (const { hostId, sessionEpoch } of sessions) {
         if (this.sessions.get(hostId) === sessionEpoch) this.askedToRegister.push(hostId);
       }
+      return {};
+    },
+    sendStatusCommands: ({ schedulerToken, checks }) => {
+      this.check(schedulerToken);
+      this.statusChecks.push(checks);
       return {};
     },
     listSessions: () => ({ sessions: this.listed() }),

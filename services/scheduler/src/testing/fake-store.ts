@@ -70,6 +70,8 @@ export class FakeStore {
   /** What is in maintenance; hosts have it in `hosts` too. */
   maintenance: MessageInitShape<typeof InMaintenanceSchema>[] = [];
   stack: { stack: StackDefinition; digest: string } | undefined;
+  /** Called before what is in maintenance is listed. */
+  beforeMaintenance: () => Promise<void> | undefined = () => undefined;
   /** The calls that planning made, by name. */
   reads: string[] = [];
   /** While true, every call fails with UNAVAILABLE. */
@@ -137,6 +139,7 @@ export class FakeStore {
     const status = Status.PENDING;
     return create(TaskSchema, {
       ...{ taskId, requestId, stageId, role, roleCommand, hostId, timeoutMs, status },
+      hostName: `host${hostId}`,
       attempt: 1,
       changeVersion: 1n,
     });
@@ -426,9 +429,10 @@ export class FakeStore {
           Object.entries(labels).every(([key, value]) => host.labels[key] === value);
         return { hosts: this.hosts.filter(fits) };
       },
-      listMaintenance: () => {
+      listMaintenance: async () => {
         this.check();
         this.reads.push("listMaintenance");
+        await this.beforeMaintenance();
         return { entries: this.maintenance };
       },
       getCluster: ({ name }) => {

@@ -34,6 +34,7 @@ export const usualOptions: RunOptions = {
   hasBudget: false,
   concurrency: Concurrency.IN_ORDER,
   maxInFlight: 0,
+  waitsForHosts: false,
   window: "",
 };
 
@@ -68,7 +69,7 @@ export function run(
   const { places = usualPlaces, stopping = false, paused = false, ...others } = more;
   const stages = others.stages ?? [[role("A", { successFactor: factor }), role("B")], [role("C")]];
   return new RequestRun({
-    ...{ requestId, version: 1n, run: runNumber },
+    ...{ requestId, version: 1n, run: runNumber, ageMs: 0, hostNames: new Map() },
     ...{ stopping, cancelRequested: false, reason: "", paused, pauseReason: "" },
     options: { ...usualOptions, ...others },
     stages: stages.map((roles) => ({ roles })),

@@ -7,6 +7,7 @@ import { connectService } from "@howdah/service/connect-service";
 import { type Logger, pino } from "pino";
 import type { Engine } from "../engine/engine.js";
 import { type LeadOptions, lead } from "../lead.js";
+import { StackCache } from "../stack-cache.js";
 import { eventually } from "./eventually.js";
 import { FakeDispatcher } from "./fake-dispatcher.js";
 import { FakeStore } from "./fake-store.js";
@@ -71,10 +72,10 @@ export class World {
     const engine = new Promise<Engine>((resolve) => {
       started = resolve;
     });
-    const { store, fleet } = this.clients();
+    const { store, fleet, stacks } = this.clients();
     const leading = lead(
       {
-        ...{ store, fleet },
+        ...{ store, fleet, stacks: new StackCache(stacks) },
         log: this.log,
         connect: (address) => connectService({ address }),
         lookMs: 20,

@@ -1,0 +1,113 @@
+import { Status } from "@howdah/proto/howdah/v1/status";
+import type { HostQueues } from "./host-queues.js";
+import type { RequestRun } from "./request-run.js";
+import type { RunContents } from "./run-contents.js";
+import type { RunTask } from "./run-task.js";
+
+/** What waiting for hosts has an end by, and what is asked then. */
+export interface OfflineExpiryOptions {
+  readonly queues: HostQueues;
+  /** How long a host may be without a session before it counts as away: an agent that restarts is not. */
+  readonly awayMs: number;
+  /** Called with a task that is waited for no longer; `stands` says whether that still holds. */
+  readonly giveUp: (task: RunTask, reason: string, stands: () => boolean) => void;
+}
+
+const longestTimerMs = 2 ** 31 - 1;
+const pending: ReadonlySet<Status> = new Set([Status.PENDING]);
+
+interface Waiting {
+  /** In words. */
+  readonly expiry: string;
+  readonly hostNames: ReadonlyMap<bigint, string>;
+  /** When its hosts have been waited for long enough, on this process's monotonic clock. */
+  readonly dueAt: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** Ends the wait of requests for hosts that are away or in maintenance: a timer each, and another look when a host leaves after that. */
+export class OfflineExpiry {
+  private readonly runs = new Map<RequestRun, Waiting>();
+
+  constructor(private readonly options: OfflineExpiryOptions) {}
+
+  /** Takes in a request, if its wait has an end. */
+  add(run: RequestRun, { ageMs, hostNames }: Pick<RunContents, "ageMs" | "hostNames">): void {
+    const { offlineExpiryMs: afterMs } = run.options;
+    if (afterMs === undefined) return;
+    const now = performance.now();
+    const expiry = afterMs % 1_000 === 0 ? `${afterMs / 1_000}s` : `${afterMs}ms`;
+    const waiting = { expiry, hostNames, dueAt: now + afterMs - ageMs, timer: undefined };
+    this.runs.set(run, waiting);
+    this.arm(run, waiting, Math.max(now, waiting.dueAt));
+  }
+
+  /** Forgets a request. */
+  remove(run: RequestRun): void {
+    clearTimeout(this.runs.get(run)?.timer);
+    this.runs.delete(run);
+  }
+
+  /** Hosts have left, or gone into maintenance: looks again at requests whose wait is over. */
+  hostsLeft(): void {
+    const now = performance.now();
+    for (const [run, waiting] of this.runs) {
+      if (waiting.dueAt <= now && waiting.timer === undefined) this.arm(run, waiting, now);
+    }
+  }
+
+  /** Sets no more timers. */
+  stop(): void {
+    for (const { timer } of this.runs.values()) clearTimeout(timer);
+    this.runs.clear();
+  }
+
+  private arm(run: RequestRun, waiting: Waiting, at: number): void {
+    clearTimeout(waiting.timer);
+    const look = () => {
+      waiting.timer = undefined;
+      const nextAt = this.look(run, waiting);
+      if (nextAt !== undefined) this.arm(run, waiting, nextAt);
+    };
+    waiting.timer = setTimeout(look, Math.min(longestTimerMs, Math.max(0, at - performance.now())));
+    waiting.timer.unref();
+  }
+
+  /** Gives up what waits for hosts that are gone. When to look again; undefined for not before something changes. */
+  private look(run: RequestRun, { dueAt, expiry, hostNames }: Waiting): number | undefined {
+    const now = performance.now();
+    if (now < dueAt) return dueAt;
+    const { awayMs, giveUp } = this.options;
+    const gone = new Map<bigint, string>();
+    let nextAt: number | undefined;
+    for (const hostId of run.unfinishedHosts()) {
+      const how = this.howGone(hostId);
+      if (how === undefined) continue;
+      const awayAt = this.awayAt(hostId) + awayMs;
+      if (awayAt <= now || how !== "away") gone.set(hostId, how);
+      else nextAt = Math.min(nextAt ?? awayAt, awayAt);
+    }
+    if (gone.size === 0) return nextAt;
+    for (const task of run.tasksIn(pending)) {
+      const { hostId } = task;
+      const how = gone.get(hostId);
+      if (how === undefined) continue;
+      const name = hostNames.get(hostId) ?? `${hostId}`;
+      const reason = `host ${name} was ${how} when options.offline_expiry (${expiry}) ran out`;
+      giveUp(task, reason, () => this.howGone(hostId) !== undefined);
+    }
+    return nextAt;
+  }
+
+  /** How a host is that is waited for; undefined when it is not. */
+  private howGone(hostId: bigint): string | undefined {
+    const { queues } = this.options;
+    const reason = queues.gate.reasonOf(hostId);
+    if (reason !== undefined) return `in maintenance${reason === "" ? "" : ` (${reason})`}`;
+    return queues.session(hostId) === undefined ? "away" : undefined;
+  }
+
+  private awayAt(hostId: bigint): number {
+    return this.options.queues.hostState(hostId)?.awaySince ?? 0;
+  }
+}
