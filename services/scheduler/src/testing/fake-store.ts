@@ -34,6 +34,7 @@ import { failedStatuses, isDone, type TaskStatus } from "@howdah/state/statuses"
 import { transition } from "@howdah/state/transitions";
 import { pino } from "pino";
 import { FakeLeases } from "./fake-leases.js";
+import { FakeSchedules } from "./fake-schedules.js";
 import { FakeLostHosts } from "./fake-lost-hosts.js";
 
 interface Stored {
@@ -61,6 +62,7 @@ export interface RoleOnHosts {
 /** A store in memory, served over gRPC, that can be away, slow, lose answers and skip transitions. */
 export class FakeStore {
   readonly leases = new FakeLeases();
+  readonly schedules = new FakeSchedules();
   readonly lostHosts = new FakeLostHosts();
   readonly requests = new Map<bigint, Stored>();
   /** Every call of RecordTransitions, whatever became of it. */
@@ -76,6 +78,8 @@ export class FakeStore {
   reads: string[] = [];
   /** While true, every call fails with UNAVAILABLE. */
   down = false;
+  /** The calls that fail with UNAVAILABLE, by name; so far of those that make a request. */
+  fail: (method: "createRequest") => boolean = () => false;
   /** How many calls of RecordTransitions commit and then fail. */
   loseAnswers = 0;
   /** While set, RecordTransitions waits for it before it commits. */
@@ -349,9 +353,11 @@ export class FakeStore {
     const { check } = this;
     return {
       ...this.leases.calls(check),
+      ...this.schedules.calls(check),
       recordLostHosts: this.lostHosts.record(check),
       createRequest: (messages) => {
         check();
+        if (this.fail("createRequest")) throw new ConnectError("away", Code.Unavailable);
         return this.create(messages);
       },
       findRequest: ({ idempotencyKey, contentDigest }) => {
