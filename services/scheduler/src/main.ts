@@ -2,6 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { createRpcServer } from "@howdah/rpc/server";
 import { advertised, clientTls, serverTls, serviceAddresses } from "@howdah/service/common-config";
@@ -13,6 +14,8 @@ import { LeaderWatch } from "./leader-watch.js";
 import { takeTurns } from "./leadership.js";
 import { passOn } from "./pass-on.js";
 import { createRequestService, withIdempotencyKey } from "./request-service.js";
+import { createScheduleService } from "./schedules/schedule-service.js";
+import { Schedules } from "./schedules/schedules.js";
 import { StackCache } from "./stack-cache.js";
 import type { Leading } from "./submit-request.js";
 
@@ -33,10 +36,12 @@ await runService({
     lostAfterMs: duration("30s"),
     /** How often agents are asked for the status of their components. */
     statusCheckEveryMs: duration("60s"),
+    /** How late a schedule's run may start without being missed. */
+    scheduleLatenessMs: duration("1m"),
     /** How long an operator's call waits while no scheduler leads. */
     leaderWaitMs: duration("15s"),
   },
-  async start({ name, config, log, metrics, signal }) {
+  async start({ name, config, log, metrics, signal, fail }) {
     const tls = clientTls(config);
     const transport = connectService({
       address: config.commandStore,
@@ -46,9 +51,11 @@ await runService({
     const connect = (address: string) => connectService({ address, tls });
     const store = createClient(CommandStoreService, transport);
     const fleet = createClient(FleetService, transport);
-    const stacks = new StackCache(createClient(StackService, transport));
     const watch = new LeaderWatch(connect, log);
+    const stacks = new StackCache(createClient(StackService, transport));
+    const sources = { store, fleet, stacks };
     let leading: Leading | undefined;
+    let schedules: Schedules | undefined;
     const passing = { watch, instance: config.instance, waitMs: config.leaderWaitMs, signal };
 
     const server = createRpcServer({
@@ -60,20 +67,18 @@ await runService({
     });
     server.add(
       RequestService,
-      passOn(
-        RequestService,
-        createRequestService({
-          store,
-          fleet,
-          stacks,
-          leading: () => leading,
-        }),
-        {
-          ...passing,
-          anywhere: ["planRequest"],
-          repeatable: { submitRequest: withIdempotencyKey },
-        },
-      ),
+      passOn(RequestService, createRequestService({ ...sources, leading: () => leading }), {
+        ...passing,
+        anywhere: ["planRequest"],
+        repeatable: { submitRequest: withIdempotencyKey },
+      }),
+    );
+    server.add(
+      ScheduleService,
+      passOn(ScheduleService, createScheduleService({ ...sources, leading: () => schedules }), {
+        ...passing,
+        anywhere: ["getSchedule", "listSchedules", "listWindows"],
+      }),
     );
     const main = await server.listen(config.listen);
 
@@ -86,18 +91,27 @@ await runService({
         log,
         watched: (lease) => watch.leadsElsewhere(lease),
         async lead(token, turn) {
+          const ended = new AbortController();
+          let scheduling: Promise<void> | undefined;
           const over = () => {
+            ended.abort();
             leading = undefined;
+            schedules = undefined;
             watch.leadsHere(false);
           };
           turn.addEventListener("abort", over, { once: true });
           try {
-            await lead({ ...config, store, fleet, stacks, log, connect }, token, turn, (engine) => {
+            await lead({ ...config, ...sources, log, connect }, token, turn, (engine) => {
               leading = { engine, token };
+              const { scheduleLatenessMs: latenessMs } = config;
+              const now = Date.now;
+              schedules = new Schedules({ ...sources, ...leading, latenessMs, now, log });
+              scheduling = schedules.run(ended.signal).catch(fail);
               watch.leadsHere(true);
             });
           } finally {
             over();
+            await scheduling;
           }
         },
       },
