@@ -154,8 +154,8 @@ describe("Presence", () => {
   });
 
   it("should be done with a host once it is recorded, and give those passed over another interval", () => {
-    const w = watch(1, 2);
-    w.presence.listed([stored(1), stored(2)], w.now);
+    const w = watch(2);
+    w.presence.opened("d1", { ...key(1), hostName: "h1" });
     w.close(1);
     w.close(2);
     w.pass(30);

@@ -11,6 +11,11 @@ export interface StoredHost extends HostSession {
   readonly lost: boolean;
 }
 
+/** A session as dispatchers tell of it. */
+export interface ToldSession extends HostSession {
+  readonly hostName?: string;
+}
+
 /** A session that a dispatcher holds. */
 export interface HeldSession extends HostSession {
   readonly dispatcher: string;
@@ -94,7 +99,7 @@ export class Presence {
   }
 
   /** A dispatcher is in reach, and has these sessions. Returns those of lost hosts, whose agents are to register again. */
-  sessions(dispatcher: string, sessions: readonly HostSession[], now: number): HeldSession[] {
+  sessions(dispatcher: string, sessions: readonly ToldSession[], now: number): HeldSession[] {
     const here = new Set(sessions.map(({ hostId }) => hostId));
     for (const host of this.hosts.values()) {
       if (host.dispatcher === dispatcher && !here.has(host.hostId)) {
@@ -117,8 +122,9 @@ export class Presence {
   }
 
   /** A dispatcher has a session. Returns it when its host is lost with it: its agent is to register again. */
-  opened(dispatcher: string, { hostId, sessionEpoch }: HostSession): HeldSession[] {
+  opened(dispatcher: string, { hostId, sessionEpoch, hostName }: ToldSession): HeldSession[] {
     const host = this.host(hostId);
+    if (hostName) host.hostName = hostName;
     if (sessionEpoch < host.epoch || sessionEpoch <= host.closedEpoch) return [];
     const isLost = host.lost && host.epoch === sessionEpoch;
     host.epoch = sessionEpoch;
@@ -200,7 +206,6 @@ export class Presence {
     return this.hosts.get(hostId)?.hostName ?? "";
   }
 
-  /** The dispatcher that holds a session is told with it. */
   private host(hostId: bigint): Known {
     let host = this.hosts.get(hostId);
     if (host === undefined) {
