@@ -19,7 +19,7 @@ const noUploads: OutputUploads = {
 
 function running(taskId: number): JournalEntry {
   return {
-    ...{ key: testKey(taskId), command: {}, receivedAtMs: 0, cancel: null, result: null },
+    ...{ key: testKey(taskId), command: {}, receivedAtMs: 4, cancel: null, result: null },
     ...{ state: "RUNNING", acknowledgedAtMs: null, fileSuffix: "" },
     start: { atMs: 5, uptimeMs: 5, bootId: "boot" },
   };
@@ -70,10 +70,10 @@ test("a start is reported when the command takes 50 ms, and not when it has ende
   reporter.ended(completed(short));
   t.mock.timers.tick(10);
   assert.deepEqual(
-    sent.map(({ taskId, event }) => [taskId, event]),
+    sent.map(({ taskId, event, receivedAtMs }) => [taskId, event, receivedAtMs]),
     [
-      [1n, TaskEvent.SUCCEEDED],
-      [2n, TaskEvent.STARTED],
+      [1n, TaskEvent.SUCCEEDED, 4n],
+      [2n, TaskEvent.STARTED, 4n],
     ],
   );
 });

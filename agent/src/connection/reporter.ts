@@ -184,7 +184,10 @@ function reportText(attempt: string, event: TaskEvent): string {
 
 function message(entry: JournalEntry, { uploads }: ReportSink): CommandReport {
   const { key, result, start } = entry;
-  const base = { taskId: BigInt(key.taskId), attempt: key.attempt, event: eventOf(entry) };
+  const base = {
+    ...{ taskId: BigInt(key.taskId), attempt: key.attempt, event: eventOf(entry) },
+    receivedAtMs: BigInt(Math.round(entry.receivedAtMs)),
+  };
   if (result === null) {
     return create(CommandReportSchema, { ...base, startedAtMs: BigInt(start?.atMs ?? 0) });
   }

@@ -56,5 +56,7 @@ function ledgerTable(ledger: readonly LedgerEntry[]): string {
 
 /** Two clocks may differ: the time between their moments is only as good as that. */
 function clockOf(moment: string): string {
-  return moment === "STARTED" || moment === "ENDED" ? "agent" : "server";
+  return agentMoments.has(moment) ? "agent" : "server";
 }
+
+const agentMoments: ReadonlySet<string> = new Set(["DELIVERED", "STARTED", "ENDED"]);

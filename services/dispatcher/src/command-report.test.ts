@@ -11,6 +11,7 @@ const good = {
   attempt: 2,
   event: TaskEvent.SUCCEEDED,
   exitCode: 0,
+  receivedAtMs: 4n,
   startedAtMs: 5n,
   endedAtMs: 6n,
   lengths: [{ stream: OutputStream.STDOUT, length: 3n, written: 3n }],

@@ -24,6 +24,7 @@ export function toTaskReport(said: CommandReport, { hostId, epoch }: SessionIden
   report.event = said.event;
   if (said.exitCode !== undefined) report.exitCode = said.exitCode;
   report.startedAtMs = said.startedAtMs;
+  report.receivedAtMs = said.receivedAtMs;
   report.endedAtMs = said.endedAtMs;
   report.lengths = said.lengths;
   report.output = said.output;

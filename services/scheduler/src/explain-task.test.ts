@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Concurrency, OnFailure } from "@howdah/proto/howdah/v1/operation";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import { eventually } from "./testing/eventually.js";
 import { fails, serve } from "./testing/service.js";
 
@@ -33,6 +35,35 @@ async function serveWaits(t: TestContext) {
 }
 
 describe("explainTask", () => {
+  it("tells the moments of the attempt, in the order in which they come", async (t) => {
+    const { store, client } = await serve(t);
+    store.addRequest([[{ role: "A", hosts: [1] }]]);
+    Object.assign(store.taskOf(1n), {
+      ...{ status: Status.COMPLETED, queuedAtMs: 10n, receivedAtMs: 12n, reportedAtMs: 40n },
+      times: {
+        createdAt: timestampFromMs(5),
+        startedAt: timestampFromMs(15),
+        endedAt: timestampFromMs(30),
+      },
+    });
+    const { ledger } = await client.explainTask({ taskId: 1n });
+    assert.deepEqual(
+      ledger.map(({ moment, atMs }) => [moment, Number(atMs)]),
+      [
+        ...[
+          ["CREATED", 5],
+          ["QUEUED", 10],
+          ["DELIVERED", 12],
+        ],
+        ...[
+          ["STARTED", 15],
+          ["ENDED", 30],
+          ["REPORTED", 40],
+        ],
+      ],
+    );
+  });
+
   it("names stage, agent, host, and nothing once it runs", async (t) => {
     const { store, d, waitsFor } = await serveWaits(t);
     store.addRequest([

@@ -35,13 +35,16 @@ export async function explainTask(
   };
 }
 
-function ledgerOf({ times, queuedAtMs }: Task): MessageInitShape<typeof LedgerEntrySchema>[] {
+function ledgerOf(task: Task): MessageInitShape<typeof LedgerEntrySchema>[] {
+  const { times, queuedAtMs, receivedAtMs, reportedAtMs } = task;
   const { createdAt, startedAt, endedAt } = times ?? {};
   const moments = [
     ["CREATED", createdAt && timestampMs(createdAt)],
     ["QUEUED", Number(queuedAtMs)],
+    ["DELIVERED", Number(receivedAtMs)],
     ["STARTED", startedAt && timestampMs(startedAt)],
     ["ENDED", endedAt && timestampMs(endedAt)],
+    ["REPORTED", Number(reportedAtMs)],
   ] as const;
   return moments.flatMap(([moment, atMs]) => (atMs ? [{ moment, atMs: BigInt(atMs) }] : []));
 }

@@ -17,6 +17,8 @@ export interface EventDetails {
   /** The agent's clock; 0 when it did not say. */
   readonly startedAt?: number;
   readonly endedAt?: number;
+  /** When the command was in the agent's journal, likewise. */
+  readonly receivedAt?: number;
   readonly stdoutLength?: number | null;
   readonly stderrLength?: number | null;
   readonly structuredLength?: number | null;
@@ -39,6 +41,8 @@ const untouched = {
   stdoutLength: null,
   stderrLength: null,
   structuredLength: null,
+  receiveTime: 0,
+  reportTime: 0,
   reason: null,
 } as const;
 
@@ -104,7 +108,8 @@ export function nextTask(
   }
   if (status === Status.IN_PROGRESS) {
     const startTime = details.startedAt || details.now;
-    return { kind: "changed", task: { ...task, status, startTime } };
+    const receiveTime = details.receivedAt || task.receiveTime;
+    return { kind: "changed", task: { ...task, status, startTime, receiveTime } };
   }
   if (status === Status.UNKNOWN) {
     return { kind: "changed", task: { ...task, status, reason: details.reason || null } };
@@ -125,6 +130,8 @@ function ended(task: TaskRow, event: TaskEvent, details: EventDetails): TaskRow 
     exitCode: details.exitCode ?? null,
     startTime: details.startedAt || task.startTime,
     endTime: details.endedAt || details.now,
+    receiveTime: details.receivedAt || task.receiveTime,
+    reportTime: details.now,
     stdoutLength: details.stdoutLength ?? null,
     stderrLength: details.stderrLength ?? null,
     structuredLength: details.structuredLength ?? null,

@@ -49,10 +49,14 @@ describe("RecordReports", () => {
 
   it("should keep what the agent says about the end", async () => {
     const subject = await released();
-    await subject.report(TaskEvent.STARTED, undefined, { startedAtMs: 1_000n });
+    const said = { startedAtMs: 1_000n, receivedAtMs: 900n };
+    await subject.report(TaskEvent.STARTED, undefined, said);
+    const [started] = await subject.tasks();
+    assert.deepEqual([started?.receivedAtMs, started?.reportedAtMs], [900n, 0n]);
+    const before = Date.now();
     const { results } = await subject.report(TaskEvent.FAILED, undefined, {
       exitCode: 7,
-      startedAtMs: 1_000n,
+      ...said,
       endedAtMs: 2_000n,
       reason: "it broke",
       lengths: [{ stream: OutputStream.STDOUT, length: 5n, written: 5n }],
@@ -68,6 +72,9 @@ describe("RecordReports", () => {
     assert.equal(task?.stdoutLength, 5n);
     assert.equal(task?.times?.startedAt?.seconds, 1n);
     assert.equal(task?.times?.endedAt?.seconds, 2n);
+    assert.equal(task.receivedAtMs, 900n);
+    const reportedAt = Number(task.reportedAtMs);
+    assert.ok(reportedAt >= before && reportedAt <= Date.now(), `${reportedAt}`);
   });
 
   it("should know a repeated report, and let a final status stand", async () => {

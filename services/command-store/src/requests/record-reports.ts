@@ -166,6 +166,7 @@ function detailsOf(report: TaskReport, now: number): EventDetails {
     exitCode: report.exitCode,
     startedAt: safeNumber(report.startedAtMs),
     endedAt: safeNumber(report.endedAtMs),
+    receivedAt: safeNumber(report.receivedAtMs),
     stdoutLength: length(OutputStream.STDOUT),
     stderrLength: length(OutputStream.STDERR),
     structuredLength: length(OutputStream.STRUCTURED),

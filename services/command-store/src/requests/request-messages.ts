@@ -99,6 +99,8 @@ export function toTaskMessage(task: ListedTask, extras: TaskExtras): Task {
     sessionEpoch: BigInt(task.sessionEpoch),
     timeoutMs: command?.timeoutMs || defaultTimeoutMs,
     batch: task.batch,
+    receivedAtMs: BigInt(task.receiveTime),
+    reportedAtMs: BigInt(task.reportTime),
   });
 }
 

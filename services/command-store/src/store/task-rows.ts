@@ -32,6 +32,10 @@ export interface TaskRow {
   readonly stdoutLength: number | null;
   readonly stderrLength: number | null;
   readonly structuredLength: number | null;
+  /** When the command of the current attempt was in its agent's journal, by the agent's clock; 0 before it was told. */
+  readonly receiveTime: number;
+  /** When the agent's word on its end was committed; 0 before. */
+  readonly reportTime: number;
   readonly reason: string | null;
 }
 
@@ -41,7 +45,7 @@ export const taskColumns = `t.task_id as taskId, t.request_id as requestId, t.st
   t.cancel_requested as cancelRequested, t.exit_code as exitCode,
   t.session_epoch as sessionEpoch, t.binding_id as bindingId, t.change_version as changeVersion, t.queue_time as queueTime,
   t.start_time as startTime, t.end_time as endTime, t.stdout_length as stdoutLength, t.stderr_length as stderrLength,
-  t.structured_length as structuredLength, t.reason`;
+  t.structured_length as structuredLength, t.receive_time as receiveTime, t.report_time as reportTime, t.reason`;
 
 /** A `TaskRow` as the driver gives it. */
 export type RawTaskRow = Omit<TaskRow, "cancelRequested" | "manual"> & {

@@ -71,6 +71,8 @@ const updateTasks = `update ${jsonRows("v", {
   stdout_length: "bigint",
   stderr_length: "bigint",
   structured_length: "bigint",
+  receive_time: "bigint",
+  report_time: "bigint",
   reason: "varchar(255) character set utf8mb4",
 })} straight_join host_role_command t force index (primary) on t.task_id = v.task_id
   and t.status = v.was_status and t.attempt = v.was_attempt and t.session_epoch = v.was_epoch
@@ -79,7 +81,8 @@ set t.status = v.status, t.attempt = v.attempt, t.open = v.open, t.cancel_reques
   t.exit_code = v.exit_code, t.session_epoch = v.session_epoch, t.binding_id = v.binding_id,
   t.change_version = v.change_version, t.queue_time = v.queue_time, t.start_time = v.start_time,
   t.end_time = v.end_time, t.stdout_length = v.stdout_length, t.stderr_length = v.stderr_length,
-  t.structured_length = v.structured_length, t.reason = v.reason`;
+  t.structured_length = v.structured_length, t.receive_time = v.receive_time, t.report_time = v.report_time,
+  t.reason = v.reason`;
 
 /** Writes changed tasks, in the order of their ids. `StaleReadError` when one is not as it was read. */
 export async function writeTasks(
@@ -107,6 +110,8 @@ export async function writeTasks(
     after.stdoutLength,
     after.stderrLength,
     after.structuredLength,
+    after.receiveTime,
+    after.reportTime,
     after.reason,
   ]);
   const { affectedRows } = await execute(trx, updateTasks, [JSON.stringify(rows)]);
