@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
-import { Concurrency, OnFailure } from "@howdah/proto/howdah/v1/operation";
+import { Concurrency, OnFailure, TimesSchema } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { eventually } from "./testing/eventually.js";
 import { fails, serve } from "./testing/service.js";
@@ -40,11 +41,11 @@ describe("explainTask", () => {
     store.addRequest([[{ role: "A", hosts: [1] }]]);
     Object.assign(store.taskOf(1n), {
       ...{ status: Status.COMPLETED, queuedAtMs: 10n, receivedAtMs: 12n, reportedAtMs: 40n },
-      times: {
+      times: create(TimesSchema, {
         createdAt: timestampFromMs(5),
         startedAt: timestampFromMs(15),
         endedAt: timestampFromMs(30),
-      },
+      }),
     });
     const { ledger } = await client.explainTask({ taskId: 1n });
     assert.deepEqual(
