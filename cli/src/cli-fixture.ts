@@ -8,6 +8,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import type { Io } from "./io.js";
 import { runCli } from "./run-cli.js";
@@ -16,6 +17,7 @@ export interface FakeServices {
   fleet?: Partial<ServiceImpl<typeof FleetService>>;
   store?: Partial<ServiceImpl<typeof CommandStoreService>>;
   requests?: Partial<ServiceImpl<typeof RequestService>>;
+  schedules?: Partial<ServiceImpl<typeof ScheduleService>>;
   stacks?: Partial<ServiceImpl<typeof StackService>>;
 }
 
@@ -27,6 +29,7 @@ export async function fakeServer(t: TestContext, services: FakeServices): Promis
         router.service(FleetService, services.fleet ?? {});
         router.service(CommandStoreService, services.store ?? {});
         router.service(RequestService, services.requests ?? {});
+        router.service(ScheduleService, services.schedules ?? {});
         router.service(StackService, services.stacks ?? {});
       },
     }),

@@ -5,12 +5,15 @@ import { parseDuration } from "@howdah/service/duration";
 import { ExitCode } from "./exit-code.js";
 import type { Io } from "./io.js";
 import { defaultServer, openSession, type Session } from "./session.js";
+import type { Submission } from "./submit.js";
 
 /** One run of the command line. */
 export interface Run {
   readonly io: Io;
   /** What the process will exit with; commands set it. */
   exitCode: number;
+  /** What becomes of an operation instead of being submitted; absent when it is. */
+  readonly take?: (submission: Submission) => Promise<void>;
 }
 
 /** A new run, well until told otherwise. */

@@ -64,6 +64,7 @@ export function requestCommand(parent: CommandUnknownOpts, name: string, summary
         ["skip", "wait", "refuse"] as const,
       ),
     )
+    .option("--window <name>", "only while this maintenance window is open")
     .option("--offline-expiry <duration>", "with --offline wait: how long (default no end)")
     .optionsGroup("Options:");
 }

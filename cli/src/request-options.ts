@@ -62,6 +62,7 @@ export interface RequestFlags {
   exclusive?: true | undefined;
   offline?: keyof typeof offlinePolicies | undefined;
   offlineExpiry?: string | undefined;
+  window?: string | undefined;
   timeout?: Duration | undefined;
 }
 
@@ -90,6 +91,7 @@ export function requestOptions(flags: RequestFlags): RequestOptions {
     options.maxInFlight = readCount("--max-in-flight", maxInFlight, 1, mostTasks);
   }
   if (timeout !== undefined) options.timeout = timeout;
+  if (flags.window !== undefined) options.window = flags.window;
   if (offlineExpiry !== undefined) {
     if (offline !== "wait") throw needs("--offline-expiry", "--offline wait");
     options.offlineExpiry = readDuration("--offline-expiry", offlineExpiry);

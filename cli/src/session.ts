@@ -4,6 +4,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-code.js";
@@ -19,6 +20,7 @@ export interface Session {
   /** Whether to answer in JSON. */
   readonly json: boolean;
   readonly requests: Client<typeof RequestService>;
+  readonly schedules: Client<typeof ScheduleService>;
   readonly store: Client<typeof CommandStoreService>;
   readonly fleet: Client<typeof FleetService>;
   readonly stacks: Client<typeof StackService>;
@@ -44,6 +46,7 @@ export function openSession(io: Io, server: string, json: boolean): Session {
     server,
     json,
     requests: createClient(RequestService, transport),
+    schedules: createClient(ScheduleService, transport),
     store: createClient(CommandStoreService, transport),
     fleet: createClient(FleetService, transport),
     stacks: createClient(StackService, transport),

@@ -32,7 +32,9 @@ export function addCommand(program: CommandUnknownOpts, run: Run): void {
       const selector = { names: hosts === undefined ? [] : [hosts], labels };
       const value = { cluster, service, component, command: name, hosts: selector, parameters };
       const operation = { kind: { case: "customCommand" as const, value } };
-      const request = await submit(session, { operation, options: how, key, context });
+      const submission = { operation, options: how, key, context };
+      if (run.take !== undefined) return run.take(submission);
+      const request = await submit(session, submission);
       run.exitCode = await followUnlessDetached(session, request, detach);
     });
 }

@@ -41,7 +41,9 @@ export function addOperate(program: CommandUnknownOpts, run: Run): void {
         const { key, context, detach = false } = options;
         const how = requestOptions(options);
         const operation = await operationOf(session, verb, services, options);
-        const request = await submit(session, { operation, options: how, key, context });
+        const submission = { operation, options: how, key, context };
+        if (run.take !== undefined) return run.take(submission);
+        const request = await submit(session, submission);
         run.exitCode = await followUnlessDetached(session, request, detach);
       });
   }

@@ -5,7 +5,7 @@ import { followAdHoc } from "../follow/follow-ad-hoc.js";
 import { labelOption, type Run, sessionOf } from "../leaf-command.js";
 import { requestCommand } from "../request-flags.js";
 import { requestOptions } from "../request-options.js";
-import { submit } from "../submit.js";
+import { type Submission, submit } from "../submit.js";
 
 /** `howdah run --hosts SELECTOR -- COMMAND…` */
 export function addRun(program: CommandUnknownOpts, run: Run): void {
@@ -30,7 +30,7 @@ export function addRun(program: CommandUnknownOpts, run: Run): void {
         );
       }
       const session = sessionOf(run, command);
-      const request = await submit(session, {
+      const submission: Submission = {
         operation: {
           kind: {
             case: "adHoc",
@@ -44,7 +44,9 @@ export function addRun(program: CommandUnknownOpts, run: Run): void {
         options: requestOptions({ onFailure: "continue", ...how }),
         key,
         context,
-      });
+      };
+      if (run.take !== undefined) return run.take(submission);
+      const request = await submit(session, submission);
       const { requestId } = request;
       if (!options.detach) {
         run.exitCode = await followAdHoc(session, requestId, options.all === true);
