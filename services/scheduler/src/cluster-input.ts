@@ -5,10 +5,11 @@ import {
   type Host,
 } from "@howdah/proto/howdah/v1/fleet";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
-import type { HostSelector } from "@howdah/proto/howdah/v1/operation";
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
+import { type ComponentsAsked, readComponentStates } from "./component-input.js";
 import { invalidArgument } from "./invalid-argument.js";
 import { listMaintenance, maintenanceOf } from "./maintenance-input.js";
+import type { ComponentStates } from "./planner/component-states.js";
 import type { InMaintenance } from "./planner/maintenance.js";
 import type { ClusterTopology, HostState } from "./planner/operation.js";
 import { describe, isEmpty, listHosts, plainNames, selectHosts } from "./select-hosts.js";
@@ -30,22 +31,25 @@ export interface ClusterInput {
   /** Those that were named plainly. */
   readonly namedHosts: ReadonlySet<string>;
   readonly maintenance: InMaintenance;
+  readonly states: ComponentStates;
 }
 
 /**
- * Reads what planning for a cluster needs, in one round trip while its stack is known.
+ * Reads what planning for a cluster needs, in one round trip while its stack is known and its components fit into one.
  * @throws ConnectError INVALID_ARGUMENT for a cluster or hosts that are not there
  */
 export async function clusterInput(
   { fleet, stacks }: PlanningSources,
   kind: "service" | "custom_command",
-  { cluster: name, hosts: selector }: { cluster: string; hosts?: HostSelector | undefined },
+  asked: ComponentsAsked,
   signal: AbortSignal,
 ): Promise<ClusterInput> {
+  const { cluster: name, hosts: selector } = asked;
   const field = `operation.${kind}`;
   const limited = selector !== undefined && !isEmpty(selector);
-  const [cluster, digests, hosts, matching, entries] = await Promise.all([
-    getCluster(fleet, name, `${field}.cluster`, signal),
+  const [cluster, states, digests, hosts, matching, entries] = await Promise.all([
+    named(`${field}.cluster`, getCluster(fleet, name, signal)),
+    named(`${field}.cluster`, readComponentStates(fleet, asked, signal)),
     stacks.digests(signal),
     listHosts(fleet, undefined, signal),
     limited ? selectHosts(fleet, selector, `${field}.hosts`, signal) : undefined,
@@ -55,7 +59,7 @@ export async function clusterInput(
   const stack = await stacks.get(cluster.stack, digests, signal);
   const namedHosts = plainNames(selector);
   const maintenance = maintenanceOf(topology.name, hosts, entries);
-  const input = { cluster: topology, stack, hosts, namedHosts, maintenance };
+  const input = { cluster: topology, stack, hosts, namedHosts, maintenance, states };
   if (matching === undefined) return { ...input, selected: undefined };
   const members = new Set([...topology.components.values()].flat());
   const selected = matching.map((host) => host.hostName).filter((host) => members.has(host));
@@ -71,13 +75,17 @@ export async function clusterInput(
 async function getCluster(
   fleet: Client<typeof FleetService>,
   name: string,
-  field: string,
   signal: AbortSignal,
 ): Promise<Cluster> {
+  const { cluster } = await fleet.getCluster({ name }, { signal });
+  if (cluster !== undefined) return cluster;
+  throw new ConnectError(`cluster ${name} is empty`, Code.Internal);
+}
+
+/** What is read about something that the caller named in this field: it is for the caller to mend when it is not there. */
+async function named<T>(field: string, reading: Promise<T>): Promise<T> {
   try {
-    const { cluster } = await fleet.getCluster({ name }, { signal });
-    if (cluster !== undefined) return cluster;
-    throw new ConnectError(`cluster ${name} is empty`, Code.Internal);
+    return await reading;
   } catch (error) {
     const { code, rawMessage } = ConnectError.from(error);
     throw code === Code.NotFound ? invalidArgument(field, rawMessage) : error;

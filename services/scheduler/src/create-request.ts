@@ -13,7 +13,7 @@ import type { Request } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { RunContents } from "./engine/run-contents.js";
 import { backoffOf, runOptions } from "./engine/run-options.js";
-import { type PlannedRequest, skippedOf } from "./plan-request.js";
+import { type PlannedRequest, skippedOf } from "./planned-request.js";
 import type { PlannedRole, PlannedStage } from "./planner/plan-operation.js";
 import { batchesOf } from "./rolling-batches.js";
 

@@ -1,13 +1,9 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  type AdHocOperation,
-  type CustomCommandOperation,
-  ExecutionType,
-  OfflinePolicy,
-  type Operation,
-  type RequestOptions,
-  type ServiceOperation,
+import type {
+  CustomCommandOperation,
+  Operation,
+  RequestOptions,
+  ServiceOperation,
 } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import {
@@ -17,45 +13,22 @@ import {
   type PlanningSources,
 } from "./cluster-input.js";
 import { invalidArgument } from "./invalid-argument.js";
-import { hostsInMaintenance } from "./maintenance-input.js";
+import { planCommandLine } from "./plan-command-line.js";
+import { commonOptions } from "./plan-options.js";
+import { cut, type PlannedRequest } from "./planned-request.js";
+import { NotInstalledError } from "./planner/component-states.js";
 import { CycleError } from "./planner/cycle.js";
 import {
   HostsOfflineError,
   InvalidOperationError,
   type Operation as PlannedOperation,
 } from "./planner/operation.js";
-import { planAdHoc } from "./planner/plan-ad-hoc.js";
-import { type Plan, planOperation } from "./planner/plan-operation.js";
-import { isEmpty, plainNames, selectHosts } from "./select-hosts.js";
-
-/** A plan, and what turning it into a request takes. */
-export interface PlannedRequest {
-  readonly plan: Plan;
-  /** For people, such as `Start MARIADB`. */
-  readonly context: string;
-  /** 0 without a cluster. */
-  readonly clusterId: bigint;
-  /** The ids of all hosts in the plan, by name. */
-  readonly hostIds: ReadonlyMap<string, bigint>;
-}
-
-/**
- * What a plan leaves out, for the request: hosts, and service checks, which stand there under their role's name as no host is left for
- * them.
- */
-export function skippedOf({ skippedHosts, skippedChecks }: Plan) {
-  return [
-    ...skippedHosts.map(({ host, reason }) => ({ hostName: host, reason })),
-    ...skippedChecks.map(({ role, reason }) => ({ hostName: role, reason })),
-  ];
-}
-
-const maxContext = 255;
+import { planOperation } from "./planner/plan-operation.js";
 
 /**
  * Reads what planning needs, and plans.
- * @throws ConnectError INVALID_ARGUMENT for what is wrong with the operation, FAILED_PRECONDITION for a cycle in the rules or
- * hosts that are away
+ * @throws ConnectError INVALID_ARGUMENT for what is wrong with the operation, FAILED_PRECONDITION for a cycle in the rules, hosts that
+ * are away, or components that are to be started and were never installed
  */
 export async function planRequest(
   sources: PlanningSources,
@@ -83,7 +56,8 @@ function toConnectError(error: unknown): unknown {
   if (error instanceof InvalidOperationError) {
     return new ConnectError(error.message, Code.InvalidArgument);
   }
-  if (error instanceof CycleError || error instanceof HostsOfflineError) {
+  const refuses = [CycleError, HostsOfflineError, NotInstalledError];
+  if (error instanceof Error && refuses.some((each) => error instanceof each)) {
     return new ConnectError(error.message, Code.FailedPrecondition);
   }
   return error;
@@ -113,6 +87,7 @@ async function planService(
       `${given} is not one of ${known.join(", ")}`,
     );
   }
+  checkFlags(operation);
   const what = operation.components.length > 0 ? operation.components : operation.services;
   const verb = kind.slice(0, 1).toUpperCase() + kind.slice(1);
   const planned: PlannedOperation = {
@@ -120,11 +95,30 @@ async function planService(
     services: operation.services,
     components: operation.components,
     runServiceChecks: !operation.skipServiceChecks,
+    ...{ evenIfDone: operation.evenIfDone, restartRequiredOnly: operation.restartRequiredOnly },
     ...commonOptions(options),
   };
   const input = await clusterInput(sources, "service", operation, signal);
   const context = `${verb} ${what.length > 0 ? what.join(", ") : `all of ${input.cluster.name}`}`;
   return planFor(input, withHosts(planned, input.selected), context);
+}
+
+/** Throws INVALID_ARGUMENT for what makes no sense together. */
+function checkFlags({ roleCommand, evenIfDone, restartRequiredOnly }: ServiceOperation): void {
+  const given = RoleCommand[roleCommand] ?? roleCommand;
+  const { INSTALL, START, STOP, RESTART } = RoleCommand;
+  if (evenIfDone && roleCommand !== INSTALL && roleCommand !== START && roleCommand !== STOP) {
+    throw invalidArgument(
+      "operation.service.even_if_done",
+      `is for INSTALL, START and STOP; ${given} takes in everything anyway`,
+    );
+  }
+  if (restartRequiredOnly && roleCommand !== RESTART) {
+    throw invalidArgument(
+      "operation.service.restart_required_only",
+      `is for RESTART, not ${given}`,
+    );
+  }
 }
 
 async function planCustomCommand(
@@ -133,7 +127,14 @@ async function planCustomCommand(
   options: RequestOptions | undefined,
   signal: AbortSignal,
 ): Promise<PlannedRequest> {
-  const input = await clusterInput(sources, "custom_command", operation, signal);
+  const { cluster, service, component, hosts } = operation;
+  const asked = {
+    cluster,
+    services: service ? [service] : [],
+    components: component ? [component] : [],
+    hosts,
+  };
+  const input = await clusterInput(sources, "custom_command", asked, signal);
   const planned: PlannedOperation = {
     kind: "custom",
     services: operation.service === "" ? [] : [operation.service],
@@ -146,95 +147,34 @@ async function planCustomCommand(
   return planFor(input, withHosts(planned, input.selected), context);
 }
 
-async function planCommandLine(
-  { fleet }: PlanningSources,
-  operation: AdHocOperation,
-  options: RequestOptions | undefined,
-  signal: AbortSignal,
-): Promise<PlannedRequest> {
-  const { hosts: selector, argv } = operation;
-  if (selector === undefined || isEmpty(selector)) {
-    throw invalidArgument("operation.ad_hoc.hosts", "is empty; name hosts, `*` for all, or labels");
-  }
-  const hosts = await selectHosts(fleet, selector, "operation.ad_hoc.hosts", signal);
-  const timeout = options?.timeout ?? operation.timeout;
-  const offlineHosts = offlinePolicy(options);
-  const successFactor = options?.successFactors.RUN;
-  const plan = planAdHoc({
-    argv: commandLine(argv),
-    hosts: hosts.map((host) => host.hostName),
-    hostStates: lostHosts(hosts),
-    inMaintenance: hostsInMaintenance(hosts),
-    namedHosts: plainNames(selector),
-    ...(timeout && { timeoutMs: durationMs(timeout) }),
-    ...(offlineHosts && { offlineHosts }),
-    ...(successFactor !== undefined && { successFactor }),
-  });
-  return {
-    plan,
-    context: cut(`Run ${argv.join(" ")}`),
-    clusterId: 0n,
-    hostIds: new Map(hosts.map((host) => [host.hostName, host.hostId])),
-  };
-}
-
-/** A context that fits; cut between characters. */
-function cut(context: string): string {
-  const characters = [...context];
-  if (characters.length <= maxContext) return context;
-  return `${characters.slice(0, maxContext - 1).join("")}…`;
-}
-
-/** A single word with blanks or shell characters is a line for the shell; anything else is run as it is. */
-function commandLine(argv: readonly string[]): readonly string[] {
-  const [line] = argv;
-  const isLine = argv.length === 1 && line !== undefined && /[\s|&;<>()$`"'*?{}~#=]/.test(line);
-  return isLine ? ["/bin/sh", "-c", line] : argv;
-}
-
 function planFor(
   input: ClusterInput,
   operation: PlannedOperation,
   context: string,
 ): PlannedRequest {
-  const { cluster, stack, hosts, namedHosts, maintenance } = input;
+  const { cluster, stack, hosts, namedHosts, maintenance, states } = input;
   return {
     plan: planOperation({
       operation: { ...operation, namedHosts },
-      ...{ cluster, stack, maintenance, hostStates: lostHosts(hosts) },
+      ...{ cluster, stack, maintenance, states, hostStates: lostHosts(hosts) },
     }),
     context: cut(context),
     clusterId: cluster.id,
     hostIds: new Map(hosts.map((host) => [host.hostName, host.hostId])),
+    unchangedAre: unchangedAre[operation.kind] ?? "as asked for",
   };
 }
+
+const unchangedAre: Readonly<Partial<Record<PlannedOperation["kind"], string>>> = {
+  install: "installed already",
+  start: "STARTED already",
+  stop: "stopped already",
+  restart: "up to date with their configurations, or stopped",
+};
 
 function withHosts(
   operation: PlannedOperation,
   hosts: readonly string[] | undefined,
 ): PlannedOperation {
   return hosts === undefined ? operation : { ...operation, hosts };
-}
-
-function commonOptions(options: RequestOptions | undefined): Partial<PlannedOperation> {
-  const offlineHosts = offlinePolicy(options);
-  return {
-    ...(options && { successFactors: options.successFactors }),
-    ...(options?.timeout && { timeoutMs: durationMs(options.timeout) }),
-    ...(options?.executionType === ExecutionType.DEPENDENCY_ORDERED && {
-      executionType: "DEPENDENCY_ORDERED" as const,
-    }),
-    ...(offlineHosts && { offlineHosts }),
-  };
-}
-
-function offlinePolicy(options: RequestOptions | undefined) {
-  switch (options?.offlinePolicy) {
-    case OfflinePolicy.WAIT:
-      return "wait" as const;
-    case OfflinePolicy.REFUSE:
-      return "refuse" as const;
-    default:
-      return undefined;
-  }
 }

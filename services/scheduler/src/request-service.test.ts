@@ -220,7 +220,7 @@ describe("planning", () => {
       await client.planRequest({ operation: start() });
       const reads = store.reads.splice(0);
       assert.equal(reads.filter((name) => name === "getStack").length, expected);
-      assert.equal(reads.length, 4 + expected);
+      assert.equal(reads.length, 5 + expected);
     }
     store.stack = { stack: stack([]), digest: "2" };
     const { stages } = await client.planRequest({ operation: start({ skipServiceChecks: true }) });

@@ -16,7 +16,7 @@ import {
 } from "./check-request.js";
 import { explainTask } from "./explain-task.js";
 import { NotLeadingError } from "./not-leading.js";
-import { skippedOf } from "./plan-request.js";
+import { skippedOf } from "./planned-request.js";
 import type { PlannedRole } from "./planner/plan-operation.js";
 import { retryRequest } from "./retry-request.js";
 import { cancelRequest, pauseRequest, resolveTasks } from "./steer-request.js";
@@ -53,6 +53,7 @@ export function createRequestService(
       return {
         stages: plan.stages.map(({ roles }) => ({ roles: roles.map(toPlannedRole) })),
         skippedHosts: skippedOf(plan),
+        unchanged: plan.unchanged,
       };
     },
 

@@ -8,13 +8,17 @@ import {
   RequestOptionsSchema,
 } from "@howdah/proto/howdah/v1/operation";
 import type { Request } from "@howdah/proto/howdah/v1/request";
-import type { SubmitRequestRequest } from "@howdah/proto/howdah/v1/request_service";
+import {
+  NothingToDoSchema,
+  type SubmitRequestRequest,
+} from "@howdah/proto/howdah/v1/request_service";
 import type { PlanningSources } from "./cluster-input.js";
 import { contentDigest } from "./content-digest.js";
 import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
 import type { Engine } from "./engine/engine.js";
 import { invalidArgument } from "./invalid-argument.js";
-import { type PlannedRequest, planRequest, skippedOf } from "./plan-request.js";
+import { planRequest } from "./plan-request.js";
+import { type PlannedRequest, skippedOf } from "./planned-request.js";
 import { shorten } from "./planner/operation.js";
 import { missingWindow } from "./schedules/missing-window.js";
 
@@ -93,10 +97,21 @@ export async function findRequest(
 }
 
 /** Throws FAILED_PRECONDITION when a plan has nothing in it. */
-export function refuseEmpty({ plan }: PlannedRequest): void {
+export function refuseEmpty({ plan, unchangedAre }: PlannedRequest): void {
   if (plan.stages.length > 0) return;
+  const { unchanged } = plan;
   const skipped = skippedOf(plan).map(({ hostName, reason }) => `${hostName} (${reason})`);
-  const why =
-    skipped.length > 0 ? `all hosts are left out: ${shorten(skipped)}` : "nothing fits it";
-  throw new ConnectError(`there is nothing to do: ${why}`, Code.FailedPrecondition);
+  const left = skipped.length > 0 ? `all other hosts are left out: ${shorten(skipped)}` : "";
+  if (unchanged === 0) throw nothingToDo(left.replace("all other", "all") || "nothing fits it");
+  const done = `${unchanged === 1 ? "1 component is" : `${unchanged} components are`} ${unchangedAre}`;
+  if (left !== "") throw nothingToDo(`${done}; ${left}`);
+  const error = nothingToDo(
+    `${unchanged === 1 ? "the only component is" : `all ${unchanged} components are`} ${unchangedAre}`,
+  );
+  error.details.push({ desc: NothingToDoSchema, value: { unchanged } });
+  throw error;
+}
+
+function nothingToDo(why: string): ConnectError {
+  return new ConnectError(`there is nothing to do: ${why}`, Code.FailedPrecondition);
 }

@@ -1,4 +1,5 @@
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
+import type { ComponentStates } from "./component-states.js";
 import type { InMaintenance } from "./maintenance.js";
 
 /** An operation on a cluster, as the planner takes it. Names are checked; one that is not there is an error. */
@@ -40,6 +41,10 @@ export interface Operation {
   readonly executionType?: "STAGE" | "DEPENDENCY_ORDERED";
   /** Lost hosts and hosts in maintenance: left out and listed, planned all the same, or an error. Default skip. */
   readonly offlineHosts?: "skip" | "wait" | "refuse";
+  /** install, start and stop take in what is as it shall be already. Default false; others ignore it. */
+  readonly evenIfDone?: boolean;
+  /** restart takes in only what requires one. Default false; others ignore it. */
+  readonly restartRequiredOnly?: boolean;
 }
 
 /** What the planner knows of a cluster. */
@@ -64,6 +69,8 @@ export interface PlanInput {
   readonly stack: StackDefinition;
   /** The hosts that are not well; a host that is not in it is. */
   readonly hostStates?: ReadonlyMap<string, HostState>;
+  /** The last word about components on hosts. Default: nothing is known, and all takes part. */
+  readonly states?: ComponentStates;
   /** What is in maintenance. Default nothing. */
   readonly maintenance?: InMaintenance;
   /** Picks the host of a service check out of at least one, sorted by name. Default the first. */

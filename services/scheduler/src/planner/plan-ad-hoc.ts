@@ -54,5 +54,6 @@ export function planAdHoc(input: AdHocInput): Plan {
     stages: hosts.length > 0 ? [{ roles: [role] }] : [],
     skippedHosts: availability.skipped(),
     skippedChecks: [],
+    unchanged: 0,
   };
 }

@@ -3,6 +3,7 @@ import type { StackDefinition_StackService as StackService } from "@howdah/proto
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { type Availability, availabilityOf, type SkippedHost } from "./availability.js";
 import { checkSpec, componentSpec } from "./command-spec.js";
+import { checkInstalled, needOf } from "./component-states.js";
 import { buildGraph, nodeKey, type PlanNode } from "./graph.js";
 import { layersOf } from "./layers.js";
 import { InvalidOperationError, type Operation, type PlanInput } from "./operation.js";
@@ -41,10 +42,12 @@ export interface PlannedStage {
 export interface Plan {
   /** In order; none when nothing is left to do. */
   readonly stages: readonly PlannedStage[];
-  /** Hosts that are left out because they, or what they would do, are lost or in maintenance, by name. */
+  /** Hosts that are left out because they, or what they would do, are lost, in maintenance or disabled. */
   readonly skippedHosts: readonly SkippedHost[];
   /** Service checks that no available host could run, by service. */
   readonly skippedChecks: readonly SkippedCheck[];
+  /** How many tasks are left out since their component is as it shall be already. */
+  readonly unchanged: number;
 }
 
 type Candidate = PlanNode & Omit<PlannedRole, "id" | "role" | "blockers">;
@@ -52,14 +55,17 @@ type Candidate = PlanNode & Omit<PlannedRole, "id" | "role" | "blockers">;
 /**
  * Plans an operation: which roles do what on which hosts, and in which order. Pure and deterministic: the same input gives
  * the same plan, in whatever order its parts stand.
- * @throws InvalidOperationError, HostsOfflineError, CycleError
+ * @throws InvalidOperationError, HostsOfflineError, NotInstalledError, CycleError
  */
 export function planOperation(input: PlanInput): Plan {
   const { operation, cluster, stack } = input;
   checkHostNames(input);
   const services = selectServices(input);
   const availability = availabilityOf(input);
-  const work = operation.kind === "check" ? [] : planComponents(input, services, availability);
+  const { work, unchanged, disabled } =
+    operation.kind === "check"
+      ? { work: [], unchanged: 0, disabled: [] }
+      : planComponents(input, services, availability);
   const touched = new Set(work.map((each) => each.spec.serviceName));
   const withChecks =
     operation.runServiceChecks && (operation.kind === "start" || operation.kind === "restart");
@@ -74,7 +80,7 @@ export function planOperation(input: PlanInput): Plan {
   // By their verbs checks would go before restarts, so a restart's checks are planned as work of their own, after it.
   const phases =
     operation.kind === "restart" ? [work, checks.candidates] : [[...work, ...checks.candidates]];
-  const skippedHosts = availability.skipped();
+  const skippedHosts = [...availability.skipped(), ...disabled];
 
   const rules = collectRules(stack.roleCommandOrder, conditionsOf(cluster));
   const effective = effectiveRules(rules);
@@ -104,6 +110,7 @@ export function planOperation(input: PlanInput): Plan {
     stages: operation.executionType === "DEPENDENCY_ORDERED" ? joined(stages) : stages,
     skippedHosts,
     skippedChecks: checks.skipped,
+    unchanged,
   };
 }
 
@@ -159,11 +166,13 @@ function planComponents(
   input: PlanInput,
   services: readonly StackService[],
   availability: Availability,
-): Candidate[] {
-  const { operation } = input;
+): { work: Candidate[]; unchanged: number; disabled: SkippedHost[] } {
+  const { operation, states } = input;
   const { verb, roleCommand, customCommand } = commandOf(operation);
-  const shown = customCommand || verb;
-  return selectComponents(input, services).flatMap(({ service, component, hosts }) => {
+  const disabled: SkippedHost[] = [];
+  let unchanged = 0;
+  const work = selectComponents(input, services).flatMap((selected): Candidate[] => {
+    const { service, component } = selected;
     const spec = componentSpec(
       input,
       service,
@@ -172,20 +181,23 @@ function planComponents(
       customCommand,
     );
     const about = { service: service.name, component: component.name };
-    const available = availability.take(hosts, `${component.name} ${shown}`, about);
-    if (available.length === 0) return [];
-    return [
-      {
-        role: component.name,
-        verb,
-        roleCommand,
-        customCommand,
-        hosts: available,
-        successFactor: successFactorOf(component.name, operation),
-        spec,
-      },
-    ];
+    const shown = `${component.name} ${customCommand || verb}`;
+    const need = needOf(operation, states, component.name, selected.hosts);
+    unchanged += need.done;
+    const reason = `${component.name} is disabled`;
+    disabled.push(...need.disabled.map((host) => ({ host, reason, commands: [shown] })));
+    const hosts = availability.take(need.hosts, shown, about);
+    if (hosts.length === 0) return [];
+    const successFactor = successFactorOf(component.name, operation);
+    const role = component.name;
+    return [{ role, verb, roleCommand, customCommand, hosts, successFactor, spec }];
   });
+  checkInstalled(
+    operation,
+    states,
+    work.map(({ role, hosts, spec }) => ({ service: spec.serviceName, component: role, hosts })),
+  );
+  return { work, unchanged, disabled };
 }
 
 function planChecks(

@@ -14,7 +14,7 @@ import {
   TaskEvent,
   type TaskTransition,
 } from "@howdah/proto/howdah/v1/command_store_service";
-import type { Cluster, Host } from "@howdah/proto/howdah/v1/fleet";
+import type { Cluster, Host, HostComponentSchema } from "@howdah/proto/howdah/v1/fleet";
 import { FleetService, type InMaintenanceSchema } from "@howdah/proto/howdah/v1/fleet_service";
 import { OnExceeded, RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import {
@@ -34,8 +34,8 @@ import { failedStatuses, isDone, type TaskStatus } from "@howdah/state/statuses"
 import { transition } from "@howdah/state/transitions";
 import { pino } from "pino";
 import { FakeLeases } from "./fake-leases.js";
-import { FakeSchedules } from "./fake-schedules.js";
 import { FakeLostHosts } from "./fake-lost-hosts.js";
+import { FakeSchedules } from "./fake-schedules.js";
 
 interface Stored {
   readonly request: Request;
@@ -71,6 +71,8 @@ export class FakeStore {
   clusters: Cluster[] = [];
   /** What is in maintenance; hosts have it in `hosts` too. */
   maintenance: MessageInitShape<typeof InMaintenanceSchema>[] = [];
+  /** What is known of components; nothing, for those that are not in it. */
+  hostComponents: MessageInitShape<typeof HostComponentSchema>[] = [];
   stack: { stack: StackDefinition; digest: string } | undefined;
   /** Called before what is in maintenance is listed. */
   beforeMaintenance: () => Promise<void> | undefined = () => undefined;
@@ -434,6 +436,11 @@ export class FakeStore {
           (names.length === 0 || names.includes("*") || names.includes(host.hostName)) &&
           Object.entries(labels).every(([key, value]) => host.labels[key] === value);
         return { hosts: this.hosts.filter(fits) };
+      },
+      listHostComponents: () => {
+        this.check();
+        this.reads.push("listHostComponents");
+        return { hostComponents: this.hostComponents };
       },
       listMaintenance: async () => {
         this.check();
