@@ -39,6 +39,7 @@ export async function lead(
   const engine = new Engine({
     ...options,
     token,
+    awayOf: (hostId) => monitor.awayOf(hostId),
     readMaintenance: (signal) => readHostsInMaintenance(options.fleet, signal),
     enqueue: (dispatcher, commands) => dispatchers.enqueue(dispatcher, commands),
     cancel: (dispatcher, cancels) => dispatchers.cancel(dispatcher, cancels),

@@ -14,6 +14,7 @@ import {
   checkSubmit,
   checkTaskId,
 } from "./check-request.js";
+import { explainRequest } from "./explain-request.js";
 import { explainTask } from "./explain-task.js";
 import { NotLeadingError } from "./not-leading.js";
 import { skippedOf } from "./planned-request.js";
@@ -93,6 +94,11 @@ export function createRequestService(
     async explainTask({ taskId }, { signal }) {
       checkTaskId(taskId);
       return explainTask(requireSteering(), taskId, signal);
+    },
+
+    async explainRequest({ requestId }, { signal }) {
+      checkRequestId(requestId);
+      return explainRequest(requireSteering(), requestId, signal);
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Logger } from "pino";
+import type { AwayOf } from "./explain-wait.js";
 import type { HandOverOptions } from "./hand-over.js";
 import type { MaintenanceGateOptions } from "./maintenance-gate.js";
 
@@ -25,6 +26,8 @@ export interface EngineOptions extends EngineTimes, Pick<HandOverOptions, "enque
   readonly store: Client<typeof CommandStoreService>;
   /** Reads which hosts are in maintenance, by id, and why. */
   readonly readMaintenance: MaintenanceGateOptions["read"];
+  /** Since when a host is away, and whether it is lost; undefined while it has a session. Default: not known. */
+  readonly awayOf?: AwayOf;
   /** The token of the scheduler's lease. */
   readonly token: bigint;
   readonly log: Logger;

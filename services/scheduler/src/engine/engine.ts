@@ -9,7 +9,7 @@ import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
 import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
 import type { EngineOptions } from "./engine-options.js";
-import { type Waiting, waitsOf } from "./explain-wait.js";
+import { type HostAway, hostsAway, type Waiting, waitsOf } from "./explain-wait.js";
 import { type HandOverOptions, handOverCancels } from "./hand-over.js";
 import { MaintenanceGate } from "./maintenance-gate.js";
 import { OfflineExpiry } from "./offline-expiry.js";
@@ -230,7 +230,13 @@ export class Engine implements DispatcherEvents {
     this.wake();
     const run = this.agenda.runs.get(told.requestId);
     const task = run?.task(told.taskId);
-    return run && task && waitsOf(this.agenda, run, task);
+    return run && task && waitsOf(this.agenda, run, task, this.options.awayOf);
+  }
+
+  /** The hosts without a session that have tasks of a request that are not done; undefined when it is not driven. */
+  hostsAway(requestId: bigint): HostAway[] | undefined {
+    const run = this.agenda.runs.get(requestId);
+    return run && hostsAway(this.agenda, run, this.options.awayOf);
   }
 
   private async ask(

@@ -1,5 +1,6 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { holdingStatuses, statusName } from "@howdah/state/statuses";
+import type { Away } from "../presence/presence.js";
 import type { Agenda } from "./agenda.js";
 import { aheadPerHost } from "./host-queues.js";
 import type { RequestRun } from "./request-run.js";
@@ -13,8 +14,17 @@ export interface Waiting {
   readonly since: number;
 }
 
+/** Since when a host is away, and whether it is lost; undefined while it has a session, or is not known. */
+export type AwayOf = (hostId: bigint) => Away | undefined;
+
 /** What a task waits for, as far as the scheduler knows: all of it, what must come first at first. None when it waits for nothing. */
-export function waitsOf(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
+export function waitsOf(
+  agenda: Agenda,
+  run: RequestRun,
+  task: RunTask,
+  awayOf: AwayOf = () => undefined,
+): Waiting[] {
+  const away = awayOrNot(agenda, task, awayOf);
   const { status, since } = task;
   if (holdingStatuses.has(status)) {
     const text = `it is ${statusName(status)}: a person must say what becomes of it`;
@@ -22,19 +32,19 @@ export function waitsOf(agenda: Agenda, run: RequestRun, task: RunTask): Waiting
   }
   switch (status) {
     case Status.PENDING:
-      return pendingWaits(agenda, run, task);
+      return pendingWaits(agenda, run, task, away);
     case Status.QUEUED:
-      return queuedWaits(agenda, run, task);
+      return queuedWaits(agenda, run, task, away);
     case Status.UNKNOWN: {
       const text = "its outcome is unknown until its host's agent tells it, or a person retries it";
-      return [{ kind: "AGENT", text, since }, ...away(agenda, task)];
+      return [{ kind: "AGENT", text, since }, ...away];
     }
     default:
       return [];
   }
 }
 
-function pendingWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
+function pendingWaits(agenda: Agenda, run: RequestRun, task: RunTask, away: Waiting[]): Waiting[] {
   const waits: Waiting[] = [];
   const { since } = task;
   if (run.stopping) {
@@ -60,15 +70,15 @@ function pendingWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[]
     waits.push({ kind: "HOLD", text, since: parkedSince });
   }
   if (order !== undefined || task.backingOff || run.paused || run.windowShut) return waits;
-  return [...waits, ...hostWaits(agenda, run, task)];
+  return [...waits, ...hostWaits(agenda, run, task, away)];
 }
 
 /** What a task that is due waits for. */
-function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
+function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask, away: Waiting[]): Waiting[] {
   const { queues } = agenda;
   const { hostId } = task;
   const since = Math.max(task.since, run.dueSince(task));
-  const waits: Waiting[] = away(agenda, task);
+  const waits = [...away];
   if (queues.gate.keeps(run, hostId))
     waits.push({ kind: "MAINTENANCE", text: gateText(queues.gate.reasonOf(hostId)), since });
   const exclusive = queues.exclusive.inTheWayOf(run);
@@ -79,7 +89,7 @@ function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
         : `request ${exclusive.requestId} runs alone, or is about to`;
     waits.push({ kind: "EXCLUSIVE", text, since });
   }
-  const before = queues.before(run, hostId);
+  const before = queues.before(run, task);
   if (before !== undefined) {
     const text = `request ${before.requestId} comes first on its host and is not done there`;
     waits.push({ kind: "HOST_BUSY", text, since });
@@ -93,23 +103,53 @@ function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
   return waits;
 }
 
-function queuedWaits(agenda: Agenda, run: RequestRun, task: RunTask): Waiting[] {
+function queuedWaits(agenda: Agenda, run: RequestRun, task: RunTask, away: Waiting[]): Waiting[] {
   const { since } = task;
-  const lost = away(agenda, task);
-  if (lost.length > 0) return lost;
+  if (away.length > 0) return away;
   const { running = 0, unstarted = 0 } = agenda.queues.hostState(task.hostId) ?? {};
-  const text =
-    running > 0 && !run.isBeside
-      ? `its host runs another command, and has been sent ${unstarted} that have not started, this one among them`
-      : "it was released; its host's agent has not said yet that it started";
-  return [{ kind: running > 0 && !run.isBeside ? "HOST_QUEUE" : "AGENT", text, since }];
+  const isBehind = running > 0 && !run.isBeside;
+  const text = isBehind
+    ? `its host runs another command, and has been sent ${unstarted} that have not started, this one among them`
+    : "it was released; its host's agent has not said yet that it started";
+  return [{ kind: isBehind ? "HOST_QUEUE" : "AGENT", text, since }];
 }
 
-function away({ queues }: Agenda, { hostId, since }: RunTask): Waiting[] {
+/** A host without a session, and how many tasks of a request that are not done are its own. */
+export interface HostAway {
+  readonly hostId: bigint;
+  readonly tasks: number;
+  /** What is known of its absence. */
+  readonly away: Away | undefined;
+}
+
+/** The hosts without a session that have tasks of the request that are not done. */
+export function hostsAway(
+  { queues }: Agenda,
+  run: RequestRun,
+  awayOf: AwayOf = () => undefined,
+): HostAway[] {
+  return [...run.unfinishedHosts()]
+    .filter((hostId) => queues.session(hostId) === undefined)
+    .map((hostId) => ({ hostId, tasks: run.unfinishedOn(hostId), away: awayOf(hostId) }));
+}
+
+function awayOrNot({ queues }: Agenda, task: RunTask, awayOf: AwayOf): Waiting[] {
+  const { hostId } = task;
   if (queues.session(hostId) !== undefined) return [];
-  const awaySince = queues.hostState(hostId)?.awaySince ?? since;
-  const text = "its host's agent is not connected";
-  return [{ kind: "HOST_LOST", text, since: Math.max(since, awaySince) }];
+  const away = awayOf(hostId);
+  const awaySince = away?.since ?? queues.hostState(hostId)?.awaySince ?? task.since;
+  const text = `its host's agent is not connected${away === undefined ? "" : awayText(away)}`;
+  return [{ kind: "HOST_LOST", text, since: Math.max(task.since, awaySince) }];
+}
+
+function awayText({ since, lost, dueAt }: Away): string {
+  const now = performance.now();
+  const forSeconds = `, for ${Math.round((now - since) / 1_000)} s by now`;
+  if (lost) return `${forSeconds}: its host is lost (HEARTBEAT_LOST)`;
+  const left = Math.ceil((dueAt - now) / 1_000);
+  return left > 0
+    ? `${forSeconds}; its host is lost in ${left} s unless it comes back`
+    : forSeconds;
 }
 
 function gateText(reason: string | undefined): string {

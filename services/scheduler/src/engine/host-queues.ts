@@ -117,7 +117,7 @@ export class HostQueues {
     this.count(run, task, task.status, 1);
     const runs = this.listOf(run, task.hostId);
     const at = runs.indexOf(run);
-    if (run.isUnfinishedOn(task.hostId)) {
+    if (run.unfinishedOn(task.hostId) > 0) {
       if (at === -1) this.enlist(run, task.hostId);
     } else if (at !== -1) runs.splice(at, 1);
   }

@@ -142,9 +142,9 @@ export class RequestRun {
     return this.unfinishedByHost.keys();
   }
 
-  /** Whether it has tasks on the host that are not done. */
-  isUnfinishedOn(hostId: bigint): boolean {
-    return this.unfinishedByHost.has(hostId);
+  /** How many of its tasks on the host are not done. */
+  unfinishedOn(hostId: bigint): number {
+    return this.unfinishedByHost.get(hostId) ?? 0;
   }
 
   /** Whether nothing of it waits, runs or is held. */

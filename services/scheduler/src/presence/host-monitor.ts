@@ -86,11 +86,6 @@ export class HostMonitor implements SessionEvents {
     return this.presence.awayOf(hostId);
   }
 
-  /** The name of a host; empty when it is not known. */
-  nameOf(hostId: bigint): string {
-    return this.presence.nameOf(hostId);
-  }
-
   /** The store has answered with the dispatchers' leases. */
   storeHeard(leases: readonly Lease[]): void {
     const now = performance.now();

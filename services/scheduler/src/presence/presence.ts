@@ -23,6 +23,8 @@ export interface HeldSession extends HostSession {
 
 /** Since when a host's agent has no session, on this process's monotonic clock, and what the host counts as. */
 export interface Away {
+  /** Empty when it is not known. */
+  readonly hostName: string;
   readonly since: number;
   readonly lost: boolean;
   /** When it counts as lost unless it comes back or something of ours fails. */
@@ -198,12 +200,8 @@ export class Presence {
   awayOf(hostId: bigint): Away | undefined {
     const host = this.hosts.get(hostId);
     if (host === undefined || (host.dispatcher !== undefined && !host.lost)) return undefined;
-    return { since: host.awaySince, lost: host.lost, dueAt: host.dueAt };
-  }
-
-  /** The name of a host; empty when it is not known. */
-  nameOf(hostId: bigint): string {
-    return this.hosts.get(hostId)?.hostName ?? "";
+    const { hostName, awaySince: since, lost, dueAt } = host;
+    return { hostName, since, lost, dueAt };
   }
 
   private host(hostId: bigint): Known {
