@@ -103,20 +103,32 @@ async function planService(
   return planFor(input, withHosts(planned, input.selected), context);
 }
 
+const verbsOfState = [
+  RoleCommand.INSTALL,
+  RoleCommand.START,
+  RoleCommand.STOP,
+  RoleCommand.RESTART,
+];
+
 /** Throws INVALID_ARGUMENT for what makes no sense together. */
 function checkFlags({ roleCommand, evenIfDone, restartRequiredOnly }: ServiceOperation): void {
   const given = RoleCommand[roleCommand] ?? roleCommand;
-  const { INSTALL, START, STOP, RESTART } = RoleCommand;
-  if (evenIfDone && roleCommand !== INSTALL && roleCommand !== START && roleCommand !== STOP) {
+  if (evenIfDone && !verbsOfState.includes(roleCommand)) {
     throw invalidArgument(
       "operation.service.even_if_done",
-      `is for INSTALL, START and STOP; ${given} takes in everything anyway`,
+      `is for INSTALL, START, STOP and RESTART; ${given} goes by no state anyway`,
     );
   }
-  if (restartRequiredOnly && roleCommand !== RESTART) {
+  if (restartRequiredOnly && roleCommand !== RoleCommand.RESTART) {
     throw invalidArgument(
       "operation.service.restart_required_only",
       `is for RESTART, not ${given}`,
+    );
+  }
+  if (restartRequiredOnly && evenIfDone) {
+    throw invalidArgument(
+      "operation.service.even_if_done",
+      "takes in everything, and restart_required_only what requires a restart; choose one",
     );
   }
 }

@@ -103,21 +103,28 @@ describe("submitRequest() when components are as asked for", () => {
       Code.FailedPrecondition,
       /^not installed: DB_CLIENT_HOST on h3 \(INIT\); install them first: `howdah install DB`/,
     );
+    const { stages } = await client.planRequest({ operation: start({ evenIfDone: true }) });
+    assert.equal(stages.length, 3, "whatever is known");
   });
 
   it("refuses flags that say nothing about the command", async (t) => {
     const { client } = await serve(t);
-    await fails(
-      client.planRequest({
-        operation: start({ roleCommand: RoleCommand.RESTART, evenIfDone: true }),
-      }),
-      Code.InvalidArgument,
-      /^operation.service.even_if_done: is for INSTALL, START and STOP; RESTART takes in everything/,
-    );
-    await fails(
-      client.planRequest({ operation: start({ restartRequiredOnly: true }) }),
-      Code.InvalidArgument,
-      /^operation.service.restart_required_only: is for RESTART, not START/,
-    );
+    for (const [more, message] of [
+      [
+        { roleCommand: RoleCommand.SERVICE_CHECK, evenIfDone: true },
+        /^operation.service.even_if_done: is for .*; SERVICE_CHECK goes by no state anyway/,
+      ],
+      [
+        { restartRequiredOnly: true },
+        /^operation.service.restart_required_only: is for RESTART, not START/,
+      ],
+      [
+        { roleCommand: RoleCommand.RESTART, restartRequiredOnly: true, evenIfDone: true },
+        /^operation.service.even_if_done: takes in everything, .* choose one/,
+      ],
+    ] as const) {
+      const operation = start(more);
+      await fails(client.planRequest({ operation }), Code.InvalidArgument, message);
+    }
   });
 });

@@ -158,6 +158,7 @@ describe("scripts that go wrong, through the whole system", () => {
             roleCommand: RoleCommand.START,
             components: ["LEADER"],
             skipServiceChecks: true,
+            evenIfDone: true,
           },
         },
       },

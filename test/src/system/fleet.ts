@@ -16,8 +16,9 @@ import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_servi
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Request, Task } from "@howdah/proto/howdah/v1/request";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
-import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { loadStack } from "@howdah/stack/load-stack";
 import { ownDatabase } from "./own-database.js";
 
@@ -29,6 +30,7 @@ export interface Fleet {
   readonly dir: string;
   readonly installation: Installation;
   readonly requests: Client<typeof RequestService>;
+  readonly schedules: Client<typeof ScheduleService>;
   readonly store: Client<typeof CommandStoreService>;
   readonly fleet: Client<typeof FleetService>;
   readonly stacks: Client<typeof StackService>;
@@ -86,6 +88,7 @@ export async function startFleet(options: {
     dir,
     installation,
     requests: createClient(RequestService, transport),
+    schedules: createClient(ScheduleService, transport),
     store: createClient(CommandStoreService, transport),
     fleet: createClient(FleetService, transport),
     stacks: createClient(StackService, transport),
@@ -171,14 +174,16 @@ export function ran(fleet: Fleet, host: string): string[] {
   return existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : [];
 }
 
-/** Submits an operation on the cluster's services. */
+/** Submits an operation on the cluster's services. Goes by no state of components unless told to: most tests start again and again. */
 export async function submit(
   { requests }: Fleet,
   roleCommand: RoleCommand,
-  more: { services?: string[]; skipServiceChecks?: boolean } = {},
+  more: { services?: string[]; skipServiceChecks?: boolean; evenIfDone?: boolean } = {},
 ): Promise<bigint> {
+  const evenIfDone = roleCommand !== RoleCommand.SERVICE_CHECK;
+  const value = { cluster: "", roleCommand, evenIfDone, ...more };
   const { request } = await requests.submitRequest({
-    operation: { kind: { case: "service", value: { cluster: "", roleCommand, ...more } } },
+    operation: { kind: { case: "service", value } },
   });
   assert.ok(request);
   return request.requestId;

@@ -112,12 +112,12 @@ function isDone(
 }
 
 /**
- * Throws NotInstalledError when start or restart is to touch what was never installed, and nobody has asked for that either. Ambari leaves
- * such components out without a word.
+ * Throws NotInstalledError when start or restart is to touch what was never installed, and nobody has asked for that either, unless the
+ * operation goes by no state. Ambari leaves such components out without a word.
  * @param chosen what is to be done where
  */
 export function checkInstalled(
-  { kind }: Pick<Operation, "kind">,
+  { kind, evenIfDone }: Pick<Operation, "kind" | "evenIfDone">,
   states: ComponentStates | undefined,
   chosen: readonly {
     readonly service: string;
@@ -125,7 +125,7 @@ export function checkInstalled(
     readonly hosts: readonly string[];
   }[],
 ): void {
-  if (states === undefined || (kind !== "start" && kind !== "restart")) return;
+  if (states === undefined || evenIfDone || (kind !== "start" && kind !== "restart")) return;
   const services = new Set<string>();
   const found = chosen.flatMap(({ service, component, hosts }) =>
     hosts.flatMap((host) => {

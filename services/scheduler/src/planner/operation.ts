@@ -41,7 +41,7 @@ export interface Operation {
   readonly executionType?: "STAGE" | "DEPENDENCY_ORDERED";
   /** Lost hosts and hosts in maintenance: left out and listed, planned all the same, or an error. Default skip. */
   readonly offlineHosts?: "skip" | "wait" | "refuse";
-  /** install, start and stop take in what is as it shall be already. Default false; others ignore it. */
+  /** install, start, stop and restart go by no state: they take in what is done already, or was never installed. Default false. */
   readonly evenIfDone?: boolean;
   /** restart takes in only what requires one. Default false; others ignore it. */
   readonly restartRequiredOnly?: boolean;

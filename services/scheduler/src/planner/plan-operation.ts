@@ -106,6 +106,12 @@ export function planOperation(input: PlanInput): Plan {
     }
     earlier.push(...ids);
   }
+  // Last, since mending it is for the operator: what is wrong with the stack comes first.
+  checkInstalled(
+    operation,
+    input.states,
+    work.map(({ role, hosts, spec }) => ({ service: spec.serviceName, component: role, hosts })),
+  );
   return {
     stages: operation.executionType === "DEPENDENCY_ORDERED" ? joined(stages) : stages,
     skippedHosts,
@@ -192,11 +198,6 @@ function planComponents(
     const role = component.name;
     return [{ role, verb, roleCommand, customCommand, hosts, successFactor, spec }];
   });
-  checkInstalled(
-    operation,
-    states,
-    work.map(({ role, hosts, spec }) => ({ service: spec.serviceName, component: role, hosts })),
-  );
   return { work, unchanged, disabled };
 }
 

@@ -140,7 +140,9 @@ function changeStubs(random: Random, { hosts, behave }: LoadGround, roleCommand:
 }
 
 function services(roleCommand: RoleCommand): Operation {
-  return { kind: { case: "service", value: { cluster: "test", roleCommand } } };
+  // What is done already is done again: a load needs tasks.
+  const value = { cluster: "test", roleCommand, evenIfDone: true };
+  return { kind: { case: "service", value } };
 }
 
 /** A custom command of the leader. */
