@@ -89,7 +89,7 @@ function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask, away: Waiting
         : `request ${exclusive.requestId} runs alone, or is about to`;
     waits.push({ kind: "EXCLUSIVE", text, since });
   }
-  const before = queues.before(run, task);
+  const before = queues.before(run, hostId);
   if (before !== undefined) {
     const text = `request ${before.requestId} comes first on its host and is not done there`;
     waits.push({ kind: "HOST_BUSY", text, since });
