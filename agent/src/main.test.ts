@@ -17,7 +17,10 @@ async function refused(...args: string[]): Promise<string> {
 }
 
 test("an option that is not known, a file that is not there", async () => {
-  assert.match(await refused("--confg", "x"), /'--confg'; the only option is --config FILE/);
+  assert.match(
+    await refused("--confg", "x"),
+    /'--confg'; the options are --config FILE, --log-file/,
+  );
   assert.match(await refused("--config", "/nowhere"), /\/nowhere cannot be read/);
 });
 

@@ -1,21 +1,24 @@
 import { writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { parseArgs } from "node:util";
+import { join } from "node:path";
 import { TlsFileError } from "@howdah/rpc/tls";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { ambariVariables } from "./ambari-variables.js";
 import { startCleaner } from "./clean/cleaner.js";
 import { createUseMarks } from "./clean/use-marks.js";
+import { type CommandLine, foldersForShell, readCommandLine } from "./command-line.js";
 import { createSessionSlot, fetcher } from "./connection/fetcher.js";
 import { Reporter } from "./connection/reporter.js";
 import { connectionTo, type Servers, stayConnected } from "./connection/stay-connected.js";
-import { agentFolders, createFolders, FolderError } from "./folders.js";
+import { type AgentFolders, agentFolders, createFolders, FolderError } from "./folders.js";
 import { PrefixInUseError } from "./instance-lock.js";
 import type { JournalEntry } from "./journal/entry.js";
 import { JournalDamagedError, openJournal } from "./journal/journal.js";
 import { JournalBrokenError } from "./journal/journal-file.js";
 import { isJsonObject } from "./json.js";
+import { openLogFile } from "./log-file.js";
 import { openPackageCache } from "./package-cache.js";
+import { ResetRefusedError, resetAgent } from "./reset-agent.js";
 import { resolveCommand } from "./resolve-command.js";
 import { installSupervisor } from "./run/install-supervisor.js";
 import { openQueue } from "./run/queue.js";
@@ -27,25 +30,11 @@ import { StatusChecks } from "./status/status-checks.js";
 import { keyText } from "./task-key.js";
 import { agentVersion } from "./version.js";
 
-const defaultConfig = "/var/lib/howdah-agent/conf/howdah-agent.ini";
-
 /** Errors that an operator can mend: told in a line each, without a stack. */
 const operators = [
   ...[SettingsError, FolderError, PrefixInUseError, JournalDamagedError],
-  TlsFileError,
+  ...[TlsFileError, ResetRefusedError],
 ];
-
-function configFile(): string {
-  try {
-    const { values } = parseArgs({
-      options: { config: { type: "string", default: defaultConfig } },
-    });
-    return values.config;
-  } catch (error) {
-    const [what] = (error as Error).message.split(". ");
-    throw new SettingsError([`${what}; the only option is --config FILE`]);
-  }
-}
 
 function serversOf({ server }: Settings): Servers {
   const { addresses, caFile, certFile, keyFile } = server;
@@ -64,15 +53,45 @@ function laneOf({ key, command }: JournalEntry): string {
 }
 
 async function main(): Promise<void> {
-  const iniFile = configFile();
-  const settings = readSettings(iniFile);
-  const servers = serversOf(settings);
+  const commandLine = readCommandLine(process.argv.slice(2));
+  if (commandLine.action === "version") return say([agentVersion]);
+  const settings = readSettings(commandLine.config);
   const folders = agentFolders(settings.prefix, settings.folders);
-  createFolders(folders);
-  const log = pino({
+  if (commandLine.action === "print-folders") return say([foldersForShell(folders).trimEnd()]);
+  if (commandLine.action === "run") return run(commandLine, settings, folders);
+  const log = pino({ level: "warn" });
+  say(await resetAgent(folders, log, commandLine));
+}
+
+function say(lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}
+
+/** Logs to the standard output, or to a file of its own, which begins anew at SIGHUP when it was moved away. */
+function openLog(commandLine: CommandLine, settings: Settings, folders: AgentFolders): Logger {
+  const options = {
     level: settings.log.level,
     base: { service: "agent", host: settings.hostName },
-  });
+  };
+  if (!commandLine.logFile) return pino(options);
+  const path = join(folders.log, "howdah-agent.log");
+  try {
+    const file = openLogFile(path, settings.log);
+    process.on("SIGHUP", () => file.reopen());
+    return pino(options, file);
+  } catch (error) {
+    throw new FolderError(`the log ${path} cannot be written: ${(error as Error).message}`);
+  }
+}
+
+async function run(
+  commandLine: CommandLine,
+  settings: Settings,
+  folders: AgentFolders,
+): Promise<void> {
+  const servers = serversOf(settings);
+  createFolders(folders);
+  const log = openLog(commandLine, settings, folders);
   const journal = await openJournal(folders, log, {
     onForgotten: (keys) => removeRecordFolders(folders, keys),
   });
@@ -98,7 +117,7 @@ async function main(): Promise<void> {
     hostName: settings.hostName,
     publicHostName: settings.hostName,
     cacheDir: folders.cache,
-    scriptVariables: ambariVariables(settings, iniFile),
+    scriptVariables: ambariVariables(settings, commandLine.config),
   };
   const scripts = { python: settings.python, logLevel: settings.log.level.toUpperCase() };
   const status = new StatusChecks({
