@@ -3,6 +3,15 @@ import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  Guarantee,
+  type RequestOptionsSchema,
+  RetryCause,
+} from "@howdah/proto/howdah/v1/operation";
+import { Resolution } from "@howdah/proto/howdah/v1/request_service";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   applyTestCluster,
   type Fleet,
@@ -16,6 +25,11 @@ import { howdah } from "./howdah.js";
 
 /** What the command line answers to what is refused (cli/README.md). */
 const refused = 4;
+
+/** A line to run on all hosts. */
+function anywhere(line: string) {
+  return { argv: [line], hosts: { names: ["*"] } };
+}
 
 describe("what is refused, from outside", () => {
   let fleet: Fleet;
@@ -106,6 +120,64 @@ describe("what is refused, from outside", () => {
     const [id = 0n] = ids;
     await assert.rejects(submit(["false"]), /already_exists.*"the-key" is request \d+'s/);
     assert.equal((await over(fleet, id)).counts?.completed, 2, "it ran once on each host");
+  });
+
+  it("options that contradict each other, a budget over 100 %: by field and value, and nothing is run", async () => {
+    const operation = { kind: { case: "adHoc" as const, value: anywhere("true") } };
+    const { requests: former } = await fleet.store.listRequests({});
+    const cases: [MessageInitShape<typeof RequestOptionsSchema>, RegExp][] = [
+      [{ rolling: { maxFailurePercent: 150 } }, /max_failure_percent: 150 is not between/],
+      [
+        { retry: { causes: [RetryCause.INTERRUPTED] }, guarantee: Guarantee.AT_MOST_ONCE },
+        /options.retry.causes: INTERRUPTED is never retried with the guarantee AT_MOST_ONCE/,
+      ],
+      [
+        { rolling: { pause: { seconds: 5n }, maxFailures: 1 } },
+        /rolling.pause: there is one batch/,
+      ],
+    ];
+    for (const [options, message] of cases) {
+      await assert.rejects(fleet.requests.submitRequest({ operation, options }), (error) => {
+        assert.ok(error instanceof ConnectError);
+        assert.equal(error.code, Code.InvalidArgument);
+        assert.match(error.rawMessage, message);
+        return true;
+      });
+    }
+    assert.equal((await fleet.store.listRequests({})).requests.length, former.length);
+    const percent = ["run", "--hosts", "*", "--batch", "1", "--max-failures", "150%", "--", "true"];
+    const { code, stderr } = await howdah(fleet, ...percent);
+    assert.equal(code, 2, "a mistake in the command line");
+    assert.match(stderr, /--max-failures: "150%" is more than 100%/);
+  });
+
+  it("a retry of what runs, a resolution of what is not held, a cancel of what is over", async () => {
+    const gate = join(fleet.dir, "gate");
+    const value = anywhere(`until [ -e ${gate} ]; do sleep 0.1; done`);
+    const { request } = await fleet.requests.submitRequest({
+      operation: { kind: { case: "adHoc", value } },
+    });
+    const requestId = request?.requestId ?? 0n;
+    const { tasks } = await fleet.store.listTasks({ requestId });
+    const taskIds = [tasks[0]?.taskId ?? 0n];
+    const refuses = async (call: Promise<unknown>, message: RegExp) => {
+      const error = await call.then(() => undefined, ConnectError.from);
+      assert.equal(error?.code, Code.FailedPrecondition, error?.message);
+      assert.match(error.rawMessage, message);
+    };
+    await refuses(fleet.requests.retryRequest({ requestId }), /is still running; wait for its end/);
+    const resolution = Resolution.RETRY;
+    await refuses(
+      fleet.requests.resolveTasks({ requestId, taskIds, resolution }),
+      /task \d+ is \w+: it does not wait for a person/,
+    );
+    writeFileSync(gate, "");
+    const { status } = await over(fleet, requestId);
+    assert.equal(Status[status], "COMPLETED");
+    await refuses(fleet.requests.cancelRequest({ requestId }), /request \d+ is over/);
+    await refuses(fleet.requests.retryRequest({ requestId }), /nothing to retry/);
+    await refuses(fleet.requests.resolveTasks({ requestId, taskIds, resolution }), /is over/);
+    assert.equal(Status[(await over(fleet, requestId)).status], "COMPLETED");
   });
 
   it("a message over the limit", async () => {

@@ -89,6 +89,26 @@ describe("RecordReports", () => {
     assert.deepEqual(await subject.request(), before);
   });
 
+  it("should take reports in whatever order they come, in one batch or in several", async () => {
+    for (const together of [true, false]) {
+      const subject = await released();
+      const [taskId = 0n] = subject.taskIds;
+      const { hostId, sessionEpoch } = fixture;
+      const reports = [TaskEvent.SUCCEEDED, TaskEvent.STARTED].map((event) => {
+        return { taskId, attempt: 1, hostId, sessionEpoch, event };
+      });
+      const batches = together ? [reports] : reports.map((report) => [report]);
+      const outcomes: ReportOutcome[] = [];
+      for (const batch of batches) {
+        const { results } = await fixture.store.client.recordReports({ reports: batch });
+        outcomes.push(...results.map(({ outcome }) => outcome));
+      }
+      assert.deepEqual(outcomes, [ReportOutcome.RECORDED, ReportOutcome.KNOWN]);
+      assert.equal((await subject.tasks())[0]?.status, Status.COMPLETED);
+      assert.equal((await subject.request()).counts?.completed, 1);
+    }
+  });
+
   it("should know a report of a former attempt, and let it correct that attempt alone", async () => {
     const subject = await released();
     const [taskId = 0n] = subject.taskIds;
