@@ -160,6 +160,7 @@ export function contentsOf(
         const backoff = backoffOf(options, role);
         return {
           ...{ name: role.role, successFactor: role.successFactor, manual: false },
+          background: role.spec.background,
           blockers: blockers[at] ?? [],
           ...(backoff && { backoff }),
         };

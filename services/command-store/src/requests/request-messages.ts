@@ -60,6 +60,7 @@ export function toStageMessage(stage: StoredStage, shared: readonly SharedComman
       counts: toCountsMessage(role.counts),
       blockers: shared[index]?.role.blockers ?? [],
       manual: shared[index]?.role.manual ?? false,
+      background: shared[index]?.role.command?.background ?? false,
     })),
     times: toTimes(stage),
   });

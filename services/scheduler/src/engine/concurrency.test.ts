@@ -3,10 +3,12 @@ import { describe, it } from "node:test";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { TaskStatus } from "@howdah/state/statuses";
 import { eventually, stays } from "../testing/eventually.js";
-import { ids, type Place, run } from "../testing/runs.js";
+import { change, ids, type Place, role, run } from "../testing/runs.js";
 import { World } from "../testing/world.js";
 import { HostQueues } from "./host-queues.js";
+import type { RequestRun } from "./request-run.js";
 import { Turns } from "./turns.js";
 
 const never = 60_000;
@@ -15,7 +17,7 @@ const { PARALLEL, EXCLUSIVE } = Concurrency;
 const one = (...hosts: number[]) => [[{ role: "A", hosts }]];
 
 /** A scheduler with a dispatcher that has the sessions of three hosts. */
-async function start(t: Parameters<typeof World.start>[0], options: object = {}) {
+async function startWorld(t: Parameters<typeof World.start>[0], options: object = {}) {
   const world = await World.start(t);
   const d = await world.dispatcher();
   for (const host of [1, 2, 3]) d.open(host, 1);
@@ -26,7 +28,7 @@ async function start(t: Parameters<typeof World.start>[0], options: object = {})
 
 describe("PARALLEL", () => {
   it("runs beside older requests and holds up no newer one", async (t) => {
-    const { d, store, drive } = await start(t);
+    const { d, store, drive } = await startWorld(t);
     store.addRequest(one(1, 2));
     store.addRequest(one(1), { concurrency: PARALLEL });
     store.addRequest(one(1));
@@ -55,9 +57,69 @@ describe("PARALLEL", () => {
   });
 });
 
+describe("a background command of a request in order", () => {
+  const { COMPLETED, IN_PROGRESS } = Status;
+  // On host 1: A, in order, and B, in the background.
+  const places: Place[] = [
+    [1, 0, 0, 1],
+    [2, 0, 1, 1],
+  ];
+  const stages = [[role("A"), role("B", { background: true })]];
+  const start = () => {
+    const queues = new HostQueues();
+    queues.opened(1n, { dispatcher: "d", epoch: 1n });
+    return queues;
+  };
+  const apply = (queues: HostQueues, target: RequestRun, id: number, status: TaskStatus) => {
+    const applied = change(target, id, status);
+    assert.ok(applied);
+    queues.changed(target, applied.task, applied.before);
+  };
+
+  it("waits for no older request, and no newer one for it", () => {
+    const queues = start();
+    const [older, mixed, newer] = [
+      run({ places: [[9, 0, 0, 1]] }),
+      run({ places, stages, requestId: 2n }),
+      run({ places: [[5, 0, 0, 1]], requestId: 3n }),
+    ];
+    for (const each of [older, mixed, newer]) queues.addRun(each);
+    assert.deepEqual(ids(queues.next(1n)), [9, 2]);
+    apply(queues, older, 9, IN_PROGRESS);
+    apply(queues, older, 9, COMPLETED);
+    apply(queues, mixed, 2, IN_PROGRESS);
+    assert.equal(queues.isBusy(1n), false);
+    assert.deepEqual(ids(queues.next(1n)), [1]);
+    apply(queues, mixed, 1, IN_PROGRESS);
+    assert.equal(queues.isBusy(1n), true);
+    apply(queues, mixed, 1, COMPLETED);
+    assert.equal(mixed.over, false);
+    assert.deepEqual(ids(queues.next(1n)), [5]);
+    apply(queues, mixed, 2, COMPLETED);
+    assert.equal(mixed.over, true);
+  });
+
+  it("takes none of the host's room for others, and is counted again after a take-over", () => {
+    const queues = start();
+    const many: Place[] = Array.from({ length: 5 }, (_, at) => [at + 1, 0, 1, 1]);
+    const statuses = { 1: Status.QUEUED, 2: Status.QUEUED, 3: IN_PROGRESS } as const;
+    queues.addRun(run({ places: many, stages, statuses }));
+    queues.addRun(run({ places: [[9, 0, 0, 1]], requestId: 2n }));
+    assert.deepEqual(ids(queues.next(1n)), [9, 4, 5]);
+  });
+
+  it("is known as such when its request is read from the store", async (t) => {
+    const { d, store, world } = await startWorld(t);
+    store.addRequest([[{ role: "A", hosts: [1] }]]);
+    store.addRequest([[{ role: "B", hosts: [1], background: true }]]);
+    await world.scheduler(1n, { reconcileMs: never });
+    await eventually("both", () => d.taskIds.length === 2);
+  });
+});
+
 describe("EXCLUSIVE", () => {
   it("lets older requests end, runs alone, and lets newer ones wait", async (t) => {
-    const { d, store, world, drive } = await start(t);
+    const { d, store, world, drive } = await startWorld(t);
     const older = store.addRequest(one(1));
     const alone = store.addRequest(one(2), { concurrency: EXCLUSIVE });
     const newer = store.addRequest(one(3), { concurrency: PARALLEL });
@@ -74,7 +136,7 @@ describe("EXCLUSIVE", () => {
   });
 
   it("keeps nobody waiting while it is paused or held", async (t) => {
-    const { d, store, world, drive } = await start(t);
+    const { d, store, world, drive } = await startWorld(t);
     const alone = store.addRequest(one(2), { concurrency: EXCLUSIVE });
     const newer = store.addRequest(one(3));
     store.stored(alone).request.paused = true;
@@ -85,7 +147,7 @@ describe("EXCLUSIVE", () => {
   });
 
   it("waits after its own pause until what began meanwhile has ended", async (t) => {
-    const { d, store, world, drive } = await start(t);
+    const { d, store, world, drive } = await startWorld(t);
     const alone = store.addRequest(one(2), { concurrency: EXCLUSIVE });
     store.addRequest(one(3));
     store.stored(alone).request.paused = true;
@@ -105,7 +167,7 @@ describe("EXCLUSIVE", () => {
 
 describe("caps", () => {
   it("keeps a request below its own", async (t) => {
-    const { d, store, drive } = await start(t);
+    const { d, store, drive } = await startWorld(t);
     store.addRequest(one(1, 2, 3), { maxInFlight: 2 });
     await drive();
     await eventually("two", () => d.taskIds.length === 2);
@@ -115,7 +177,7 @@ describe("caps", () => {
   });
 
   it("gives room to the next when one ends", async (t) => {
-    const { d, store, world, drive } = await start(t);
+    const { d, store, world, drive } = await startWorld(t);
     const id = store.addRequest(one(1, 2, 3), { maxInFlight: 1 });
     world.doAll(d);
     let most = 0;
@@ -130,7 +192,7 @@ describe("caps", () => {
   });
 
   it("keeps all requests below the system's, and shares it fairly", async (t) => {
-    const { d, store, world, drive } = await start(t, { maxInFlight: 2 });
+    const { d, store, world, drive } = await startWorld(t, { maxInFlight: 2 });
     const hosts = Array.from({ length: 20 }, (_, at) => at + 10);
     for (const host of hosts) d.open(host, 1);
     const large = store.addRequest(one(...hosts));

@@ -7,6 +7,7 @@ import { NotLeadingError } from "../not-leading.js";
 import { Agenda } from "./agenda.js";
 import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
+import type { Resolution } from "./decision.js";
 import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
 import type { EngineOptions } from "./engine-options.js";
 import { type HostAway, hostsAway, type Waiting, waitsOf } from "./explain-wait.js";
@@ -14,7 +15,7 @@ import { type HandOverOptions, handOverCancels } from "./hand-over.js";
 import { MaintenanceGate } from "./maintenance-gate.js";
 import { OfflineExpiry } from "./offline-expiry.js";
 import { Recorder } from "./recorder.js";
-import { RequestRun, type Resolution } from "./request-run.js";
+import { RequestRun } from "./request-run.js";
 import type { RunContents, Standing } from "./run-contents.js";
 import type { RunTask, ToldChange } from "./run-task.js";
 import { SetAside } from "./set-aside.js";
@@ -339,7 +340,7 @@ export class Engine implements DispatcherEvents {
     this.deadlines.follow(task);
     const { runs, queues } = this.agenda;
     const run = runs.get(task.requestId);
-    const waits = run !== undefined && !run.isBeside && queues.isBusy(task.hostId);
+    const waits = run?.laneOf(task) === "ordered" && queues.isBusy(task.hostId);
     if (!waits) this.want(task, TaskEvent.RELEASED);
   }
 

@@ -89,7 +89,7 @@ function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask, away: Waiting
         : `request ${exclusive.requestId} runs alone, or is about to`;
     waits.push({ kind: "EXCLUSIVE", text, since });
   }
-  const before = queues.before(run, hostId);
+  const before = queues.before(run, task);
   if (before !== undefined) {
     const text = `request ${before.requestId} comes first on its host and is not done there`;
     waits.push({ kind: "HOST_BUSY", text, since });
@@ -107,7 +107,7 @@ function queuedWaits(agenda: Agenda, run: RequestRun, task: RunTask, away: Waiti
   const { since } = task;
   if (away.length > 0) return away;
   const { running = 0, unstarted = 0 } = agenda.queues.hostState(task.hostId) ?? {};
-  const isBehind = running > 0 && !run.isBeside;
+  const isBehind = running > 0 && run.laneOf(task) === "ordered";
   const text = isBehind
     ? `its host runs another command, and has been sent ${unstarted} that have not started, this one among them`
     : "it was released; its host's agent has not said yet that it started";

@@ -3,6 +3,7 @@ import { liveStatuses, openStatuses, type TaskStatus } from "@howdah/state/statu
 import { Exclusive } from "./exclusive.js";
 import type { RequestRun } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
+import type { Lane } from "./unfinished-hosts.js";
 
 /** How many commands that have not started are sent to a host ahead. */
 export const aheadPerHost = 4;
@@ -15,6 +16,8 @@ export interface HostGate {
   reasonOf(hostId: bigint): string | undefined;
 }
 
+const lanes: readonly Lane[] = ["ordered", "beside"];
+
 const openGate: HostGate = { keeps: () => false, reasonOf: () => undefined };
 
 /** The session of a host, as its dispatcher tells. */
@@ -26,9 +29,9 @@ export interface HostSession {
 
 interface HostQueue {
   session: HostSession | undefined;
-  /** The requests with tasks on the host that are not done, oldest first. */
+  /** The requests with tasks on the host that are not done and run in order, oldest first. */
   readonly runs: RequestRun[];
-  /** Those of them that run beside the others. */
+  /** The requests with tasks there that run beside that order; some are in `runs` too. */
   readonly beside: RequestRun[];
   /** Commands released to it that have not started, of those in order. */
   unstarted: number;
@@ -44,7 +47,8 @@ interface HostQueue {
 
 /**
  * Which requests want which hosts, and what each host may be given next. Per host, requests run in order: the tasks of a request wait
- * until the host has done everything of the older ones, save those that wait for a person. PARALLEL ones run beside that order.
+ * until the host has done everything of the older ones, save those that wait for a person. PARALLEL ones, and background commands, run beside
+ * that order.
  */
 export class HostQueues {
   readonly exclusive = new Exclusive();
@@ -77,7 +81,11 @@ export class HostQueues {
   /** Takes in a request: it queues on each of its hosts behind the older ones. */
   addRun(run: RequestRun): void {
     this.exclusive.add(run);
-    for (const hostId of run.unfinishedHosts()) this.enlist(run, hostId);
+    for (const hostId of run.unfinishedHosts()) {
+      for (const lane of lanes) {
+        if (run.unfinishedOn(hostId, lane) > 0) this.enlist(run, hostId, lane);
+      }
+    }
     for (const task of run.tasksIn(openStatuses)) this.count(run, task, task.status, 1);
   }
 
@@ -89,7 +97,7 @@ export class HostQueues {
 
   private count(run: RequestRun, task: RunTask, status: TaskStatus, by: 1 | -1): void {
     const host = this.host(task.hostId);
-    const beside = run.isBeside;
+    const beside = run.laneOf(task) === "beside";
     if (liveStatuses.has(status)) this.live += by;
     if (status === Status.QUEUED) {
       if (beside) host.unstartedBeside += by;
@@ -99,13 +107,13 @@ export class HostQueues {
     else host.cancelling.delete(task);
   }
 
-  private listOf(run: RequestRun, hostId: bigint): RequestRun[] {
+  private listOf(hostId: bigint, lane: Lane): RequestRun[] {
     const { runs, beside } = this.host(hostId);
-    return run.isBeside ? beside : runs;
+    return lane === "beside" ? beside : runs;
   }
 
-  private enlist(run: RequestRun, hostId: bigint): void {
-    const runs = this.listOf(run, hostId);
+  private enlist(run: RequestRun, hostId: bigint, lane: Lane): void {
+    const runs = this.listOf(hostId, lane);
     const after = runs.findIndex((other) => other.requestId >= run.requestId);
     if (after === -1) runs.push(run);
     else if (runs[after] !== run) runs.splice(after, 0, run);
@@ -115,10 +123,11 @@ export class HostQueues {
   changed(run: RequestRun, task: RunTask, before: TaskStatus): void {
     this.count(run, task, before, -1);
     this.count(run, task, task.status, 1);
-    const runs = this.listOf(run, task.hostId);
+    const lane = run.laneOf(task);
+    const runs = this.listOf(task.hostId, lane);
     const at = runs.indexOf(run);
-    if (run.unfinishedOn(task.hostId) > 0) {
-      if (at === -1) this.enlist(run, task.hostId);
+    if (run.unfinishedOn(task.hostId, lane) > 0) {
+      if (at === -1) this.enlist(run, task.hostId, lane);
     } else if (at !== -1) runs.splice(at, 1);
   }
 
@@ -177,7 +186,7 @@ export class HostQueues {
     for (const run of host.runs) {
       if (room <= 0) break;
       if (!this.exclusive.admits(run) || this.gate.keeps(run, hostId)) continue;
-      const tasks = run.releasable(hostId, room);
+      const tasks = run.releasable(hostId, room, "ordered");
       found.push(...tasks);
       room -= tasks.length;
       // What waits for a person holds nobody up.
@@ -187,16 +196,17 @@ export class HostQueues {
     for (const run of host.beside) {
       if (room <= 0) break;
       if (!this.exclusive.admits(run) || this.gate.keeps(run, hostId)) continue;
-      const tasks = run.releasable(hostId, room);
+      const tasks = run.releasable(hostId, room, "beside");
       found.push(...tasks);
       room -= tasks.length;
     }
     return found;
   }
 
-  /** The oldest request that the host does before this one; undefined when it is this one's turn. */
-  before(run: RequestRun, hostId: bigint): RequestRun | undefined {
-    if (run.isBeside) return undefined;
+  /** The oldest request that the task's host does before this one; undefined when it is this one's turn. */
+  before(run: RequestRun, task: RunTask): RequestRun | undefined {
+    if (run.laneOf(task) === "beside") return undefined;
+    const { hostId } = task;
     const older = (this.hosts.get(hostId)?.runs ?? []).find(
       (other) =>
         other === run ||

@@ -46,9 +46,12 @@ export async function loadRun(
     ...standingOf(request),
     stages: stages.map(({ roles }) => ({
       roles: roles.map((role) => {
-        const { successFactor, blockers, manual } = role;
+        const { successFactor, blockers, manual, background } = role;
         const backoff = backoffOf(request.options, role);
-        return { name: role.role, successFactor, blockers, manual, ...(backoff && { backoff }) };
+        return {
+          ...{ name: role.role, successFactor, blockers, manual, background },
+          ...(backoff && { backoff }),
+        };
       }),
     })),
     tasks,

@@ -1,7 +1,7 @@
-import type { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { holdingStatuses, isDone, liveStatuses, type TaskStatus } from "@howdah/state/statuses";
+import type { Applied, Decision, MovedOn, Resolution } from "./decision.js";
 import { DependencyOrder } from "./dependency-order.js";
 import { PendingTasks } from "./pending-tasks.js";
 import type { ReleaseOrder } from "./release-order.js";
@@ -9,41 +9,9 @@ import type { RunContents, RunOptions, Standing } from "./run-contents.js";
 import { outcomeOf, type RunRole } from "./run-role.js";
 import type { CommittedChange, RunTask } from "./run-task.js";
 import { StageOrder } from "./stage-order.js";
-import { type Abort, type Pause, Stopping, type Sweep } from "./stopping.js";
+import { type Abort, type Pause, Stopping } from "./stopping.js";
+import { type Lane, UnfinishedHosts } from "./unfinished-hosts.js";
 import { VersionsSeen } from "./versions-seen.js";
-
-/** What a person says about a task that is held. */
-export type Resolution =
-  | TaskEvent.RESOLVED_RETRY
-  | TaskEvent.RESOLVED_SKIP
-  | TaskEvent.RESOLVED_ABORT;
-
-/** What the scheduler should do about a request, besides releasing tasks to hosts. */
-export interface Decision extends Sweep {
-  /** Manual steps that are due. */
-  readonly hold: readonly RunTask[];
-  /** What people said. */
-  readonly resolve: readonly { readonly task: RunTask; readonly event: Resolution }[];
-  /** How the request is to be marked, until `marked` says that it is. */
-  readonly abort?: Abort;
-  /** Likewise. */
-  readonly pause?: Pause;
-}
-
-/** What happened to a task when a change was applied. */
-export interface Applied {
-  readonly task: RunTask;
-  readonly before: TaskStatus;
-  readonly formerAttempt: number;
-}
-
-/** What has become due. */
-export interface MovedOn {
-  /** The hosts on which tasks wait that did not before. */
-  readonly hosts: Iterable<bigint>;
-  /** How long to wait before calling `rested`; 0 for not at all. */
-  readonly restMs: number;
-}
 
 /**
  * One request being driven: its tasks, where it stands, and what follows. No I/O, no clock; the cost of a change does not grow with
@@ -57,8 +25,8 @@ export class RequestRun {
   private readonly stages: readonly (readonly RunRole[])[];
   private readonly order: ReleaseOrder;
   private readonly tasks = new Map<bigint, RunTask>();
-  private readonly unfinishedByHost = new Map<bigint, number>();
-  private readonly pending: PendingTasks;
+  private readonly unfinished = new UnfinishedHosts();
+  private readonly pending: Readonly<Record<Lane, PendingTasks>>;
   private readonly manual = new Set<RunTask>();
   private readonly stop: Stopping;
   /** Roles that cannot succeed any more, or have not. */
@@ -85,7 +53,8 @@ export class RequestRun {
       roles.map((role) => ({ ...role, stageId, counts: {} })),
     );
     this.order = this.makeOrder();
-    this.pending = new PendingTasks((task) => this.order.portionOf(task).rank);
+    const rankOf = (task: RunTask) => this.order.portionOf(task).rank;
+    this.pending = { ordered: new PendingTasks(rankOf), beside: new PendingTasks(rankOf) };
     for (const task of contents.tasks) this.add(task);
     for (const role of this.stages.flat()) this.look(role);
     this.restMs = this.moveOn().restMs;
@@ -110,7 +79,7 @@ export class RequestRun {
     task.backingOff = task.status === Status.PENDING && this.backoffMs(task) > 0;
     if (isDone(task.status)) return;
     this.order.changed(task, 1);
-    this.unfinishedByHost.set(task.hostId, (this.unfinishedByHost.get(task.hostId) ?? 0) + 1);
+    this.unfinished.count(task.hostId, this.laneOf(task), 1);
   }
 
   private roleOf(task: RunTask): RunRole {
@@ -139,17 +108,23 @@ export class RequestRun {
 
   /** The hosts on which it has tasks that are not done. */
   unfinishedHosts(): Iterable<bigint> {
-    return this.unfinishedByHost.keys();
+    return this.unfinished.hosts();
   }
 
   /** How many of its tasks on the host are not done. */
-  unfinishedOn(hostId: bigint): number {
-    return this.unfinishedByHost.get(hostId) ?? 0;
+  unfinishedOn(hostId: bigint, lane?: Lane): number {
+    return this.unfinished.on(hostId, lane);
+  }
+
+  /** How a task shares its host with others. */
+  laneOf(task: RunTask): Lane {
+    const isBeside = this.options.concurrency === Concurrency.PARALLEL;
+    return isBeside || this.roleOf(task).background ? "beside" : "ordered";
   }
 
   /** Whether nothing of it waits, runs or is held. */
   get over(): boolean {
-    return this.unfinishedByHost.size === 0;
+    return this.unfinished.empty;
   }
 
   /** How many of its tasks are released and have not ended. */
@@ -247,10 +222,7 @@ export class RequestRun {
   private countUnfinished(task: RunTask, before: TaskStatus): void {
     const change = (Number(isDone(before)) - Number(isDone(task.status))) as -1 | 0 | 1;
     this.order.changed(task, change);
-    if (change === 0) return;
-    const left = (this.unfinishedByHost.get(task.hostId) ?? 0) + change;
-    if (left === 0) this.unfinishedByHost.delete(task.hostId);
-    else this.unfinishedByHost.set(task.hostId, left);
+    if (change !== 0) this.unfinished.count(task.hostId, this.laneOf(task), change);
   }
 
   /** Lets a task be released, if it may be. */
@@ -258,12 +230,12 @@ export class RequestRun {
     if (task.status !== Status.PENDING || task.backingOff) return;
     if (!this.order.portionOf(task).open) return;
     if (this.roleOf(task).manual) this.manual.add(task);
-    else this.pending.add(task);
+    else this.pending[this.laneOf(task)].add(task);
   }
 
   private unqueue(task: RunTask): void {
     this.manual.delete(task);
-    this.pending.remove(task);
+    this.pending[this.laneOf(task)].remove(task);
   }
 
   /** The pause before the task's attempt is over. */
@@ -301,9 +273,13 @@ export class RequestRun {
   }
 
   /** The first of the host's tasks that may be released now, in order; none while the request is stopping or paused. */
-  releasable(hostId: bigint, limit = Number.POSITIVE_INFINITY): readonly RunTask[] {
+  releasable(
+    hostId: bigint,
+    limit = Number.POSITIVE_INFINITY,
+    lane: Lane = "ordered",
+  ): readonly RunTask[] {
     if (this.stop.active || this.paused || this.windowShut) return [];
-    return this.pending.first(hostId, limit);
+    return this.pending[lane].first(hostId, limit);
   }
 
   /** Asks for the request to be cancelled. The next decision says what that means. False when it was asked for before. */
@@ -392,10 +368,5 @@ export class RequestRun {
   /** How many of its tasks wait for a person. */
   get heldTasks(): number {
     return this.held;
-  }
-
-  /** Whether it runs beside other requests. */
-  get isBeside(): boolean {
-    return this.options.concurrency === Concurrency.PARALLEL;
   }
 }

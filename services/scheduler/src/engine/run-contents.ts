@@ -15,6 +15,8 @@ export interface RoleContents {
   readonly blockers: readonly number[];
   /** A step that a person does. */
   readonly manual: boolean;
+  /** Its commands run beside all others on their hosts. */
+  readonly background: boolean;
   /** Absent when its tasks are not tried again by themselves. */
   readonly backoff?: Backoff;
 }

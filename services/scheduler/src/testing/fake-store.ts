@@ -55,6 +55,7 @@ export interface RoleOnHosts {
   readonly timeoutMs?: number;
   readonly blockers?: number[];
   readonly manual?: boolean;
+  readonly background?: boolean;
   /** The batch of each host; 0 when absent. */
   readonly batches?: readonly number[];
 }
@@ -121,8 +122,9 @@ export class FakeStore {
     this.requests.set(requestId, {
       request: create(RequestSchema, { requestId, version: 1n, run: 1, options }),
       stages: stages.map((roles) => ({
-        roles: roles.map(({ role, factor = 1, blockers = [], manual = false }) => ({
+        roles: roles.map(({ role, factor = 1, blockers = [], manual = false, ...more }) => ({
           ...{ role, roleCommand: RoleCommand.START, successFactor: factor, blockers, manual },
+          background: more.background ?? false,
         })),
       })),
       tasks,

@@ -40,7 +40,7 @@ export const usualOptions: RunOptions = {
 
 /** A role of which all tasks must succeed. */
 export function role(name: string, more: Partial<RoleContents> = {}): RoleContents {
-  return { name, successFactor: 1, blockers: [], manual: false, ...more };
+  return { name, successFactor: 1, blockers: [], manual: false, background: false, ...more };
 }
 
 /** Two stages: role A on hosts 1 and 2 with role B on host 3, then role C on host 1. */
