@@ -9,6 +9,7 @@ import {
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { Session } from "../session.js";
 import { plural } from "../text/words.js";
+import { watchAwayHosts } from "./away-hosts.js";
 import { exitCodeOf, left } from "./follow-request.js";
 import { hostBlock, type TaskOutput } from "./host-output.js";
 import { createLiveScreen } from "./live-screen.js";
@@ -64,6 +65,13 @@ export async function followAdHoc(
     }
   };
 
+  const over = new AbortController();
+  const away = (line: string) => {
+    const text = `${line || "no host is away any more"}\n`;
+    if (screen === undefined) io.err(text);
+    else screen.print(text);
+  };
+  if (!json) void watchAwayHosts(session, requestId, away, over.signal);
   const messages = watchRequest(session, requestId, { includeTasks: true, untilParked: true });
   try {
     for await (const message of messages) {
@@ -89,6 +97,7 @@ export async function followAdHoc(
     if (io.interrupted.aborted) throw left(requestId);
     throw error;
   } finally {
+    over.abort();
     screen?.clear();
   }
   if (json && request) io.out(`${JSON.stringify({ request: requestJson(request) })}\n`);

@@ -8,6 +8,7 @@ import { CliError } from "../cli-error.js";
 import { ExitCode } from "../exit-code.js";
 import type { Session } from "../session.js";
 import { jsonLine } from "../text/json.js";
+import { watchAwayHosts } from "./away-hosts.js";
 import { failedTasksReport } from "./failed-tasks.js";
 import { createLiveScreen } from "./live-screen.js";
 import { parkedLines } from "./parked.js";
@@ -29,14 +30,18 @@ export async function followRequest(
 ): Promise<number> {
   const { io, json } = session;
   const messages = watchRequest(session, requestId, options);
+  const over = new AbortController();
+  const away: AwayHosts = (told) => void watchAwayHosts(session, requestId, told, over.signal);
   let request: Request | undefined;
   try {
     if (json) request = await followAsJson(session, messages);
-    else if (io.isTerminal) request = await followOnTerminal(session, messages);
-    else request = await followInLines(session, messages);
+    else if (io.isTerminal) request = await followOnTerminal(session, messages, away);
+    else request = await followInLines(session, messages, away);
   } catch (error) {
     if (io.interrupted.aborted) throw left(requestId);
     throw error;
+  } finally {
+    over.abort();
   }
   if (!json && request !== undefined) {
     io.out(await failedTasksReport(session, requestId));
@@ -60,6 +65,8 @@ export function exitCodeOf(request: Request | undefined): number {
 }
 
 type Messages = AsyncIterable<WatchRequestResponse>;
+/** Begins to tell which hosts are waited for. */
+type AwayHosts = (told: (line: string) => void) => void;
 
 async function followAsJson({ io }: Session, messages: Messages): Promise<Request | undefined> {
   let last: Request | undefined;
@@ -70,9 +77,14 @@ async function followAsJson({ io }: Session, messages: Messages): Promise<Reques
   return last;
 }
 
-async function followInLines({ io }: Session, messages: Messages): Promise<Request | undefined> {
+async function followInLines(
+  { io }: Session,
+  messages: Messages,
+  away: AwayHosts,
+): Promise<Request | undefined> {
   const news = createProgressLines();
   let last: Request | undefined;
+  away((line) => io.out(`${line || "no host is away any more"}\n`));
   for await (const { request, stages } of messages) {
     if (request === undefined) continue;
     for (const line of news(request, stages)) io.out(`${line}\n`);
@@ -81,14 +93,23 @@ async function followInLines({ io }: Session, messages: Messages): Promise<Reque
   return last;
 }
 
-async function followOnTerminal({ io }: Session, messages: Messages): Promise<Request | undefined> {
+async function followOnTerminal(
+  { io }: Session,
+  messages: Messages,
+  away: AwayHosts,
+): Promise<Request | undefined> {
   const screen = createLiveScreen(io);
+  let awayLine = "";
   let seen: { request: Request; stages: Stage[] } | undefined;
   const draw = () => {
     if (seen === undefined) return;
-    const view = { rows: io.rows(), nowMs: Date.now() };
+    const view = { rows: io.rows(), nowMs: Date.now(), awayLine };
     screen.draw(progressView(seen.request, seen.stages, view));
   };
+  away((line) => {
+    awayLine = line;
+    draw();
+  });
   const clock = setInterval(draw, tickMs);
   try {
     for await (const { request, stages } of messages) {

@@ -46,6 +46,13 @@ describe("progressView()", () => {
     ]);
   });
 
+  it("says which hosts are waited for, below the request", () => {
+    const view = { rows: 4, nowMs, awayLine: "2 tasks wait for 1 host that is away: h1" };
+    const lines = progressView(request, [stage(0, IN_PROGRESS)], view);
+    assert.equal(lines[1], "  2 tasks wait for 1 host that is away: h1");
+    assert.equal(lines.length, 3);
+  });
+
   it("fits many stages into the terminal, around the one that runs", () => {
     const stages = Array.from({ length: 100 }, (_, n) =>
       stage(n, n < 50 ? COMPLETED : n === 50 ? IN_PROGRESS : PENDING),

@@ -24,21 +24,25 @@ export function stageTitle({ roles }: Stage): string {
   );
 }
 
-/** The lines of a terminal for a request under way: one for itself, what waits for a person, one for each stage that fits. */
+/**
+ * The lines of a terminal for a request under way: one for itself, what waits for a person, which hosts are waited for, one for each stage
+ * that fits.
+ */
 export function progressView(
   request: Request,
   stages: readonly Stage[],
-  { rows, nowMs }: { rows: number; nowMs: number },
+  { rows, nowMs, awayLine = "" }: { rows: number; nowMs: number; awayLine?: string },
 ): string[] {
   const filled = Math.round(request.progressPercent / 5);
   const bar = `${"█".repeat(filled)}${"░".repeat(20 - filled)}`;
   const time = elapsed(request.times, nowMs);
   const head = `Request ${request.requestId} ${request.context}`.trimEnd();
   const parked = parkedOf(request).flatMap(({ what, wayOut }) => [`  ${what}`, `  ${wayOut}`]);
+  const notes = [...parked, ...(awayLine === "" ? [] : [`  ${awayLine}`])];
   return [
     `${head}  ${bar} ${request.progressPercent} %  ${countsPhrase(request.counts)}  ${time}`.trimEnd(),
-    ...parked,
-    ...stageLines(stages, Math.max(1, rows - 2 - parked.length), nowMs),
+    ...notes,
+    ...stageLines(stages, Math.max(1, rows - 2 - notes.length), nowMs),
   ];
 }
 
