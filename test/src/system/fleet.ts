@@ -17,7 +17,6 @@ import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Request, Task } from "@howdah/proto/howdah/v1/request";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
 import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
-import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { loadStack } from "@howdah/stack/load-stack";
@@ -31,7 +30,6 @@ export interface Fleet {
   readonly dir: string;
   readonly installation: Installation;
   readonly requests: Client<typeof RequestService>;
-  readonly schedules: Client<typeof ScheduleService>;
   readonly schedules: Client<typeof ScheduleService>;
   readonly store: Client<typeof CommandStoreService>;
   readonly fleet: Client<typeof FleetService>;
@@ -90,7 +88,6 @@ export async function startFleet(options: {
     dir,
     installation,
     requests: createClient(RequestService, transport),
-    schedules: createClient(ScheduleService, transport),
     schedules: createClient(ScheduleService, transport),
     store: createClient(CommandStoreService, transport),
     fleet: createClient(FleetService, transport),
