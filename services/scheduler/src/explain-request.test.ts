@@ -33,12 +33,12 @@ describe("explainRequest", () => {
 
     const { waits: lost } = await client.explainTask({ taskId: 1n });
     const text =
-      /^its host's agent is not connected, for 3\d s by now: its host is lost \(HEARTBEAT_LOST\)$/;
+      /^its host's agent is not connected: not heard of for 3\d s, its host is HEARTBEAT_LOST$/;
     assert.match(lost[0]?.text ?? "", text);
     const { waits: away } = await client.explainTask({ taskId: 3n });
     assert.match(
       away[0]?.text ?? "",
-      /not connected, for \d s by now; its host is lost in \d\d s unless/,
+      /not connected: not heard of for \d s, lost in \d\d s unless/,
     );
 
     d.open(1, 2);

@@ -144,12 +144,10 @@ function awayOrNot({ queues }: Agenda, task: RunTask, awayOf: AwayOf): Waiting[]
 
 function awayText({ since, lost, dueAt }: Away): string {
   const now = performance.now();
-  const forSeconds = `, for ${Math.round((now - since) / 1_000)} s by now`;
-  if (lost) return `${forSeconds}: its host is lost (HEARTBEAT_LOST)`;
+  const silent = `: not heard of for ${Math.round((now - since) / 1_000)} s`;
+  if (lost) return `${silent}, its host is HEARTBEAT_LOST`;
   const left = Math.ceil((dueAt - now) / 1_000);
-  return left > 0
-    ? `${forSeconds}; its host is lost in ${left} s unless it comes back`
-    : forSeconds;
+  return left > 0 ? `${silent}, lost in ${left} s unless it comes back` : silent;
 }
 
 function gateText(reason: string | undefined): string {
