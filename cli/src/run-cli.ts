@@ -5,6 +5,7 @@ import { addCluster } from "./commands/cluster.js";
 import { addCommand } from "./commands/command.js";
 import { addHosts } from "./commands/hosts.js";
 import { addLogs } from "./commands/logs.js";
+import { addMaintenance } from "./commands/maintenance.js";
 import { addOperate } from "./commands/operate.js";
 import { addPurge } from "./commands/purge.js";
 import { addRequests } from "./commands/requests.js";
@@ -56,6 +57,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   addWhy(program, run);
   addLogs(program, run);
   addHosts(program, run);
+  addMaintenance(program, run);
   addPurge(program, run);
   try {
     await program.parseAsync([...args], { from: "user" });

@@ -61,6 +61,18 @@ test("a status is told, told again in the next session, and checked again after 
   assert.deepEqual(told(next), ["DN STARTED", "NN STARTED"]);
 });
 
+test("after the server has recorded a result, the status is told once more", async (t) => {
+  const { dispatcher, agent, session } = await start(t);
+  install(agent, "NN", "exit 0");
+  command(session, checkOf("NN"));
+  await until(() => told(session).length === 1, "a state");
+  dispatcher.script.holdAcks = true;
+  session.say(shellTask(1, "true", {}, { componentName: "NN", clusterId: 7n }));
+  await until(() => told(session).length === 2, "the state after the command");
+  dispatcher.releaseAcks();
+  await until(() => told(session).length === 3, "the state once more");
+});
+
 test("while a command of the component runs it is not checked", async (t) => {
   const { agent, session } = await start(t);
   install(agent, "NN", 'echo . >> "$HERE/nn"');

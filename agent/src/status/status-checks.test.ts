@@ -220,7 +220,9 @@ test("a check under way makes room for a command of its component, and its word 
   const pids = join(folders.tmp, "pids");
   const pid = await until(() => textOf(pids).trim(), "the check to run");
   busy.add("NN");
+  const beganMs = performance.now();
   await checks.standAside(nn);
+  assert.ok(performance.now() - beganMs < 5_000, "the command was kept waiting");
   assert.ok(!runs(pid), "the check still runs");
   assert.deepEqual(statusFiles(folders.data), []);
   checks.command([checkOf("NN")]);

@@ -72,6 +72,7 @@ function stateOf({ state, connected, registeredAt, disconnectedAt, lostAt }: Hos
 /** A table of hosts, and how many cannot be reached. */
 export function hostTable(hosts: readonly Host[]): string {
   if (hosts.length === 0) return "no hosts\n";
+  const maintained = hosts.filter(({ maintenance }) => maintenance !== undefined).length;
   const rows = hosts.map((host) => {
     const { word, since } = stateOf(host);
     const labels = Object.entries(host.labels).map(([key, value]) => `${key}=${value}`);
@@ -82,12 +83,21 @@ export function hostTable(hosts: readonly Host[]): string {
       host.agentVersion,
       host.peerAddress,
       labels.sort().join(" "),
+      ...(maintained > 0 ? [maintenanceOf(host)] : []),
     ];
   });
   const words = hosts.map((host) => stateOf(host).word);
   const count = (word: string) => words.filter((one) => one === word).length;
   const [lost, away] = [count("HEARTBEAT_LOST"), count("AWAY")];
   const gone = [...(lost > 0 ? [`${lost} lost`] : []), ...(away > 0 ? [`${away} away`] : [])];
-  const summary = `${plural(hosts.length, "host")}, ${gone.join(", ") || "all connected"}\n`;
-  return renderTable(["HOST", "STATE", "SINCE", "AGENT", "ADDRESS", "LABELS"], rows) + summary;
+  const told = [gone.join(", ") || "all connected"];
+  if (maintained > 0) told.push(`${maintained} in maintenance`);
+  const summary = `${plural(hosts.length, "host")}, ${told.join(", ")}\n`;
+  const head = ["HOST", "STATE", "SINCE", "AGENT", "ADDRESS", "LABELS"];
+  return renderTable(maintained > 0 ? [...head, "MAINTENANCE"] : head, rows) + summary;
+}
+
+/** Why it is in maintenance; empty when it is not. */
+function maintenanceOf({ maintenance }: Host): string {
+  return maintenance === undefined ? "" : maintenance.reason || "yes";
 }

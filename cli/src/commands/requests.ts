@@ -14,6 +14,7 @@ import { jsonDocument } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import {
   countsPhrase,
+  cut,
   elapsed,
   endedCount,
   failedCount,
@@ -37,7 +38,11 @@ export function addRequests(program: CommandUnknownOpts, run: Run): void {
         unfinishedOnly: unfinished === true,
       });
       if (session.json) session.io.out(jsonDocument(ListRequestsResponseSchema, answer));
-      else session.io.out(requestTable(answer.requests));
+      else {
+        const { isTerminal } = session.io;
+        const width = isTerminal ? session.io.columns() : Number.POSITIVE_INFINITY;
+        session.io.out(requestTable(answer.requests, width));
+      }
     });
 
   leafCommand(program, "request", "show a request with its stages, or follow it")
@@ -71,22 +76,35 @@ export function addRequests(program: CommandUnknownOpts, run: Run): void {
     });
 }
 
-/** A table of requests. */
-export function requestTable(requests: readonly Request[]): string {
+const headings = [
+  ...["ID", "STATUS", "DONE", "TASKS", "FAILED", "CREATED", "TOOK", "CLUSTER", "CONTEXT"],
+];
+const leastContext = 20;
+
+/** A table of requests. Contexts are cut so that a line has at most `width` characters, where that leaves something of them. */
+export function requestTable(
+  requests: readonly Request[],
+  width = Number.POSITIVE_INFINITY,
+): string {
   if (requests.length === 0) return "no requests\n";
+  const rows = requests.map((request) => [
+    String(request.requestId),
+    request.paused ? "PAUSED" : statusWord(request.displayStatus),
+    `${request.progressPercent} %`,
+    `${endedCount(request.counts)}/${request.counts?.total ?? 0}`,
+    String(failedCount(request.counts)),
+    localTime(request.times?.createdAt),
+    elapsed(request.times),
+    request.cluster,
+  ]);
+  const [head = ""] = renderTable(
+    headings,
+    rows.map((row) => [...row, ""]),
+  ).split("\n");
+  const room = Math.max(leastContext, width - head.indexOf("CONTEXT"));
   return renderTable(
-    ["ID", "STATUS", "DONE", "TASKS", "FAILED", "CREATED", "TOOK", "CLUSTER", "CONTEXT"],
-    requests.map((request) => [
-      String(request.requestId),
-      request.paused ? "PAUSED" : statusWord(request.displayStatus),
-      `${request.progressPercent} %`,
-      `${endedCount(request.counts)}/${request.counts?.total ?? 0}`,
-      String(failedCount(request.counts)),
-      localTime(request.times?.createdAt),
-      elapsed(request.times),
-      request.cluster,
-      request.context,
-    ]),
+    headings,
+    rows.map((row, at) => [...row, cut(requests[at]?.context ?? "", room)]),
   );
 }
 

@@ -9,6 +9,8 @@ import { invalidArgument } from "./invalid-argument.js";
 
 const maxKey = 64;
 const maxText = 255;
+/** MAX_ARG_STRLEN of Linux, 128 KiB, without the NUL at its end. */
+const maxArgumentBytes = 131_071;
 
 /** Checks what does not need the store. Throws INVALID_ARGUMENT, or UNIMPLEMENTED for what is declared but not built. */
 export function checkSubmit(request: SubmitRequestRequest): void {
@@ -38,7 +40,24 @@ function checkOperation(operation: Operation | undefined): void {
   if (argv.length === 0) {
     throw invalidArgument("operation.ad_hoc.argv", "is empty; name the program to run");
   }
+  for (const [at, argument] of argv.entries())
+    checkArgument(`operation.ad_hoc.argv[${at}]`, argument);
   checkTimeout("operation.ad_hoc.timeout", timeout);
+}
+
+/** Every host would refuse to run what its kernel does not take. */
+function checkArgument(field: string, argument: string): void {
+  const bytes = Buffer.byteLength(argument);
+  if (bytes > maxArgumentBytes) {
+    const limit = `Linux takes at most ${maxArgumentBytes} in one argument`;
+    throw invalidArgument(
+      field,
+      `has ${bytes} bytes, and ${limit}; put it into a file on the hosts`,
+    );
+  }
+  if (argument.includes("\0")) {
+    throw invalidArgument(field, "has a NUL character, which no argument can have");
+  }
 }
 
 /** Checks the id of a request. */

@@ -56,6 +56,18 @@ describe("what is asked is checked, by field and value", () => {
       /operation.ad_hoc.argv: is empty/,
     ],
     [
+      "an argument that no host takes",
+      { operation: run(["h1"], "echo", "ä".repeat(65_536)) },
+      Code.InvalidArgument,
+      /operation.ad_hoc.argv\[1\]: has 131072 bytes, and Linux takes at most 131071 in one argument/,
+    ],
+    [
+      "an argument that cannot be",
+      { operation: run(["h1"], "echo", "a\0b") },
+      Code.InvalidArgument,
+      /operation.ad_hoc.argv\[1\]: has a NUL character/,
+    ],
+    [
       "no hosts",
       { operation: run([], "true") },
       Code.InvalidArgument,

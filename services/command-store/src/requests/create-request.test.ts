@@ -110,6 +110,19 @@ describe("CreateRequest", () => {
     assert.ok(age >= 5_000 && age < 60_000, `${age}`);
   });
 
+  it("should give back which roles run in the background", async () => {
+    const one = (role: string, background: boolean) => ({ role, hosts: hosts(1), background });
+    const { request } = await createSample(store, { stages: [[one("A", false), one("B", true)]] });
+    const { stages } = await store.client.getRequest({ requestId: request?.requestId ?? 0n });
+    assert.deepEqual(
+      stages[0]?.roles.map(({ role, background }) => [role, background]),
+      [
+        ["A", false],
+        ["B", true],
+      ],
+    );
+  });
+
   it("should give back which roles wait for which, and refuse those that wait for ever", async () => {
     const one = (role: string, blockers: number[]) => ({ role, hosts: hosts(1), blockers });
     const { request } = await createSample(store, {
@@ -267,6 +280,10 @@ describe("CreateRequest", () => {
       [{ key: "empty", stages: [[{ role: "A", hosts: [] }]] }, /task_count/],
       [{ key: "factor", stages: [[{ role: "A", hosts: hosts(1), factor: 2 }]] }, /success_factor/],
       [{ key: "host", stages: [[{ role: "A", hosts: [0n] }]] }, /tasks\.host_id/],
+      [
+        { key: "argv", stages: [[{ role: "A", hosts: hosts(1), argv: ["x".repeat(131_072)] }]] },
+        /stage\.roles\.command\.argv "of 131072 bytes" is longer than 131071/,
+      ],
       [
         {
           key: "role",

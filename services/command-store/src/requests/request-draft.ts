@@ -11,6 +11,9 @@ import { abandonedPrefix } from "../store/purge-preparing.js";
 /** The highest batch of a rolling request. */
 const maxBatch = 32_767;
 
+/** MAX_ARG_STRLEN of Linux, 128 KiB, without the NUL at its end: a longer argument is run on no host. */
+const maxArgumentBytes = 131_071;
+
 /** The most tasks of one chunk. */
 export const maxChunkTasks = 1_000;
 
@@ -126,7 +129,7 @@ export function checkDigest(field: string, digest: Uint8Array): void {
 
 function checkRoles({ stageId, roles }: StageHeader): void {
   if (roles.length === 0) throw invalid("stage.roles", `of stage ${stageId}`, "is empty");
-  for (const { role, roleCommand, successFactor } of roles) {
+  for (const { role, roleCommand, successFactor, command } of roles) {
     if (role === "" || role.length > 100) {
       throw invalid("stage.roles.role", role, "has not 1 to 100 characters");
     }
@@ -135,6 +138,11 @@ function checkRoles({ stageId, roles }: StageHeader): void {
     }
     if (!(successFactor >= 0 && successFactor <= 1)) {
       throw invalid("stage.roles.success_factor", successFactor, "is not from 0 to 1");
+    }
+    const long = command?.argv.find((argument) => Buffer.byteLength(argument) > maxArgumentBytes);
+    if (long !== undefined) {
+      const length = `of ${Buffer.byteLength(long)} bytes`;
+      throw invalid("stage.roles.command.argv", length, `is longer than ${maxArgumentBytes}`);
     }
   }
   checkBlockers(stageId, roles);

@@ -79,6 +79,8 @@ export interface SampleRole {
   readonly manual?: boolean;
   /** Its tasks have nothing of their own in what they run. */
   readonly bare?: boolean;
+  readonly argv?: string[];
+  readonly background?: boolean;
 }
 
 /** What a request of a test has: stages of roles, each with the hosts of its tasks. */
@@ -121,7 +123,10 @@ export function* requestParts(sample: SampleRequest): Generator<CreateRequestReq
       successFactor: factor,
       blockers: [...(rest.blockers ?? [])],
       manual: rest.manual ?? false,
-      command: { script: `scripts/${role}.py`, commandParams: { shared: "yes" }, customCommand },
+      command: {
+        ...{ script: `scripts/${role}.py`, commandParams: { shared: "yes" }, customCommand },
+        ...{ argv: rest.argv ?? [], background: rest.background ?? false },
+      },
     }));
     yield part({ case: "stage", value: { stageId, roles: specs } });
   }
