@@ -3,6 +3,7 @@ import { Command, CommanderError } from "@commander-js/extra-typings";
 import { explain } from "./cli-error.js";
 import { addCluster } from "./commands/cluster.js";
 import { addCommand } from "./commands/command.js";
+import { addComponents } from "./commands/components.js";
 import { addHosts } from "./commands/hosts.js";
 import { addLogs } from "./commands/logs.js";
 import { addMaintenance } from "./commands/maintenance.js";
@@ -46,6 +47,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   addUp(program, run);
   addStack(program, run);
   addCluster(program, run);
+  addComponents(program, run);
   addOperate(program, run);
   addRun(program, run);
   addCommand(program, run);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import type { ApplyClusterRequest } from "@howdah/proto/howdah/v1/fleet_service";
 import type { PushStackRequest } from "@howdah/proto/howdah/v1/stack_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
@@ -73,12 +74,16 @@ configurations:
       services: [{ name: "MARIADB", components: [{ name: "MARIADB_REPLICA", hostNames }] }],
       configurations: { "mariadb-env": { version: 2, properties: { base_port: "13306" } } },
     };
-    const server = await fakeServer(t, { fleet: { getCluster: () => ({ cluster }) } });
+    const component = { serviceName: "MARIADB", componentName: "MARIADB_REPLICA" };
+    const hostComponents = [{ ...component, currentState: ComponentState.STARTED }];
+    const server = await fakeServer(t, {
+      fleet: { getCluster: () => ({ cluster }), listHostComponents: () => ({ hostComponents }) },
+    });
     assert.equal(
       (await cli(["cluster", "show"], { server })).out,
       `cluster demo, stack HOWDAH/1.0, version 3, 100 hosts
-SERVICE  COMPONENT        COUNT  HOSTS
-MARIADB  MARIADB_REPLICA  100    host1, host2, host3, host4 and 96 more
+SERVICE  COMPONENT        STATE        TO RESTART  HOSTS
+MARIADB  MARIADB_REPLICA  1/1 STARTED              host1, host2, host3, host4 and 96 more
 configurations: mariadb-env v2 (--config shows them)
 `,
     );

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import type { Cluster } from "@howdah/proto/howdah/v1/fleet";
+import type { Cluster, HostComponent } from "@howdah/proto/howdah/v1/fleet";
 import {
   ApplyClusterResponseSchema,
   GetClusterResponseSchema,
@@ -9,9 +9,11 @@ import {
 import { CliError } from "../cli-error.js";
 import { parseClusterFile } from "../cluster-file.js";
 import { leafCommand, type Run, sessionOf } from "../leaf-command.js";
+import { listComponents } from "../list-components.js";
 import { jsonDocument } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import { plural, someNames } from "../text/words.js";
+import { progressPhrase } from "./components.js";
 
 /** `howdah cluster apply|list|show` */
 export function addCluster(program: CommandUnknownOpts, run: Run): void {
@@ -51,7 +53,9 @@ export function addCluster(program: CommandUnknownOpts, run: Run): void {
       const answer = await session.fleet.getCluster({ name });
       if (session.json) session.io.out(jsonDocument(GetClusterResponseSchema, answer));
       else if (answer.cluster !== undefined) {
-        session.io.out(clusterPage(answer.cluster, { config: config === true, all: all === true }));
+        const components = await listComponents(session, { cluster: answer.cluster.name });
+        const show = { config: config === true, all: all === true };
+        session.io.out(clusterPage(answer.cluster, components, show));
       }
     });
 }
@@ -74,29 +78,45 @@ export function clusterTable(clusters: readonly Cluster[]): string {
 }
 
 /** A cluster with its components and, if asked for, its configurations. */
-export function clusterPage(cluster: Cluster, show: { config: boolean; all: boolean }): string {
+export function clusterPage(
+  cluster: Cluster,
+  components: readonly HostComponent[],
+  show: { config: boolean; all: boolean },
+): string {
   const limit = show.all ? Number.POSITIVE_INFINITY : 4;
+  const states = new Map<string, HostComponent[]>();
+  for (const each of components) {
+    const key = `${each.serviceName}/${each.componentName}`;
+    const known = states.get(key);
+    if (known) known.push(each);
+    else states.set(key, [each]);
+  }
   const rows = cluster.services.flatMap((service) =>
-    service.components.map(({ name, hostNames }) => [
-      service.name,
-      name,
-      String(hostNames.length),
-      someNames(hostNames, limit),
-    ]),
+    service.components.map(({ name, hostNames }) => {
+      const all = states.get(`${service.name}/${name}`) ?? [];
+      const stale = all.filter(({ restartRequired }) => restartRequired).length;
+      return [
+        service.name,
+        name,
+        progressPhrase(all),
+        stale > 0 ? String(stale) : "",
+        someNames(hostNames, limit),
+      ];
+    }),
   );
   const types = Object.entries(cluster.configurations).sort(([a], [b]) => (a < b ? -1 : 1));
   const head = `cluster ${cluster.name}, stack ${cluster.stack}, version ${cluster.version}, ${plural(hostsOf(cluster).size, "host")}\n`;
-  const components = renderTable(["SERVICE", "COMPONENT", "COUNT", "HOSTS"], rows);
+  const table = renderTable(["SERVICE", "COMPONENT", "STATE", "TO RESTART", "HOSTS"], rows);
   if (!show.config) {
     const names = types.map(([type, { version }]) => `${type} v${version}`);
-    return `${head}${components}configurations: ${names.join(", ") || "none"} (--config shows them)\n`;
+    return `${head}${table}configurations: ${names.join(", ") || "none"} (--config shows them)\n`;
   }
   const properties = types.flatMap(([type, configuration]) =>
     Object.entries(configuration.properties)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, value]) => [`${type} v${configuration.version}`, name, value]),
   );
-  return `${head}${components}${renderTable(["CONFIGURATION", "PROPERTY", "VALUE"], properties)}`;
+  return `${head}${table}${renderTable(["CONFIGURATION", "PROPERTY", "VALUE"], properties)}`;
 }
 
 function hostsOf({ services }: Cluster): Set<string> {

@@ -1,8 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import { ConnectError } from "@connectrpc/connect";
 import type { OperationSchema } from "@howdah/proto/howdah/v1/operation";
 import type { StageRole } from "@howdah/proto/howdah/v1/request";
 import {
+  NothingToDoSchema,
   type PlannedRole,
   type PlannedStage,
   PlanRequestResponseSchema,
@@ -43,7 +45,11 @@ export function addOperate(program: CommandUnknownOpts, run: Run): void {
         const operation = await operationOf(session, verb, services, options);
         const submission = { operation, options: how, key, context };
         if (run.take !== undefined) return run.take(submission);
-        const request = await submit(session, submission);
+        const request = await submit(session, submission).catch((error: unknown) => {
+          if (tellNothingToDo(session, error)) return undefined;
+          throw error;
+        });
+        if (request === undefined) return;
         run.exitCode = await followUnlessDetached(session, request, detach);
       });
   }
@@ -65,6 +71,10 @@ export function addOperate(program: CommandUnknownOpts, run: Run): void {
           return;
         }
         session.io.out(planTable(answer.stages, options.all === true));
+        if (answer.unchanged > 0) {
+          const what = plural(answer.unchanged, "component is", "components are");
+          session.io.out(`${what} left out: as asked for already\n`);
+        }
         session.io.out(skippedLine(answer.skippedHosts));
       });
   }
@@ -77,7 +87,28 @@ function operationCommand(parent: CommandUnknownOpts, verb: Verb, summary: strin
     .option("--components <names>", "only these components of the services", listOption)
     .option("--hosts <selector>", "only on these hosts: web-*, db-[01-20], several with commas")
     .option("--label <key=value>", "only on hosts with this label", labelOption)
-    .option("--no-check", "without the services' checks at the end");
+    .option("--no-check", "without the services' checks at the end")
+    .addOption(
+      new Option(
+        "--even-if-done",
+        "whatever is known of the components' states: also what is so already, or was never installed",
+      ).hideHelp(verb === "check"),
+    )
+    .addOption(
+      new Option(
+        "--restart-required",
+        "only components whose configurations changed since they were started",
+      ).hideHelp(verb !== "restart"),
+    );
+}
+
+/** Tells that all is as asked for already, which is as good as done. False for any other error. */
+function tellNothingToDo({ json, io }: Session, error: unknown): boolean {
+  if (!(error instanceof ConnectError)) return false;
+  const [done] = error.findDetails(NothingToDoSchema);
+  if (done === undefined) return false;
+  io.out(json ? jsonDocument(NothingToDoSchema, done) : `${error.rawMessage}\n`);
+  return true;
 }
 
 interface OperationFlags {
@@ -86,6 +117,8 @@ interface OperationFlags {
   hosts?: string | undefined;
   label?: Record<string, string> | undefined;
   check: boolean;
+  evenIfDone?: true | undefined;
+  restartRequired?: true | undefined;
 }
 
 async function operationOf(
@@ -105,6 +138,8 @@ async function operationOf(
         components,
         hosts: { names: hosts === undefined ? [] : [hosts], labels },
         skipServiceChecks: !check,
+        evenIfDone: flags.evenIfDone === true,
+        restartRequiredOnly: flags.restartRequired === true,
       },
     },
   };
