@@ -140,6 +140,18 @@ describe("schedules", () => {
     await fails(get("nightly"), Code.NotFound, /there is no schedule nightly/);
   });
 
+  it("count from now on when their times change, and go on counting when other things do", async (t) => {
+    const { client, store, known } = await scheduling(t);
+    await client.putSchedule({ spec: spec("s") });
+    const row = store.schedules.rows.get("s");
+    assert.ok(row);
+    row.countedUntilMs = 5n;
+    await client.putSchedule({ spec: spec("s", { context: "other" }) });
+    assert.equal(known("s").countedUntilMs, 5);
+    await client.putSchedule({ spec: spec("s", { timeZone: "Asia/Tokyo" }) });
+    assert.ok(known("s").countedUntilMs > Date.now() - 5_000);
+  });
+
   it("run by themselves, one request a due time, as soon as they are made", async (t) => {
     const { client, keys, get } = await scheduling(t);
     await client.putSchedule({ spec: spec("s", { ...everySecond, context: "each second" }) });
