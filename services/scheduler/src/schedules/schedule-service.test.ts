@@ -143,6 +143,7 @@ describe("schedules", () => {
   it("count from now on when their times change, and go on counting when other things do", async (t) => {
     const { client, store, known } = await scheduling(t);
     await client.putSchedule({ spec: spec("s") });
+    await client.setScheduleEnabled({ name: "s", enabled: false });
     const row = store.schedules.rows.get("s");
     assert.ok(row);
     row.countedUntilMs = 5n;
