@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { MissedPolicy, OverlapPolicy, ScheduleOutcome } from "@howdah/proto/howdah/v1/schedule";
 import { type SpecInit, scheduling, spec } from "../testing/scheduling.js";
+import { start as startServices } from "../testing/service.js";
 import { type RunDueOptions, runDue } from "./run-due.js";
 
 const signal = new AbortController().signal;
@@ -172,5 +174,19 @@ describe("runDue()", () => {
     store.hosts = hosts;
     assert.match(await runAt("02:00:00"), /^SUBMITTED 1/);
     assert.deepEqual(keys(), [key(2)]);
+  });
+
+  it("skips a due time at which all is as asked for already", async (t) => {
+    const { runAt, store } = await hourly(t, { operation: startServices() });
+    const { STARTED: currentState } = ComponentState;
+    store.hostComponents = [
+      { componentName: "DB_SERVER", hostName: "h1" },
+      { componentName: "DB_CLIENT_HOST", hostName: "h2" },
+      { componentName: "DB_CLIENT_HOST", hostName: "h3" },
+    ].map((each) => ({ ...each, currentState, desiredState: currentState }));
+    assert.equal(
+      await runAt("01:00:00"),
+      "SKIPPED 0: skipped: there is nothing to do: all 3 components are STARTED already",
+    );
   });
 });

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  NothingToDoSchema,
   type SubmitRequestRequest,
   SubmitRequestRequestSchema,
 } from "@howdah/proto/howdah/v1/request_service";
@@ -53,8 +54,12 @@ export async function submitDue(
     const { request: made } = await submitRequest(sources, leading, request, signal);
     return submitted(made.requestId, known);
   } catch (error) {
-    const { code, rawMessage } = ConnectError.from(error);
+    const refused = ConnectError.from(error);
+    const { code, rawMessage } = refused;
     if (!final.has(code)) throw error;
+    if (refused.findDetails(NothingToDoSchema).length > 0) {
+      return { outcome: ScheduleOutcome.SKIPPED, text: `skipped: ${rawMessage}` };
+    }
     return { outcome: ScheduleOutcome.REFUSED, text: `no request was made: ${rawMessage}` };
   }
 }
