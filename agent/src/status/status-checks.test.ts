@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ScriptType } from "@howdah/proto/howdah/v1/command";
 import { textOf, until } from "../testing/test-agent.js";
-import { checkOf, testChecks } from "../testing/test-checks.js";
+import { checkOf, packageDigest, testChecks } from "../testing/test-checks.js";
 
 const nn = { clusterId: 7n, componentName: "NN" };
 
@@ -83,6 +83,46 @@ test("a new session is told everything, and what a recorded result may have over
   checks.recorded(nn);
   await until(() => told.flat().length === 5, "what was overtaken");
   assert.deepEqual(told.at(-1), ["NN STARTED"]);
+});
+
+test("checks go on while there is no server, and the next session is told how things are now", async (t) => {
+  const { checks, connect, script, told, folders } = testChecks(t, { intervalMs: 50 });
+  const times = join(folders.tmp, "times");
+  script("NN", `echo . >> "$HERE/times"; ${byFile}`);
+  connect();
+  checks.command([checkOf("NN")]);
+  await until(() => told.length > 0, "the first state");
+  checks.disconnected();
+  writeFileSync(join(folders.tmp, "up"), "");
+  const before = textOf(times).length;
+  await until(() => textOf(times).length >= before + 3 * 2, "more checks");
+  connect();
+  await until(() => told.length > 1, "the state of now");
+  assert.deepEqual(told, [["NN INSTALLED"], ["NN STARTED"]]);
+});
+
+test("components whose package has to wait for a server hold up no other", async (t) => {
+  const { checks, connect, script, told, folders } = testChecks(t, {
+    intervalMs: 50,
+    packages: {
+      folder: (digest, signal) =>
+        digest === packageDigest
+          ? Promise.resolve(join(folders.cache, "packages", packageDigest))
+          : new Promise((_, reject) => {
+              signal.addEventListener("abort", () => reject(signal.reason));
+            }),
+      document: () => Promise.reject(new Error("there is none")),
+    },
+  });
+  connect();
+  script("NN", 'echo . >> "$HERE/times"');
+  const away = { packageDigest: "d".repeat(64) };
+  checks.command([checkOf("A", away), checkOf("B", away), checkOf("C", away), checkOf("NN")]);
+  await until(() => textOf(join(folders.tmp, "times")).length >= 3 * 2, "some checks");
+  script("A", "exit 0");
+  checks.command([checkOf("A"), checkOf("NN")]);
+  await until(() => told.flat().length === 2, "both");
+  assert.deepEqual(told.flat().sort(), ["A STARTED", "NN STARTED"]);
 });
 
 test("a script that hangs is ended whole, reports nothing, is named once and holds up nobody", async (t) => {
