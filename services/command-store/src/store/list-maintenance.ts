@@ -54,12 +54,3 @@ export function readServiceMaintenance(
     [clusterIds],
   );
 }
-
-/**
- * A join that gives each row of `host_component`, named `alias`, its own maintenance under the name \`m\`: \`m.reason\` and \`m.since\` are
- * null while it is off.
- */
-export function componentMaintenanceJoin(alias: string): string {
-  return `left join maintenance m on m.cluster_id = ${alias}.cluster_id and m.service_name = ${alias}.service_name
-    and m.component_name = ${alias}.component_name and m.host_id = ${alias}.host_id`;
-}

@@ -10,7 +10,7 @@ import { type HostState, HostsOfflineError, type Operation } from "./operation.j
 /** A host that a plan leaves out, in all or for a service or component that is in maintenance. */
 export interface SkippedHost {
   readonly host: string;
-  /** Why, for people. */
+  /** Why, for people; several reasons with `; ` between them. */
   readonly reason: string;
   /** What it would have done, `ROLE COMMAND` each. */
   readonly commands: readonly string[];
@@ -42,7 +42,7 @@ export function availabilityOf(input: {
   const { operation, hostStates: states, maintenance = noMaintenance } = input;
   const policy = operation.offlineHosts ?? "skip";
   const { hosts, services, components } = maintenance;
-  const left = new Map<string, { host: string; reason: string; commands: string[] }>();
+  const left = new Map<string, { reasons: Set<string>; commands: string[] }>();
   const away = (host: string) => {
     if (policy === "wait") return undefined;
     const state = states?.get(host);
@@ -62,18 +62,19 @@ export function availabilityOf(input: {
       return wanted.filter((host) => {
         const reason = away(host) ?? ofService({ ...about, host });
         if (reason === undefined) return true;
-        const key = `${host}\n${reason}`;
-        const entry = left.get(key);
-        if (entry) entry.commands.push(command);
-        else left.set(key, { host, reason, commands: [command] });
+        const entry = left.get(host) ?? { reasons: new Set(), commands: [] };
+        entry.reasons.add(reason);
+        entry.commands.push(command);
+        left.set(host, entry);
         return false;
       });
     },
     skipped() {
-      const ascending = (a: string, b: string) => (a === b ? 0 : a < b ? -1 : 1);
-      const skipped = [...left.values()].sort(
-        (a, b) => ascending(a.host, b.host) || ascending(a.reason, b.reason),
-      );
+      const skipped = [...left]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([host, { reasons, commands }]) => {
+          return { host, reason: [...reasons].join("; "), commands };
+        });
       if (policy === "refuse" && skipped.length > 0) throw new HostsOfflineError(skipped);
       return skipped;
     },

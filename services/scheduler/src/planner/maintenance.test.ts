@@ -89,6 +89,11 @@ describe("what is in maintenance", () => {
       "h2: S is in maintenance: upgrade: A START,B START",
     ]);
     assert.deepEqual(start({}, component).skipped, ["h1: A is in maintenance: A START"]);
+    const both = { ...component, services: new Map([["S", "upgrade"]]) };
+    assert.deepEqual(
+      start({}, both).skipped[0],
+      "h1: A is in maintenance; S is in maintenance: upgrade: A START,B START",
+    );
   });
 
   it("leaves out the check of a service unless that is named", () => {
