@@ -37,6 +37,7 @@ export async function submit(session: Session, submission: Submission): Promise<
       );
       if (answer.request === undefined) throw new Error("the server answered without a request");
       if (!session.json) session.io.err(skippedLine(answer.request.skippedHosts));
+      if (!session.json) session.io.err(windowLine(options.window));
       return answer.request;
     } catch (error) {
       if (session.io.interrupted.aborted) {
@@ -48,6 +49,12 @@ export async function submit(session: Session, submission: Submission): Promise<
       if (!mayPass(error) || attempt === tries) throw error;
     }
   }
+}
+
+/** Says that a request waits for its maintenance window; empty where it has none. */
+export function windowLine(window = ""): string {
+  if (window === "") return "";
+  return `it runs only while window ${window} is open; howdah window list says when\n`;
 }
 
 /** Says which hosts a plan leaves out; empty for none. */

@@ -10,6 +10,7 @@ import { followRequest } from "../follow/follow-request.js";
 import { parkedLines } from "../follow/parked.js";
 import { outcomeLine, stageTitle } from "../follow/progress-view.js";
 import { countOption, idArgument, leafCommand, type Run, sessionOf } from "../leaf-command.js";
+import { windowLine } from "../submit.js";
 import { jsonDocument } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import {
@@ -111,9 +112,12 @@ export function requestTable(
 /** A request with its stages; of many stages only those that are under way or went wrong, unless all are asked for. */
 export function requestPage(request: Request, stages: readonly Stage[], all: boolean): string {
   const skipped = request.skippedHosts;
+  const isOver = request.progressPercent === 100;
+  const waits = isOver ? "" : windowLine(request.options?.window).trimEnd();
   const lines = [
     outcomeLine(request),
     ...parkedLines(request),
+    ...(waits === "" ? [] : [waits]),
     `created ${localTime(request.times?.createdAt)}, ${request.progressPercent} % done` +
       `${request.cluster && `, cluster ${request.cluster}`}${request.run > 1 ? `, run ${request.run}` : ""}` +
       `${request.cancelRequested ? ", cancel asked for" : ""}`,

@@ -204,6 +204,27 @@ describe("howdah schedules, schedule show, pause, resume, delete", () => {
 });
 
 describe("howdah window", () => {
+  it("is told of where a request names it, until the request is over", async (t) => {
+    const request = { requestId: 7n, context: "Run df", options: { window: "NIGHT" } };
+    const server = await fakeServer(t, {
+      requests: {
+        submitRequest: ({ options }) => ({ request: { ...request, ...(options && { options }) } }),
+      },
+      store: {
+        getRequest: ({ requestId }) => ({
+          request: { ...request, requestId, progressPercent: requestId === 7n ? 0 : 100 },
+        }),
+        listTasks: () => ({}),
+      },
+    });
+    const line = "it runs only while window NIGHT is open; howdah window list says when\n";
+    const submitted = await cli("run -d --hosts a --window NIGHT -- df".split(" "), { server });
+    assert.equal(submitted.err, line);
+    assert.ok((await cli(["request", "7"], { server })).out.includes(line));
+    assert.ok(!(await cli(["request", "8"], { server })).out.includes(line));
+    assert.equal((await cli("run -d --hosts a -- df".split(" "), { server })).err, "");
+  });
+
   it("adds, lists and deletes maintenance windows", async (t) => {
     const asked: (MaintenanceWindow | undefined)[] = [];
     const window = {

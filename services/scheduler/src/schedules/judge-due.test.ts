@@ -24,7 +24,7 @@ describe("judgeDue()", () => {
   it("skips what is later than it may be, and says how late", () => {
     const verdict = judge("03:00", "04:01:01");
     assert.equal(verdict?.dueMs, at("04:00"));
-    assert.match(verdict?.skip ?? "", /^missed: no scheduler led .* 61 s late$/);
+    assert.match(verdict?.skip ?? "", /^missed: nobody could run it .* 61 s late$/);
     assert.match(judge("03:00", "04:45")?.skip ?? "", / 45 min late$/);
   });
 

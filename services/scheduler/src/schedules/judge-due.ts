@@ -30,7 +30,7 @@ export function judgeDue(schedule: Judged, nowMs: number): Verdict | undefined {
   return {
     dueMs,
     skip: isMissed
-      ? `missed: no scheduler led when it was due, and it would be ${spoken(lateMs)} late`
+      ? `missed: nobody could run it when it was due, and it would be ${spoken(lateMs)} late`
       : undefined,
     missed: earlier === 0 ? "" : missedBefore(earlier),
   };

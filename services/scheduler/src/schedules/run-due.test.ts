@@ -77,7 +77,7 @@ describe("runDue()", () => {
     assert.deepEqual(keys(), [key(1)]);
   });
   const skippedAfter1 =
-    "SKIPPED 1: missed: no scheduler led when it was due, and it would be 30 min late; 1 due time was missed before it";
+    "SKIPPED 1: missed: nobody could run it when it was due, and it would be 30 min late; 1 due time was missed before it";
 
   it("says that a due time was missed whose request could not be made in time", async (t) => {
     const { runAt, keys, store, known } = await hourly(t);
@@ -124,7 +124,7 @@ describe("runDue()", () => {
     const told = await runAt("04:30:00");
     assert.equal(
       told,
-      "SKIPPED 0: missed: no scheduler led when it was due, and it would be 30 min late; 3 due times were missed before it",
+      "SKIPPED 0: missed: nobody could run it when it was due, and it would be 30 min late; 3 due times were missed before it",
     );
     assert.deepEqual(keys(), []);
     assert.equal(await runAt("05:00:00"), "SUBMITTED 1: made request 1");
@@ -149,7 +149,7 @@ describe("runDue()", () => {
   it("skips while the run before has not ended, and says which", async (t) => {
     const { runAt, keys, finish, store } = await hourly(t);
     await runAt("01:00:00");
-    const skipped = "SKIPPED 1: skipped: request 1, of the run before, has not ended";
+    const skipped = "SKIPPED 1: request 1, of the run before, has not ended";
     assert.equal(await runAt("02:00:00"), skipped);
     finish(1n);
     assert.equal(await runAt("03:00:00"), "SUBMITTED 2: made request 2");

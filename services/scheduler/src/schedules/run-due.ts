@@ -97,7 +97,7 @@ async function overlap(
   try {
     const { request } = await store.getRequest({ requestId }, { signal });
     if (request === undefined || request.progressPercent === 100) return undefined;
-    return `skipped: request ${requestId}, of the run before, has not ended`;
+    return `request ${requestId}, of the run before, has not ended`;
   } catch (error) {
     // Purged: it ended long ago.
     if (ConnectError.from(error).code === Code.NotFound) return undefined;
