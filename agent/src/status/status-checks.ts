@@ -8,6 +8,7 @@ import { type CheckContext, checkComponent, fetchForCheck } from "./check-compon
 import type { ComponentName } from "./component-of.js";
 import type { CheckEnd } from "./run-check.js";
 import { createSlots } from "./slots.js";
+import { createStatusLog, type StatusLog } from "./status-log.js";
 
 /** What checking needs. */
 export interface StatusChecksOptions extends CheckContext {
@@ -23,13 +24,12 @@ export type TellStatuses = (statuses: ComponentStatus[]) => void;
 /** One component that is checked. */
 interface Checked {
   readonly name: ComponentName;
+  readonly log: StatusLog;
   check: StatusCheck;
   /** What the last check found; undefined before the first and since a command of the component began. */
   state?: ComponentState | undefined;
   /** What the server was told in this session. */
   told?: ComponentState | undefined;
-  /** Why it could not be checked the last time. */
-  trouble?: string | undefined;
   underWay?: UnderWay | undefined;
   /** To be checked again once what is under way is over. */
   again?: boolean;
@@ -48,8 +48,6 @@ const mostAtOnce = 2;
 const mostChecked = 1_000;
 /** What is found within that time travels together. */
 const tellAfterMs = 100;
-/** Scripts of Ambari stacks say so of what does not run; it is no news. */
-const expectedErrors = /ComponentIsNotRunning|ClientComponentHasNoStatus/;
 
 /**
  * Checks the components that the server last named: when it says so, after each command of a component, and again and again by itself,
@@ -81,8 +79,10 @@ export class StatusChecks {
       const key = keyOf(name);
       named.add(key);
       const one = this.checked.get(key);
-      if (one === undefined) this.checked.set(key, { name, check });
-      else if (!equals(StatusCheckSchema, one.check, check)) this.replace(one, check);
+      if (one === undefined) {
+        const log = createStatusLog(this.options.log, name);
+        this.checked.set(key, { name, log, check });
+      } else if (!equals(StatusCheckSchema, one.check, check)) this.replace(one, check);
     }
     for (const [key, one] of this.checked) {
       if (named.has(key)) continue;
@@ -196,7 +196,7 @@ export class StatusChecks {
         this.found(one, end);
       });
     } catch (error) {
-      if (!signal.aborted) this.trouble(one, (error as Error).message);
+      if (!signal.aborted) one.log.trouble((error as Error).message);
     }
   }
 
@@ -211,29 +211,11 @@ export class StatusChecks {
     return reading;
   }
 
-  private found(one: Checked, { exitCode, stderr }: CheckEnd): void {
-    const { log } = this.options;
-    const state = exitCode === 0 ? ComponentState.STARTED : ComponentState.INSTALLED;
-    const fields = { component: one.name.componentName, cluster: String(one.name.clusterId) };
-    if (one.trouble !== undefined) log.info(fields, "its status can be checked again");
-    one.trouble = undefined;
-    if (one.state !== state) {
-      const news = exitCode !== 0 && !expectedErrors.test(stderr) && { exitCode, stderr };
-      log.info({ ...fields, state: ComponentState[state], ...news }, "a component's status");
-    }
+  private found(one: Checked, end: CheckEnd): void {
+    const state = end.exitCode === 0 ? ComponentState.STARTED : ComponentState.INSTALLED;
+    one.log.found(state, state !== one.state, end);
     one.state = state;
     this.tellSoon();
-  }
-
-  /** Said once for each reason: it is tried again and again. */
-  private trouble(one: Checked, reason: string): void {
-    if (one.trouble === reason) return;
-    one.trouble = reason;
-    const { componentName, clusterId } = one.name;
-    this.options.log.warn(
-      { component: componentName, cluster: String(clusterId), reason },
-      "a component's status cannot be checked",
-    );
   }
 
   private tellSoon(): void {
