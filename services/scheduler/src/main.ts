@@ -42,6 +42,9 @@ await runService({
     leaderWaitMs: duration("15s"),
   },
   async start({ name, config, log, metrics, signal, fail }) {
+    if (config.statusCheckEveryMs < 1_000) {
+      throw new Error("HOWDAH_STATUS_CHECK_EVERY: less than a second is more than agents can do");
+    }
     const tls = clientTls(config);
     const transport = connectService({
       address: config.commandStore,
