@@ -50,8 +50,9 @@ export interface AgentFolders {
   readonly conf: string;
   readonly iniFile: string;
   readonly environmentFile: string;
-  /** Where the supervisor of steps is installed at each start of the agent. */
+  /** Where the supervisor of steps is installed at each start of the agent, and Ambari's way to sudo, which leads the scripts' PATH. */
   readonly supervisor: string;
+  readonly ambariSudo: string;
 }
 
 /** Thrown when a folder of the agent can't be made or written; the message is one line and names the folder. */
@@ -94,6 +95,7 @@ export function agentFolders(prefix: string, overrides: FolderOverrides = {}): A
     iniFile: join(conf, "howdah-agent.ini"),
     environmentFile: join(prefix, "howdah-env.sh"),
     supervisor: join(lib, "supervisor.sh"),
+    ambariSudo: join(prefix, "ambari-sudo.sh"),
   };
 }
 

@@ -20,7 +20,7 @@ import { openLogFile } from "./log-file.js";
 import { openPackageCache } from "./package-cache.js";
 import { ResetRefusedError, resetAgent } from "./reset-agent.js";
 import { resolveCommand } from "./resolve-command.js";
-import { installSupervisor } from "./run/install-supervisor.js";
+import { installAmbariSudo, installSupervisor } from "./run/install-supervisor.js";
 import { openQueue } from "./run/queue.js";
 import { removeRecordFolders } from "./run/record-folders.js";
 import { readSettings, type Settings, SettingsError } from "./settings.js";
@@ -108,6 +108,7 @@ async function run(
     process.exit(1);
   };
   installSupervisor(folders);
+  installAmbariSudo(folders);
   await removeLeftChecks(folders, log);
   const reporter = new Reporter(journal, log, (entry) => status.recorded(componentOf(entry)));
   const sessions = createSessionSlot();
