@@ -152,7 +152,12 @@ export function contentsOf(
     version,
     run: 1,
     ...{ options: runOptions(options), ageMs: Number(request.ageMs) },
-    hostNames: new Map(Array.from(planned.hostIds, ([name, hostId]) => [hostId, name])),
+    // They are told only when the wait for hosts has an end.
+    hostNames: new Map(
+      options?.offlineExpiry === undefined
+        ? []
+        : Array.from(planned.hostIds, ([name, hostId]) => [hostId, name]),
+    ),
     ...{ stopping: false, cancelRequested: false, reason: "", paused: false, pauseReason: "" },
     stages: planned.plan.stages.map((stage) => {
       const blockers = blockersOf(stage, options);

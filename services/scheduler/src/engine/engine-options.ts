@@ -17,7 +17,7 @@ export interface EngineTimes {
   readonly maxInFlight?: number;
   /** How long a host must have been away before a request that has waited as long as it may gives up its tasks there. Default 30,000. */
   readonly lostAfterMs?: number;
-  /** How long a request is set aside when the store refuses what is asked about it; doubled while it goes on. Default 10,000. */
+  /** How long a request is set aside when the store refuses what is asked about it; doubled while it goes on. Default 5,000. */
   readonly setAsideMs?: number;
 }
 

@@ -79,7 +79,7 @@ export class Engine implements DispatcherEvents {
       stood: (run) => this.lookAt(run),
     });
     this.asides = new SetAside({
-      ...{ log, firstMs: options.setAsideMs ?? 10_000 },
+      ...{ log, firstMs: options.setAsideMs ?? 5_000 },
       again: (run) => this.wasRead(run),
     });
     this.recorder = new Recorder({

@@ -5,14 +5,14 @@ import type { RequestRun } from "./request-run.js";
 
 /** How long a request is set aside, and who is told. */
 export interface SetAsideOptions {
-  /** The first time; each further one in a row lasts twice as long, up to five minutes. */
+  /** The first time; each further one in a row lasts twice as long, up to a minute. */
   readonly firstMs: number;
   readonly log: Logger;
   /** Called when it is to be tried again. */
   readonly again: (run: RequestRun) => void;
 }
 
-const longestMs = 300_000;
+const longestMs = 60_000;
 
 /**
  * Requests about which the store refuses what is asked: nothing more is asked about each for a while, so that the others go on. That
