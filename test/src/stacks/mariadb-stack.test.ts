@@ -177,6 +177,7 @@ describe("MARIADB on three hosts of one machine", () => {
     await pass("host3", "MARIADB_CLIENT", "INSTALL");
     const text = await readFile(join(prefixOf("host3"), "mariadb-client", "my.cnf"), "utf8");
     assert.match(text, new RegExp(`\\nhost = 127.0.0.1\\nport = ${basePort}\\n`));
+    assert.match(await pass("host3", "MARIADB_CLIENT", "RESTART"), /Wrote .*my\.cnf/);
     await fail(/ClientComponentHasNoStatus/, "host3", "MARIADB_CLIENT", "STATUS");
   });
 

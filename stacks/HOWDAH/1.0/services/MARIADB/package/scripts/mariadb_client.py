@@ -35,4 +35,13 @@ def uninstall(command):
 
 
 if __name__ == "__main__":
-    run({"INSTALL": configure, "CONFIGURE": configure, "STATUS": status, "UNINSTALL": uninstall})
+    run(
+        {
+            "INSTALL": configure,
+            "CONFIGURE": configure,
+            # Restarting services takes in their clients: they then go by the configurations of now.
+            "RESTART": configure,
+            "STATUS": status,
+            "UNINSTALL": uninstall,
+        }
+    )
