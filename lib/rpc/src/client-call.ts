@@ -19,7 +19,13 @@ export interface ClientCallOptions {
 
 /** A call in flight. */
 export interface OpenCall {
-  cancelWithStatus(code: number, details: string): void;
+  /**
+   * Cancels it with the next turn of the event loop. At once is dangerous: while a connection goes down, its streams end one after the
+   * other, and whoever hears of the first end cancels the rest. Node 20 then sends empty frames for the stream that has just ended,
+   * for ever: the process spins and takes gigabytes (seen with agents that were stopped and went on, like a suspended machine). One
+   * turn later the whole connection is gone, and there is nothing left to cancel.
+   */
+  cancelSoon(details: string): void;
 }
 
 interface Answer<T> {
@@ -40,10 +46,10 @@ export function callUnary<I extends DescMessage, O extends DescMessage>(
     if (signal.aborted) throw abortError(signal);
     const bytes = encode(method.input, message, options.maxMessageBytes);
     const metadata = toMetadata(header);
-    const call = startable(method, options);
+    const { call, open } = startable(method, options);
     const cancel = () => {
       reject(abortError(signal));
-      call.cancelWithStatus(status.CANCELLED, "cancelled by the caller");
+      open.cancelSoon("cancelled by the caller");
     };
     let responseHeader = new Metadata();
     const answers: Buffer[] = [];
@@ -56,7 +62,7 @@ export function callUnary<I extends DescMessage, O extends DescMessage>(
         call.startRead();
       },
       onReceiveStatus(end) {
-        options.openCalls.delete(call);
+        options.openCalls.delete(open);
         signal.removeEventListener("abort", cancel);
         if (end.code !== status.OK) {
           reject(fromStatus(end));
@@ -101,7 +107,7 @@ export function callStream<I extends DescMessage, O extends DescMessage>(
   return new Promise((resolve, reject) => {
     if (signal.aborted) throw abortError(signal);
     const metadata = toMetadata(header);
-    const call = startable(method, options);
+    const { call, open } = startable(method, options);
     const reader = createMessageReader(method.output, () => call.startRead());
     // grpc-js can hold one message of a call that waits for its connection, so one is written at a time.
     const writer = createMessageWriter(
@@ -116,7 +122,7 @@ export function callStream<I extends DescMessage, O extends DescMessage>(
       reject(error);
       reader.fail(error);
       writer.fail(error);
-      call.cancelWithStatus(status.CANCELLED, "cancelled by the caller");
+      open.cancelSoon("cancelled by the caller");
     }
     const cancel = () => fail(abortError(signal));
 
@@ -140,7 +146,7 @@ export function callStream<I extends DescMessage, O extends DescMessage>(
         reader.push(bytes);
       },
       onReceiveStatus(end) {
-        options.openCalls.delete(call);
+        options.openCalls.delete(open);
         if (over) return;
         over = true;
         signal.removeEventListener("abort", cancel);
@@ -168,6 +174,11 @@ function startable(method: DescMethod, { channel, timeoutMs, openCalls }: Client
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
   const path = `/${method.parent.typeName}/${method.name}`;
   const call = channel.createCall(path, deadline, null, null, null);
-  openCalls.add(call);
-  return call;
+  const open: OpenCall = {
+    cancelSoon(details) {
+      setImmediate(() => call.cancelWithStatus(status.CANCELLED, details));
+    },
+  };
+  openCalls.add(open);
+  return { call, open };
 }

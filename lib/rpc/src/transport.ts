@@ -8,7 +8,7 @@ import {
   type Transport,
 } from "@connectrpc/connect";
 import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
-import { Channel, type ChannelOptions, connectivityState, status } from "@grpc/grpc-js";
+import { Channel, type ChannelOptions, connectivityState } from "@grpc/grpc-js";
 import { callIdHeader, newCallId } from "./call-id.js";
 import { type ClientCallOptions, callStream, callUnary, type OpenCall } from "./client-call.js";
 import { connectTarget } from "./connect-target.js";
@@ -170,9 +170,10 @@ export function createRpcTransport(options: RpcTransportOptions): RpcTransport {
       if (closed) return;
       closed = true;
       for (const call of openCalls) {
-        call.cancelWithStatus(status.CANCELLED, "the transport was closed");
+        call.cancelSoon("the transport was closed");
       }
-      channel.close();
+      // After the cancels, so that no call ends otherwise.
+      setImmediate(() => channel.close());
     },
   };
 }
