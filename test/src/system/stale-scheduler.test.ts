@@ -22,6 +22,7 @@ import {
   tell,
   until,
 } from "./fleet.js";
+import { startOperators } from "./operators.js";
 import {
   directly,
   type Held,
@@ -75,7 +76,7 @@ describe("a scheduler that was stopped for longer than its lease", () => {
     assert.equal(Status[same?.status ?? 0], "IN_PROGRESS");
   }
 
-  it("changes nothing any more: what it wants is refused, nothing runs twice, and it stands by again", async () => {
+  it("changes nothing any more: what it wants is refused, nothing runs twice, and it stands by again", async (t) => {
     const gate = join(fleet.dir, "gate");
     tell(fleet, "host1", "LEADER-START", { wait_for: gate });
     const start = await submit(fleet, RoleCommand.START);
@@ -89,6 +90,9 @@ describe("a scheduler that was stopped for longer than its lease", () => {
     const log = logOf(leader);
 
     leader.kill("SIGSTOP");
+    // Half of these go to the one that is stopped, on connections that stay.
+    const operators = startOperators(fleet, "host3");
+    t.after(() => operators.stop());
     const tookMs = await nextLeader(fleet, former);
     assert.ok(tookMs < 10_000, `the standby took ${Math.round(tookMs)} ms`);
     // The new one finishes a request, and cancels another, of which the old one will still think that they run.
@@ -100,6 +104,11 @@ describe("a scheduler that was stopped for longer than its lease", () => {
     assert.equal(Status[(await over(fleet, cancelled.requestId)).status], "ABORTED");
     const finished = await tasksOf(fleet, start);
     await refused(held, former);
+
+    await until("operators to be answered", () => operators.answered > 60);
+    await operators.stop();
+    assert.deepEqual(operators.failed, []);
+    assert.ok(operators.slowestMs < 25_000, `the slowest took ${operators.slowestMs} ms`);
 
     // An operator's call that waits for the old one when it wakes up: it cannot do it, and has the new one do it.
     const late = directly(leader, RequestService, async (client) => {
