@@ -39,7 +39,7 @@ export async function lookAfter(
   const id = { requestId: BigInt(requestId) };
   const kinds = [Resolution.RETRY, Resolution.SKIP, Resolution.ABORT];
   while (!operators.closed.aborted) {
-    await rest(700, operators.closed);
+    await rest(400, operators.closed);
     const resolution = windingUp.aborted ? Resolution.ABORT : random.pick(kinds);
     let request: Awaited<ReturnType<Door["store"]["getRequest"]>>["request"];
     try {

@@ -157,5 +157,5 @@ const custom: OperationKind = (random, { hosts }) => {
 /** The kinds of the load, those to be chosen more often named more often. */
 export const operationKinds: readonly OperationKind[] = [
   ...[adHoc, adHoc, adHoc, adHoc, adHoc, alone],
-  ...[staged, staged, custom, dependencyOrdered, rolling, rolling],
+  ...[adHoc, staged, staged, custom, dependencyOrdered, rolling],
 ];

@@ -77,8 +77,9 @@ export function rollingBatches(random: Random): Choice {
   const canary = random.between(0, 2);
   const maxFailures = random.between(0, 2);
   const onExceeded = random.chance(0.25) ? OnExceeded.ABORT : OnExceeded.PAUSE;
-  const size = random.between(2, 6);
-  const percent = random.pick([10, 30, 50]);
+  // Of 20 hosts, so that a request is a matter of seconds.
+  const size = random.between(4, 10);
+  const percent = random.pick([20, 30, 50]);
   const bySize = random.chance(0.5);
   return {
     options: {
