@@ -36,6 +36,7 @@ describe("a take-over", () => {
     await world.scheduler(2n);
     store.down = false;
     await eventually("it is owned", () => store.stored(id).ownerToken === 2n);
+    store.lostHosts.fences = false;
     const { ended } = await world.scheduler(1n);
     assert.match(String(await ended), /StaleOwnerError: another scheduler owns request 1/);
   });

@@ -12,6 +12,8 @@ export class FakeLostHosts {
   last: RecordLostHostsRequest | undefined;
   /** Hosts whose session is open as far as the store knows. */
   readonly open = new Set<bigint>();
+  /** Whether a lower token than before is refused. */
+  fences = true;
   private readonly lost = new Set<bigint>();
   private token = 0n;
 
@@ -19,7 +21,7 @@ export class FakeLostHosts {
   record(check: () => void): ServiceImpl<typeof CommandStoreService>["recordLostHosts"] {
     return (request) => {
       check();
-      if (request.schedulerToken < this.token) {
+      if (this.fences && request.schedulerToken < this.token) {
         throw new ConnectError("a newer scheduler records host states", Code.FailedPrecondition);
       }
       this.token = request.schedulerToken;
