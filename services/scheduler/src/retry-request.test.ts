@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { MaintenanceWindowSchema } from "@howdah/proto/howdah/v1/schedule";
 import { eventually, stays } from "./testing/eventually.js";
-import { fails, serve } from "./testing/service.js";
+import { fails, run, serve } from "./testing/service.js";
 
 const { FAILED, SUCCEEDED, STARTED } = TaskEvent;
 
@@ -46,6 +48,28 @@ describe("retrying a request", () => {
     await client.retryRequest({ requestId: id });
     d.open(1, 1);
     await eventually("it is sent", () => d.taskIds.length === 1);
+  });
+
+  it("is refused when the request's maintenance window is gone", async (t) => {
+    const { client, store, world } = await serve(t);
+    const id = store.addRequest([[{ role: "A", hosts: [1] }]], { window: "NIGHT" });
+    await eventually("it is driven", async () => {
+      return await client.cancelRequest({ requestId: id }).then(
+        () => true,
+        () => false,
+      );
+    });
+    await world.statuses(id, "ABORTED");
+    const retry = () => client.retryRequest({ requestId: id });
+    await fails(retry(), Code.FailedPrecondition, /there is no maintenance window NIGHT/);
+    store.schedules.windows.set("NIGHT", create(MaintenanceWindowSchema, { name: "NIGHT" }));
+    assert.equal((await retry()).request?.run, 2);
+    // No more than any other submission.
+    const operation = run(["h1"], "true");
+    const other = client.submitRequest({ operation, options: { window: "DAY" } });
+    await fails(other, Code.InvalidArgument, /^options\.window: .* window DAY; there are NIGHT/);
+    const planned = client.planRequest({ operation, options: { window: "DAY" } });
+    await fails(planned, Code.InvalidArgument, /^options\.window: /);
   });
 
   it("retries on some hosts only, where that leads anywhere", async (t) => {
