@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -20,6 +20,7 @@ const program = join(out, "howdah-agent.mjs");
 
 /** What lies beside the program. */
 const scripts = ["supervisor.sh", "ambari-sudo.sh", "howdah-env.sh", "bin/howdah-agent"];
+const templates = ["howdah-agent.ini"];
 
 /** Loads .proto files for services that no agent has (channelz, ORCA); with it would come 300 KB and 2 MiB of memory. */
 const noProtoLoader = {
@@ -53,10 +54,10 @@ const { metafile, warnings } = await build({
   },
 });
 if (warnings.length > 0) process.exit(1);
-for (const script of scripts) {
-  const to = join(out, script.split("/").at(-1) ?? "");
-  copyFileSync(join(here, script), to);
-  chmodSync(to, 0o755);
+for (const file of [...scripts, ...templates]) {
+  const to = join(out, basename(file));
+  copyFileSync(join(here, file), to);
+  chmodSync(to, scripts.includes(file) ? 0o755 : 0o644);
 }
 writeFileSync(join(out, "LICENSES.txt"), licences(Object.keys(metafile.inputs)));
 process.stdout.write(

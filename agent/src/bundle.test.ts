@@ -26,8 +26,8 @@ test("the bundle runs where there is Node.js and nothing else", async (t) => {
   }
   execFileSync(process.execPath, [bundle, place], { stdio: "pipe" });
   assert.deepEqual(readdirSync(place).sort(), [
-    ...["LICENSES.txt", "ambari-sudo.sh", "howdah-agent", "howdah-agent.mjs"],
-    ...["howdah-env.sh", "supervisor.sh"],
+    ...["LICENSES.txt", "ambari-sudo.sh", "howdah-agent", "howdah-agent.ini"],
+    ...["howdah-agent.mjs", "howdah-env.sh", "supervisor.sh"],
   ]);
   mkdirSync(join(prefix, "home"));
   const env = { PATH: "/usr/bin:/bin", HOME: join(prefix, "home"), NODE: process.execPath };

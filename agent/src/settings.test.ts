@@ -197,3 +197,20 @@ test("the README tells every key, its default and what it takes, and no other", 
     known,
   );
 });
+
+test("the template has every key, with its default where it has one", (t) => {
+  const path = fileURLToPath(new URL("../howdah-agent.ini", import.meta.url));
+  const template = readFileSync(path, "utf8");
+  assert.deepEqual(readSettings(iniOf(t, template)).server.addresses, [
+    "dispatcher.example.com:7440",
+  ]);
+  const all = template.replaceAll(/^;(?=\w+ = )/gm, "");
+  readSettings(iniOf(t, all));
+  for (const keys of Object.values(knownKeys)) {
+    for (const [name, { shown, fallback }] of Object.entries(keys)) {
+      const value = new RegExp(`^${name} = (.+)$`, "m").exec(all)?.[1];
+      assert.ok(value !== undefined, name);
+      if (shown === `\`${fallback}\``) assert.equal(value, fallback);
+    }
+  }
+});

@@ -111,18 +111,24 @@ test("what is unfinished, not acknowledged, or acknowledged of late stays, howev
 });
 
 test("seven days after its acknowledgement a task's files are nobody's any more", async (t) => {
-  const { folders, remove } = temporaryFolders();
-  t.after(remove);
-  const late = await openJournal(folders, silent, { now: () => Date.now() - 8 * day });
-  await late.accept(testKey(1), {});
-  await late.ended(testKey(1), result);
-  await late.acknowledged(testKey(1));
-  await late.close();
-  writeFileSync(dataFiles(folders, "1").stdout, "x");
-  const journal = await openJournal(folders, silent);
-  t.after(() => journal.close());
-  const options = { folders, journal, log: silent, maxAgeMs: 30 * day, maxBytes: 0 };
-  assert.equal((await cleanData(options, never)).removed, 1);
+  const { folders, journal, write } = await place(t);
+  for (const task of [1, 2]) {
+    await journal.accept(testKey(task), {});
+    await journal.ended(testKey(task), result);
+    write(dataFiles(folders, String(task)).stdout, 0);
+  }
+  await journal.acknowledged(testKey(1));
+  const cleanAfter = (days: number) =>
+    cleanData(
+      {
+        ...{ folders, journal, log: silent, maxAgeMs: 30 * day, maxBytes: 0 },
+        now: () => Date.now() + days * day,
+      },
+      never,
+    );
+  assert.equal((await cleanAfter(6.9)).removed, 0);
+  assert.equal((await cleanAfter(7.1)).removed, 1);
+  assert.equal(textOf(dataFiles(folders, "2").stdout).length, 1_000);
 });
 
 test("a command that comes while it cleans keeps the files it finds under its number", async (t) => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AgentFolders } from "../folders.js";
-import type { Journal } from "../journal/journal.js";
+import { type Journal, keptAcknowledgedMs } from "../journal/journal.js";
 import { strayRecordFolders } from "../run/record-folders.js";
 
 /** What is cleaned, and up to where. */
@@ -62,7 +62,7 @@ export async function cleanData(
   for (let from = 0, done = false; from < files.length && !done; from += batch) {
     signal.throwIfAborted();
     // Looked up in the turn in which the files go: a command that comes meanwhile may take an old file's name.
-    const needed = new Set(journal.entries().map(({ key }) => key.taskId));
+    const needed = neededTasks(journal, now());
     for (const { path, taskId, bytes, writtenAtMs } of files.slice(from, from + batch)) {
       done = writtenAtMs >= now() - maxAgeMs && leftBytes <= maxBytes;
       if (done) break; // those that follow are younger
@@ -84,6 +84,15 @@ export async function cleanData(
     options.log.warn({ code, count }, "old files in data/ could not be removed");
   }
   return { removed, removedBytes, leftBytes };
+}
+
+/** The tasks whose files may still be asked for. The journal itself forgets later, when it is next written anew. */
+function neededTasks(journal: Journal, nowMs: number): Set<string> {
+  const oldest = nowMs - keptAcknowledgedMs;
+  const needed = journal
+    .entries()
+    .filter(({ acknowledgedAtMs }) => acknowledgedAtMs === null || acknowledgedAtMs > oldest);
+  return new Set(needed.map(({ key }) => key.taskId));
 }
 
 /** The files of tasks in data/, as they are now. */

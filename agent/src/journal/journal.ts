@@ -43,6 +43,9 @@ export class JournalDamagedError extends Error {
  */
 export type AcceptAnswer = "accepted" | "known" | "cancelled" | "attempt-alive" | "superseded";
 
+/** How long an acknowledged result is kept when nothing else is said: seven days. */
+export const keptAcknowledgedMs = 7 * 24 * 3_600_000;
+
 /** Settings of a journal. */
 export interface JournalOptions extends JournalFileOptions {
   /** How long an acknowledged result and an unused tombstone are kept. Default seven days. */
@@ -104,7 +107,7 @@ async function openLocked(
   options: JournalOptions,
   unlock: () => void,
 ): Promise<Journal> {
-  const keepMs = options.keepMs ?? 7 * 24 * 3_600_000;
+  const keepMs = options.keepMs ?? keptAcknowledgedMs;
   const now = options.now ?? Date.now;
   const path = join(folders.journal, "journal");
   const scan = readOrMake(path, folders, log, now);
