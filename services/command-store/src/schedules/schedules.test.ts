@@ -76,6 +76,14 @@ describe("schedules and windows", () => {
     ]);
     assert.equal(answers.filter(({ status }) => status === "fulfilled").length, 1);
     await fails(change(0n, "3 * * * *"), Code.FailedPrecondition, /has been changed meanwhile/);
+    const at = (store: TestStore) =>
+      store.client.storeSchedule({ schedulerToken, spec: { name: "twin", cron: "0 3 * * *" } });
+    const twins = await Promise.allSettled([store, other, store, other, store, other].map(at));
+    const losers = twins.flatMap((twin) => (twin.status === "rejected" ? [twin.reason] : []));
+    assert.equal(losers.length, 5);
+    for (const error of losers) {
+      assert.equal(ConnectError.from(error).code, Code.FailedPrecondition, String(error));
+    }
     const now = await named("changed");
     assert.equal(now?.schedule?.version, schedule.version + 1n);
     assert.equal(now?.schedule?.scheduleId, schedule.scheduleId);

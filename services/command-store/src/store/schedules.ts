@@ -1,4 +1,5 @@
 import type { Knex } from "knex";
+import { isDuplicate } from "../database/database-errors.js";
 import { type Binding, bytes, execute, query } from "../database/query.js";
 import { noNewerScheduler } from "./scheduler-fence.js";
 
@@ -63,13 +64,18 @@ export interface ScheduleToStore {
 /** Makes a schedule; whether it did: not when there is one of that name, or a newer scheduler. */
 export async function insertSchedule(db: Knex, schedule: ScheduleToStore): Promise<boolean> {
   const { token, name, spec, countedUntil } = schedule;
-  const { affectedRows } = await execute(
+  const inserting = execute(
     db,
     `insert into schedule (name, spec, enabled, version, counted_until, last_due, last_request_id, last_outcome, last_outcome_text)
     select ?, ?, 1, 1, ?, 0, 0, 0, '' from store
     where not exists (select 1 from schedule as other where other.name = ?) and ${noNewerScheduler}`,
     [name, bytes(spec), countedUntil, name, token],
   );
+  // Of two at once, each of which saw none of that name, the second meets the unique key.
+  const { affectedRows } = await inserting.catch((error: unknown) => {
+    if (isDuplicate(error)) return { affectedRows: 0 };
+    throw error;
+  });
   return affectedRows === 1;
 }
 
