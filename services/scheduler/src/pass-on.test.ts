@@ -245,7 +245,7 @@ describe("passOn()", () => {
       await fails(
         answer,
         Code.Unavailable,
-        /in the middle of RetryRequest.*not known; look at the/,
+        /in the middle of RetryRequest.*not known; look, then call/,
       );
       assert.deepEqual(b.calls, []);
     });

@@ -235,7 +235,7 @@ function nobodyLeads(why: string, problem: string, mayBeDone: boolean): ConnectE
 function unknownOutcome({ name }: DescMethodUnary, error: unknown): ConnectError {
   const { rawMessage } = ConnectError.from(error);
   return new ConnectError(
-    `the scheduler that leads went away in the middle of ${name} (${rawMessage}): whether it was done is not known; look at the request, then call again if it was not`,
+    `the scheduler that leads went away in the middle of ${name} (${rawMessage}): whether it was done is not known; look, then call again if it was not`,
     Code.Unavailable,
     undefined,
     undefined,
