@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, ConnectError } from "@connectrpc/connect";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Logger } from "pino";
+import { awayCodes } from "./engine/record-batch.js";
 import { StaleOwnerError } from "./engine/recorder.js";
 
 /** What claiming needs. */
@@ -26,7 +27,7 @@ export async function claimRequests(
 ): Promise<void> {
   for (let pauseMs = retryMs; !signal.aborted; pauseMs = Math.min(pauseMs * 2, maxRetryMs)) {
     try {
-      await claimAll(store, token, signal);
+      await claimAll(store, token, log, signal);
       return;
     } catch (error) {
       if (error instanceof StaleOwnerError) throw error;
@@ -40,18 +41,40 @@ export async function claimRequests(
 async function claimAll(
   store: Client<typeof CommandStoreService>,
   token: bigint,
+  log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   const { requests } = await store.listUnfinished({}, { signal });
   const others = requests.filter(({ ownerToken }) => ownerToken !== token);
-  for (let from = 0; from < others.length; from += requestsPerCall) {
-    const part = others.slice(from, from + requestsPerCall);
-    const { results } = await store.recordTransitions(
-      { schedulerToken: token, requests: part.map(({ requestId }) => ({ requestId })) },
-      { signal },
-    );
-    const lost = results.find(({ staleOwner }) => staleOwner);
-    if (lost === undefined) continue;
-    throw new StaleOwnerError(`another scheduler owns request ${lost.requestId}`);
+  const claim = async (requestIds: readonly bigint[]): Promise<void> => {
+    try {
+      const parts = requestIds.map((requestId) => ({ requestId }));
+      const { results } = await store.recordTransitions(
+        { schedulerToken: token, requests: parts },
+        { signal },
+      );
+      const lost = results.find(({ staleOwner }) => staleOwner);
+      if (lost === undefined) return;
+      throw new StaleOwnerError(`another scheduler owns request ${lost.requestId}`);
+    } catch (error) {
+      if (error instanceof StaleOwnerError || signal.aborted) throw error;
+      const { code, rawMessage } = ConnectError.from(error);
+      if (awayCodes.has(code)) throw error;
+      const middle = Math.ceil(requestIds.length / 2);
+      if (requestIds.length > 1) {
+        await claim(requestIds.slice(0, middle));
+        await claim(requestIds.slice(middle));
+        return;
+      }
+      // It holds up no other. What is recorded of it later is refused likewise, or makes it this scheduler's own.
+      log.error(
+        { request: requestIds[0], code: Code[code] },
+        `the store refuses to let request ${requestIds[0]} be taken over: ${rawMessage}`,
+      );
+    }
+  };
+  const ids = others.map(({ requestId }) => requestId);
+  for (let from = 0; from < ids.length; from += requestsPerCall) {
+    await claim(ids.slice(from, from + requestsPerCall));
   }
 }

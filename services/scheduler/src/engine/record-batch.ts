@@ -25,7 +25,7 @@ export interface Recorded {
 const retryMs = 200;
 const maxRetryMs = 2_000;
 /** The store is away, or this scheduler is not let in: nothing is wrong with what is asked. */
-const awayCodes: ReadonlySet<Code> = new Set([
+export const awayCodes: ReadonlySet<Code> = new Set([
   Code.Unavailable,
   Code.DeadlineExceeded,
   Code.Aborted,
