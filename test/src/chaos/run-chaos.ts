@@ -2,7 +2,6 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError } from "@connectrpc/connect";
-import { HostState } from "@howdah/proto/howdah/v1/fleet";
 import { applyTestCluster } from "../system/fleet.js";
 import { checkHistory } from "./check/check-history.js";
 import type { History, Journal, StoredTask } from "./check/history.js";
@@ -81,7 +80,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const names = fleet.hosts.map(({ name }) => name);
     const operators = openDoors(fleet.doors.gateways.map(({ address }) => address));
     cleanUp.push(async () => operators.close());
-    await untilHealthy(operators, names.length, signal);
+    await untilConnected(operators, names.length, signal);
     await applyTestCluster(operators.door(), names);
     log(`${names.length} hosts are healthy`);
 
@@ -153,7 +152,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   }
 }
 
-async function untilHealthy(
+async function untilConnected(
   operators: Operators,
   count: number,
   signal: AbortSignal,
@@ -161,10 +160,10 @@ async function untilHealthy(
   const deadline = performance.now() + 60_000;
   for (;;) {
     const { hosts } = await operators.insist(({ fleet }) => fleet.listHosts({}));
-    const healthy = hosts.filter(({ state }) => state === HostState.HEALTHY);
-    if (healthy.length >= count) return;
+    const connected = hosts.filter((host) => host.connected);
+    if (connected.length >= count) return;
     if (performance.now() > deadline)
-      throw new Error(`only ${healthy.length} of ${count} hosts are healthy`);
+      throw new Error(`only ${connected.length} of ${count} hosts are connected`);
     await sleep(200, undefined, { signal });
   }
 }
