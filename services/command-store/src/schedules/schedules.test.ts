@@ -84,6 +84,15 @@ describe("schedules and windows", () => {
     for (const error of losers) {
       assert.equal(ConnectError.from(error).code, Code.FailedPrecondition, String(error));
     }
+    // Another one's is not committed yet when this one looks whether there is any.
+    const elsewhere = await database.db.transaction();
+    await execute(elsewhere, `insert into schedule values (0, 'slow', '', 1, 1, 0, 0, 0, 0, '')`);
+    const late = store.client.storeSchedule({ schedulerToken, spec: { name: "slow" } });
+    const refused = fails(late, Code.FailedPrecondition, /slow has been changed meanwhile/);
+    await Promise.race([refused, new Promise((resolve) => setTimeout(resolve, 300))]);
+    await elsewhere.commit();
+    await refused;
+    await execute(database.db, "delete from schedule where name = 'slow'");
     const now = await named("changed");
     assert.equal(now?.schedule?.version, schedule.version + 1n);
     assert.equal(now?.schedule?.scheduleId, schedule.scheduleId);
