@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
   type CommandStoreService,
   type Lease,
@@ -269,8 +269,4 @@ function toLease(row: LeaseRow): Lease {
     address: row.address,
     renewedAt: timestampFromMs(row.renewedAt),
   });
-}
-
-function notBuilt(what: string): never {
-  throw new ConnectError(what, Code.Unimplemented);
 }
