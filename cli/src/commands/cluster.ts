@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import type { Cluster, HostComponent } from "@howdah/proto/howdah/v1/fleet";
+import type { Cluster, ClusterService, HostComponent } from "@howdah/proto/howdah/v1/fleet";
 import {
   ApplyClusterResponseSchema,
   GetClusterResponseSchema,
@@ -12,7 +12,7 @@ import { leafCommand, type Run, sessionOf } from "../leaf-command.js";
 import { listComponents } from "../list-components.js";
 import { jsonDocument } from "../text/json.js";
 import { renderTable } from "../text/table.js";
-import { plural, someNames } from "../text/words.js";
+import { localTime, plural, someNames } from "../text/words.js";
 import { progressPhrase } from "./components.js";
 
 /** `howdah cluster apply|list|show` */
@@ -106,7 +106,8 @@ export function clusterPage(
   );
   const types = Object.entries(cluster.configurations).sort(([a], [b]) => (a < b ? -1 : 1));
   const head = `cluster ${cluster.name}, stack ${cluster.stack}, version ${cluster.version}, ${plural(hostsOf(cluster).size, "host")}\n`;
-  const table = renderTable(["SERVICE", "COMPONENT", "STATE", "TO RESTART", "HOSTS"], rows);
+  const maintenance = cluster.services.map(maintenanceLine).join("");
+  const table = `${renderTable(["SERVICE", "COMPONENT", "STATE", "TO RESTART", "HOSTS"], rows)}${maintenance}`;
   if (!show.config) {
     const names = types.map(([type, { version }]) => `${type} v${version}`);
     return `${head}${table}configurations: ${names.join(", ") || "none"} (--config shows them)\n`;
@@ -117,6 +118,12 @@ export function clusterPage(
       .map(([name, value]) => [`${type} v${configuration.version}`, name, value]),
   );
   return `${head}${table}${renderTable(["CONFIGURATION", "PROPERTY", "VALUE"], properties)}`;
+}
+
+function maintenanceLine({ name, maintenance }: ClusterService): string {
+  if (maintenance === undefined) return "";
+  const why = maintenance.reason === "" ? "" : `: ${maintenance.reason}`;
+  return `${name} is in maintenance since ${localTime(maintenance.since)}${why}\n`;
 }
 
 function hostsOf({ services }: Cluster): Set<string> {

@@ -2,10 +2,16 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { HostSchema, HostState, MaintenanceSchema } from "@howdah/proto/howdah/v1/fleet";
+import {
+  ClusterSchema,
+  HostSchema,
+  HostState,
+  MaintenanceSchema,
+} from "@howdah/proto/howdah/v1/fleet";
 import type { SetMaintenanceRequest } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestSchema } from "@howdah/proto/howdah/v1/request";
 import { cli, fakeServer } from "../cli-fixture.js";
+import { clusterPage } from "./cluster.js";
 import { hostTable } from "./hosts.js";
 import { requestTable } from "./requests.js";
 
@@ -94,6 +100,17 @@ describe("howdah maintenance", () => {
     assert.match(table, /^HOST .* MAINTENANCE\nh1 .* new disks\nh2 /);
     assert.match(table, /\n2 hosts, all connected, 1 in maintenance\n$/);
     assert.doesNotMatch(hostTable(hosts.slice(1)), /MAINTENANCE/i);
+  });
+
+  it("is shown by howdah cluster show", () => {
+    const maintenance = create(MaintenanceSchema, { reason: "upgrade", since });
+    const cluster = create(ClusterSchema, {
+      ...{ name: "c1", stack: "S/1" },
+      services: [{ name: "HDFS", maintenance }, { name: "ZOOKEEPER" }],
+    });
+    const page = clusterPage(cluster, [], { config: false, all: false });
+    assert.match(page, /\nHDFS is in maintenance since 2\d{3}-[\d: -]+: upgrade\n/);
+    assert.doesNotMatch(page, /ZOOKEEPER is in maintenance/);
   });
 });
 
