@@ -20,10 +20,10 @@ export interface ClientCallOptions {
 /** A call in flight. */
 export interface OpenCall {
   /**
-   * Cancels it with the next turn of the event loop. At once is dangerous: while a connection goes down, its streams end one after the
-   * other, and whoever hears of the first end cancels the rest. Node 20 then sends empty frames for the stream that has just ended,
-   * for ever: the process spins and takes gigabytes (seen with agents that were stopped and went on, like a suspended machine). One
-   * turn later the whole connection is gone, and there is nothing left to cancel.
+   * Cancels it with the next turn of the event loop. At once is dangerous: Node (20.20) tells of the end of a stream from inside
+   * nghttp2's handling of it, promises included, and whoever hears of that end cancels what else goes on over the connection. A stream
+   * closed from there makes Node send empty frames for the one that has just ended, for ever: the process hears nothing any more and
+   * takes 150 MB a second (seen with agents that were stopped and went on, as a suspended machine does).
    */
   cancelSoon(details: string): void;
 }
