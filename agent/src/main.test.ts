@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { agentPrefix, runAgent, startAgent, startAgentWith } from "./testing/started-agent.js";
-import { until } from "./testing/test-agent.js";
+import { textOf, until } from "./testing/test-agent.js";
+
+const main = fileURLToPath(new URL("./main.js", import.meta.url));
 
 const ini = "[server]\naddress = 127.0.0.1:1\n[agent]\nprefix = PREFIX\n";
 
@@ -70,4 +75,34 @@ test("old files of tasks are cleaned at the start", async (t) => {
   await until(() => agent.log.some(({ msg }) => /^old files/.test(String(msg))), "the cleaning");
   assert.deepEqual([existsSync(old), existsSync(young)], [false, true]);
   assert.equal(await agent.end("SIGTERM"), 0);
+});
+
+test("agents of one machine: each under its own prefix; not two with one data folder", async (t) => {
+  const first = startAgent(t, "127.0.0.1:1");
+  const second = startAgent(t, "127.0.0.1:1");
+  for (const agent of [first, second]) {
+    await until(() => agent.log.some(({ msg }) => msg === "started"), "the start");
+  }
+  const { iniFile } = agentPrefix(t, `${ini}data_dir = ${first.folders.data}\n`);
+  const text = await refused("--config", iniFile);
+  assert.match(text, /another agent \(pid \d+\) has the data folder/);
+  assert.deepEqual([await first.end("SIGTERM"), await second.end("SIGTERM")], [0, 0]);
+});
+
+test("the log in a file of its own, which goes on anew at SIGHUP when it was moved away", async (t) => {
+  const { prefix, iniFile } = agentPrefix(t, ini);
+  const path = join(prefix, "log", "howdah-agent.log");
+  const child = spawn(process.execPath, [main, "--config", iniFile, "--log-file"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  t.after(() => child.kill("SIGKILL"));
+  await until(() => textOf(path).includes('"started"'), "the start");
+  renameSync(path, `${path}.moved`);
+  child.kill("SIGHUP");
+  await until(() => textOf(path).includes("not connected"), "the next line");
+  child.kill("SIGTERM");
+  const [code] = await once(child, "exit");
+  assert.equal(code, 0);
+  assert.equal(child.stdout?.read(), null);
+  assert.match(textOf(path), /"msg":"stopped"/);
 });

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import type { AgentFolders } from "../folders.js";
 import type { CommandResult } from "../journal/entry.js";
 import { type Journal, openJournal } from "../journal/journal.js";
@@ -133,12 +134,16 @@ test("seven days after its acknowledgement a task's files are nobody's any more"
 
 test("a command that comes while it cleans keeps the files it finds under its number", async (t) => {
   const { folders, journal, write, clean, left } = await place(t);
-  for (let task = 1; task <= 100; task += 1) write(dataFiles(folders, String(task)).stdout, 50);
-  const cleaning = clean(); // has had its first turn
-  const accepting = Array.from({ length: 50 }, (_, at) => journal.accept(testKey(51 + at), {}));
-  await Promise.all([...accepting, cleaning]);
-  assert.ok(left().length >= 50, `${left().length} are left`);
-  for (const name of left()) assert.ok(Number(/[0-9]+/.exec(name)) > 50, name);
+  // The oldest go first.
+  for (let task = 1; task <= 400; task += 1) {
+    write(dataFiles(folders, String(task)).stdout, 500 - task / 10);
+  }
+  const cleaning = clean();
+  while (left().length === 400) await turn(); // a look between any two goes
+  const late = left().map((name) => Number(/[0-9]+/.exec(name)));
+  assert.ok(late.length > 100, `${late.length} are left`);
+  await Promise.all([...late.map((task) => journal.accept(testKey(task), {})), cleaning]);
+  assert.equal(left().length, late.length);
 });
 
 test("what runs although its journal was lost keeps its files; other records of lost journals go", async (t) => {

@@ -1,4 +1,5 @@
-import { lstatSync, readdirSync, rmSync, statSync, unlinkSync } from "node:fs";
+import { lstatSync, rmSync, statSync, unlinkSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -37,8 +38,8 @@ interface TaskFile {
 /** Every file of a task, those of former attempts and half-written ones too. */
 const taskFile =
   /^(?:command|output|errors|structured-out)-([0-9]{1,20})[.](?:json|txt)(?:[.].*)?$/;
-/** Removed in one go; then others have their turn. */
-const batch = 32;
+/** Looked at or removed in one go; then others have their turn. */
+const batch = 100;
 
 /**
  * Removes old files of tasks from data/. What any attempt in the journal may still need stays, whatever its age and size: that is all
@@ -52,7 +53,7 @@ export async function cleanData(
   const { folders, journal, maxAgeMs, maxBytes } = options;
   const now = options.now ?? Date.now;
   const orphans = cleanStrayRecords(options, now());
-  const files = findTaskFiles(folders);
+  const files = await findTaskFiles(folders, signal);
   let leftBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let removed = 0;
   let removedBytes = 0;
@@ -95,16 +96,23 @@ function neededTasks(journal: Journal, nowMs: number): Set<string> {
   return new Set(needed.map(({ key }) => key.taskId));
 }
 
-/** The files of tasks in data/, as they are now. */
-function findTaskFiles({ data }: AgentFolders): TaskFile[] {
-  return readdirSync(data).flatMap((name) => {
+/** The files of tasks in data/. There may be a hundred thousand: others have their turns meanwhile. */
+async function findTaskFiles({ data }: AgentFolders, signal: AbortSignal): Promise<TaskFile[]> {
+  const files: TaskFile[] = [];
+  for (const [index, name] of (await readdir(data)).entries()) {
+    if (index % batch === 0) {
+      await turn();
+      signal.throwIfAborted();
+    }
     const taskId = taskFile.exec(name)?.[1];
-    if (taskId === undefined) return [];
+    if (taskId === undefined) continue;
     const path = join(data, name);
     const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (!stat?.isFile()) return [];
-    return { path, taskId, bytes: stat.size, writtenAtMs: stat.mtimeMs };
-  });
+    if (stat?.isFile()) {
+      files.push({ path, taskId, bytes: stat.size, writtenAtMs: stat.mtimeMs });
+    }
+  }
+  return files;
 }
 
 /** Removes the step records that a lost journal left, when they are old; returns the tasks of those that still run. */
