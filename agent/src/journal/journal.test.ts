@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { AgentFolders } from "../folders.js";
+import { bootId, uptimeMs } from "../process-table.js";
 import { silent, temporaryFolders, testKey, until } from "../testing/test-agent.js";
 import type { CommandResult } from "./entry.js";
 import { type Journal, JournalDamagedError, openJournal } from "./journal.js";
@@ -234,6 +235,20 @@ describe("openJournal()", () => {
     assert.equal(again.entry(testKey(0))?.command, null);
     assert.equal(await again.accept(testKey(0), {}), "known");
     await again.close();
+  });
+
+  it("keeps a result of this boot, whatever the wall clock was set to meanwhile", async () => {
+    const ended = { ...completed, bootId: bootId(), endedUptimeMs: uptimeMs() };
+    const daysAgo = 20 * 24 * 3_600_000;
+    await withJournal(
+      async (journal) => {
+        await journal.accept(testKey(1), {});
+        await journal.ended(testKey(1), ended);
+        await journal.acknowledged(testKey(1));
+      },
+      () => Date.now() - daysAgo,
+    );
+    await withJournal(async (journal) => assert.equal(journal.entries().length, 1));
   });
 
   it("drops acknowledged results and unused tombstones after seven days, nothing else", async () => {

@@ -127,8 +127,11 @@ async function openLocked(
   function dropForgotten(): number {
     const forgotten: TaskKey[] = [];
     const oldest = now() - keepMs;
-    for (const [text, { key, acknowledgedAtMs }] of state.entries) {
+    for (const [text, { key, acknowledgedAtMs, result }] of state.entries) {
       if (acknowledgedAtMs === null || acknowledgedAtMs > oldest) continue;
+      // The wall clock may have been set meanwhile; the one since boot tells the truth as long as it was not begun anew.
+      const sameBoot = result?.bootId === bootId();
+      if (sameBoot && uptimeMs() - result.endedUptimeMs <= keepMs) continue;
       state.entries.delete(text);
       if (latest.get(taskText(key))?.attempt === key.attempt) latest.delete(taskText(key));
       forgotten.push(key);
