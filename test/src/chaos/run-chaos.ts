@@ -16,8 +16,10 @@ import { type ChaosFleet, root, startChaosFleet } from "./fleet/chaos-fleet.js";
 import type { Part } from "./fleet/part.js";
 import { watchMemory } from "./fleet/watch-memory.js";
 import { startLoad } from "./load/load.js";
+import { startMaintenance } from "./load/maintenance.js";
 import type { LoadGround } from "./load/operation-kinds.js";
 import { type Operators, openDoors } from "./load/operators.js";
+import { startSchedules } from "./load/schedules.js";
 import { startStaleOwner } from "./load/stale-owner.js";
 import { type FaultKind, faultKinds } from "./nemesis/fault.js";
 import { startNemesis } from "./nemesis/nemesis.js";
@@ -91,10 +93,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const stores = fleet.doors.stores.map(({ address }) => address);
     const stale = startStaleOwner(stores, observer, random.fork("stale"));
     cleanUp.push(() => stale.stop());
-    const load = startLoad({ operators, ground: groundOf(fleet), random: random.fork("load") });
+    const ground = groundOf(fleet);
+    const schedules = await startSchedules(operators, ground, random.fork("schedules"));
+    const maintenance = startMaintenance(operators, names, random.fork("maintenance"));
+    const load = startLoad({ operators, ground, random: random.fork("load") });
     cleanUp.push(async () => {
       operators.close();
-      await load.ended();
+      await Promise.allSettled([load.ended(), maintenance.stop()]);
     });
     const kinds = options.faults ?? faultKinds;
     const nemesis = startNemesis({ fleet, random: random.fork("nemesis"), kinds, log });
@@ -112,6 +117,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       await nemesis.stop();
     }
     log("all faults are healed, waiting for the requests to end");
+    await maintenance.stop();
+    const scheduled = await schedules.stop();
     await load.stop();
     const { url } = fleet.database;
     await untilSettled({ url, journals: () => journalsOf(fleet), log, signal });
@@ -125,6 +132,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       ...{ submissions: load.submissions, words: load.words, progress: load.progress },
       ...{ sightings: observer.sightings, ownership: observer.ownership },
       journals: [...nemesis.evidence.wipedJournals, ...journalsOf(fleet)],
+      schedules: scheduled,
+      maintenance: maintenance.periods,
       crashes: nemesis.evidence.crashes,
       ailments: [...ailments, ...memory.excesses],
       scripts: fleet.hosts.flatMap(({ name, scriptLog }) => readScriptLog(name, scriptLog)),

@@ -50,6 +50,21 @@ const wiped = (wipedAtMs: number, change: Change): Change => {
   };
 };
 
+/** A schedule that is due every 15 s and tells of its last run 8, and the runs that it has made. */
+function scheduled(
+  ...runs: { readonly requestId: number; readonly dueAt: number; readonly createdAt: number }[]
+): Change {
+  const name = { name: "chaos-1", scheduleId: 3, everyMs: 15_000 };
+  const times = { madeAt: 61_000, pausedAt: 100_000, lastDueAt: 75_000, lastRequestId: 8 };
+  return ({ requests }) => ({
+    schedules: [{ ...name, ...times }],
+    requests: requests.flatMap((request) => [
+      request,
+      ...runs.map(({ dueAt, ...run }) => ({ ...request, ...run, key: `schedule/3/${dueAt}` })),
+    ]),
+  });
+}
+
 const batchesOfOne = { canary: 1, batch: { size: 1 }, pauseMs: 100 };
 
 /** Histories that break a rule, by the rule that must catch them. */
@@ -299,6 +314,27 @@ const broken: Readonly<Record<string, Readonly<Record<string, Change>>>> = {
       formerAttempts: formerAttempts.map((one) => ({ ...one, status: "UNKNOWN" })),
     }),
   },
+  "one run": {
+    "a due time has two": scheduled(
+      { requestId: 8, dueAt: 75_000, createdAt: 75_010 },
+      { requestId: 9, dueAt: 75_000, createdAt: 75_020 },
+    ),
+    "it was not due then": scheduled({ requestId: 8, dueAt: 76_000, createdAt: 76_010 }),
+    "it was made before it was due": scheduled({ requestId: 8, dueAt: 75_000, createdAt: 74_000 }),
+    "it was missed": scheduled({ requestId: 8, dueAt: 75_000, createdAt: 175_000 }),
+    "it was paused": scheduled({ requestId: 8, dueAt: 120_000, createdAt: 120_010 }),
+    "the last run is not there": scheduled({ requestId: 7, dueAt: 75_000, createdAt: 75_010 }),
+    "it never ran": scheduled(),
+  },
+  maintenance: {
+    "a host got a task": (history) => ({
+      maintenance: [{ host: "host2", fromMs: 5, toMs: 50 }],
+      submissions: history.submissions.map((one) => ({
+        ...one,
+        asked: { ...one.asked, names: "services" as const },
+      })),
+    }),
+  },
   processes: {
     "one ended by itself": () => ({ ailments: ["host3 ended by itself with code 137"] }),
   },
@@ -366,6 +402,20 @@ describe("checkHistory", () => {
       journals: [...lost, ...last],
     });
     assert.deepEqual(found, []);
+  });
+
+  it("lets a schedule make one run late, and a host in maintenance run what was asked for before", () => {
+    const history = cleanHistory();
+    const runs = scheduled(
+      { requestId: 7, dueAt: 75_000, createdAt: 75_010 },
+      { requestId: 8, dueAt: 90_000, createdAt: 130_000 },
+    )(history);
+    const schedules = runs.schedules?.map((one) => ({ ...one, lastDueAt: 90_000 })) ?? [];
+    const maintenance = [{ host: "host2", fromMs: 15, toMs: 50 }];
+    const rules = checkHistory({ ...history, ...runs, schedules, maintenance }).map(
+      ({ rule }) => rule,
+    );
+    assert.ok(!rules.some((rule) => /^one run|^maintenance/.test(rule)), rules.join("; "));
   });
 
   it("lets requests run at the same time that are PARALLEL", () => {

@@ -5,9 +5,11 @@ import { everyRequestEnds } from "./every-request-ends.js";
 import { exclusiveRunsAlone } from "./exclusive-runs-alone.js";
 import { finalStaysFinal } from "./final-stays-final.js";
 import type { History } from "./history.js";
+import { maintenanceSparesHosts } from "./maintenance-spares-hosts.js";
 import { oneAttemptAlive } from "./one-attempt-alive.js";
 import { oneCommandAHost } from "./one-command-a-host.js";
 import { oneRequestPerKey } from "./one-request-per-key.js";
+import { oneRunADueTime } from "./one-run-a-due-time.js";
 import { oneStartPerStep } from "./one-start-per-step.js";
 import { outputComplete } from "./output-complete.js";
 import { batchesPause, portionsHold } from "./portions-hold.js";
@@ -39,6 +41,8 @@ export const checks: readonly Check[] = [
   portionsHold,
   batchesPause,
   wipedHostsStartAnew,
+  oneRunADueTime,
+  maintenanceSparesHosts,
   processesLast,
 ];
 

@@ -19,6 +19,8 @@ export interface History {
   readonly progress: readonly ProgressSighting[];
   readonly ownership: readonly OwnershipSighting[];
   readonly staleTries: readonly StaleTry[];
+  readonly schedules: readonly AskedSchedule[];
+  readonly maintenance: readonly MaintenancePeriod[];
   /** When all that ran on a host was killed. */
   readonly crashes: readonly Crash[];
   /** What went wrong with the processes themselves: each ended by itself, or took far more memory than it should. */
@@ -32,6 +34,8 @@ export interface History {
 /** A call that asked for a request. The same key may come in several. */
 export interface Submission {
   readonly atMs: number;
+  /** When the answer was there, or it was clear that there is none. */
+  readonly answeredMs: number;
   readonly key: string;
   /** Equal for calls that asked for the same thing. */
   readonly content: string;
@@ -50,6 +54,11 @@ export interface Asked {
   readonly context: string;
   /** Tasks may be on these hosts only. */
   readonly hosts: readonly string[];
+  /**
+   * What the operation names. Services: its tasks are where their components are, save hosts in maintenance, and only for what must
+   * change, so that there may be none. Undefined: hosts.
+   */
+  readonly names?: "services";
   readonly onFailure: "ABORT" | "HOLD" | "SKIP" | "CONTINUE";
   /** In DEPENDENCY_ORDERED requests: which role commands must be done before one; undefined: stages are barriers. */
   readonly blockers?: Readonly<Record<string, readonly string[]>>;
@@ -82,6 +91,28 @@ export interface AskedRolling {
   readonly pauseMs: number;
 }
 
+/** A schedule of the run. Times are milliseconds since 1970. */
+export interface AskedSchedule {
+  readonly name: string;
+  readonly scheduleId: number;
+  /** It is due whenever the time is a multiple of this. */
+  readonly everyMs: number;
+  /** When its making was acknowledged. */
+  readonly madeAt: number;
+  /** When it was paused for good. */
+  readonly pausedAt: number;
+  /** What it tells of itself after that; 0: of none. */
+  readonly lastDueAt: number;
+  readonly lastRequestId: number;
+}
+
+/** Between these times a host was in maintenance for sure. */
+export interface MaintenancePeriod {
+  readonly host: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** What a person said about a request after its submission. */
 export interface Word {
   readonly atMs: number;
@@ -104,6 +135,8 @@ export interface StoredRequest {
   readonly cancelRequested: boolean;
   readonly aborted: boolean;
   readonly abortReason: string;
+  /** Milliseconds since 1970, by the database's clock. */
+  readonly createdAt: number;
 }
 
 export interface StoredStage {

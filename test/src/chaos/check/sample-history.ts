@@ -15,7 +15,7 @@ export function cleanHistory(): History {
       {
         ...{ requestId: 1, key: "key-1", context: "start all", ready: true, open: false },
         ...{ status: "COMPLETED", progress: 100, run: 2, ownerToken: 3, aborted: false },
-        ...{ cancelRequested: false, abortReason: "" },
+        ...{ cancelRequested: false, abortReason: "", createdAt: 0 },
       },
     ],
     stages: [0, 1].map((stageId) => ({ requestId: 1, stageId, status: "COMPLETED" })),
@@ -52,6 +52,8 @@ export function cleanHistory(): History {
       { atMs: 150, what: "a stale scheduler", taskId: 1, outcome: "refused", detail: "stale" },
     ],
     databaseKills: [400],
+    schedules: [],
+    maintenance: [],
     crashes: [],
     ailments: [],
     explanations: new Map(),
@@ -61,7 +63,13 @@ export function cleanHistory(): History {
 /** A call for the sample's request. */
 export function submission(atMs: number, key: string, requestId: number): Submission {
   return {
-    ...{ atMs, key, content: "START", answer: { kind: "acknowledged", requestId, created: true } },
+    ...{
+      atMs,
+      answeredMs: atMs + 5,
+      key,
+      content: "START",
+      answer: { kind: "acknowledged", requestId, created: true },
+    },
     asked: {
       ...{ context: "start all", hosts: ["host1", "host2"], onFailure: "ABORT", maxFailures: 0 },
     },

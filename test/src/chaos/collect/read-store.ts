@@ -55,6 +55,7 @@ export async function readStore(connection: Connection): Promise<StoredHistory> 
         cancelRequested: row.cancel_requested === 1,
         aborted: row.aborted === 1,
         abortReason: row.abort_reason,
+        createdAt: row.create_time,
       })),
       stages: stages.map((row) => ({
         requestId: row.request_id,

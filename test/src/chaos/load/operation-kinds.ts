@@ -93,12 +93,14 @@ const alone: OperationKind = (random, ground) => {
 
 const verbs = [RoleCommand.INSTALL, RoleCommand.START, RoleCommand.STOP, RoleCommand.RESTART];
 
+const ofServices: Choice = { options: {}, asked: { names: "services" } };
+
 /** All of the cluster's services, stage by stage. */
 const staged: OperationKind = (random, ground) => {
   const roleCommand = random.pick(verbs);
   changeStubs(random, ground, roleCommand);
   const how = all(onFailure(random), retries(random), sharing(random));
-  return planned("staged", services(roleCommand), ground.hosts, how);
+  return planned("staged", services(roleCommand), ground.hosts, all(how, ofServices));
 };
 
 /** What the TEST stack's rules say of START and STOP. */
@@ -116,14 +118,14 @@ const dependencyOrdered: OperationKind = (random, ground) => {
     options: { executionType: ExecutionType.DEPENDENCY_ORDERED },
     asked: { blockers },
   };
-  const how = all(retries(random), sharing(random), ordered);
+  const how = all(retries(random), sharing(random), ordered, ofServices);
   return planned("dependency-ordered", services(roleCommand), ground.hosts, how);
 };
 
 /** A rolling restart. */
 const rolling: OperationKind = (random, ground) => {
   changeStubs(random, ground, RoleCommand.RESTART);
-  const how = all(retries(random), rollingBatches(random));
+  const how = all(retries(random), rollingBatches(random), ofServices);
   return planned("rolling", services(RoleCommand.RESTART), ground.hosts, how);
 };
 
@@ -151,7 +153,8 @@ const custom: OperationKind = (random, { hosts }) => {
   const operation: Operation = {
     kind: { case: "customCommand", value: { ...where, command: "REBALANCE" } },
   };
-  return planned("custom command", operation, hosts.slice(0, 1), retries(random));
+  const how = all(retries(random), ofServices);
+  return planned("custom command", operation, hosts.slice(0, 1), how);
 };
 
 /** The kinds of the load, those to be chosen more often named more often. */

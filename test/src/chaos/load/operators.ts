@@ -10,6 +10,7 @@ import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
+import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { rest } from "../rest.js";
 
@@ -19,6 +20,7 @@ export interface Door {
   readonly store: Client<typeof CommandStoreService>;
   readonly fleet: Client<typeof FleetService>;
   readonly stacks: Client<typeof StackService>;
+  readonly schedules: Client<typeof ScheduleService>;
 }
 
 /** The doors of several gateways. */
@@ -78,6 +80,7 @@ export function openDoors(addresses: readonly string[]): Operators {
       store: createClient(CommandStoreService, transport),
       fleet: createClient(FleetService, transport),
       stacks: createClient(StackService, transport),
+      schedules: createClient(ScheduleService, transport),
     };
   });
   let turn = 0;

@@ -39,7 +39,8 @@ export function createSubmitter(operators: Operators): Submitter {
       const code = Code[ConnectError.from(error).code];
       answer = { kind: isRefusal(error) ? "refused" : "unanswered", code };
     }
-    submissions.push({ atMs, key, content, asked: { ...asked, context }, answer });
+    const answeredMs = uptimeMs();
+    submissions.push({ atMs, answeredMs, key, content, asked: { ...asked, context }, answer });
     return answer;
   }
 
