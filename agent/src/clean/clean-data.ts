@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AgentFolders } from "../folders.js";
-import { type Journal, keptAcknowledgedMs } from "../journal/journal.js";
+import { isNeeded, type Journal } from "../journal/journal.js";
 import { strayRecordFolders } from "../run/record-folders.js";
 
 /** What is cleaned, and up to where. */
@@ -89,10 +89,7 @@ export async function cleanData(
 
 /** The tasks whose files may still be asked for. The journal itself forgets later, when it is next written anew. */
 function neededTasks(journal: Journal, nowMs: number): Set<string> {
-  const oldest = nowMs - keptAcknowledgedMs;
-  const needed = journal
-    .entries()
-    .filter(({ acknowledgedAtMs }) => acknowledgedAtMs === null || acknowledgedAtMs > oldest);
+  const needed = journal.entries().filter((entry) => isNeeded(entry, nowMs));
   return new Set(needed.map(({ key }) => key.taskId));
 }
 

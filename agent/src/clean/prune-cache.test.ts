@@ -91,7 +91,10 @@ test("a mark is written to the disk once an hour at most", (t) => {
   const { folders, remove } = temporaryFolders();
   t.after(remove);
   let now = Date.now();
-  const marks = createUseMarks(() => now);
+  const marks = createUseMarks(
+    () => now,
+    () => now,
+  );
   marks.mark(folders.tmp);
   now += 30 * 60_000;
   marks.mark(folders.tmp);
@@ -100,4 +103,12 @@ test("a mark is written to the disk once an hour at most", (t) => {
   now += 31 * 60_000;
   marks.mark(folders.tmp);
   assert.ok(createUseMarks(() => now).idleMs(folders.tmp) < 1_000);
+});
+
+test("a wall clock that is set far ahead makes nothing old that was used since the start", async (t) => {
+  const { folders, cache, prune } = await place(t, { a: 1, b: 1 });
+  await cache.folder(digestOf("a"), never);
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 400 * day });
+  assert.deepEqual(await prune(), [digestOf("b")]);
+  assert.ok(existsSync(pathOf(folders, "a")));
 });

@@ -14,11 +14,15 @@ export interface UseMarks {
 const diskStepMs = 3_600_000;
 
 /**
- * Makes marks. On the disk the mark is the time of last change of the folder or file, which nothing else changes once it is there.
- * @param now the wall clock; tests set it
+ * Makes marks. On the disk the mark is the time of last change of the folder or file, which nothing else changes once it is there. What
+ * this process has marked is counted by a clock that nobody sets.
+ * @param wall the wall clock, `steady` the other; tests set them
  */
-export function createUseMarks(now: () => number = Date.now): UseMarks {
-  const usedAtMs = new Map<string, number>();
+export function createUseMarks(
+  wall: () => number = () => Date.now(),
+  steady: () => number = () => performance.now(),
+): UseMarks {
+  const usedAt = new Map<string, number>();
 
   function onDiskMs(path: string): number | undefined {
     return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
@@ -26,11 +30,11 @@ export function createUseMarks(now: () => number = Date.now): UseMarks {
 
   return {
     mark(path) {
-      usedAtMs.set(path, now());
+      usedAt.set(path, steady());
       const marked = onDiskMs(path);
-      if (marked === undefined || Math.abs(now() - marked) < diskStepMs) return;
+      if (marked === undefined || Math.abs(wall() - marked) < diskStepMs) return;
       try {
-        utimesSync(path, now() / 1_000, now() / 1_000);
+        utimesSync(path, wall() / 1_000, wall() / 1_000);
       } catch (error) {
         // Not ours, or on a disk that has become read-only: then it cannot be removed either.
         const { code } = error as NodeJS.ErrnoException;
@@ -38,8 +42,9 @@ export function createUseMarks(now: () => number = Date.now): UseMarks {
       }
     },
     idleMs(path) {
-      return now() - Math.max(usedAtMs.get(path) ?? 0, onDiskMs(path) ?? now());
+      const used = usedAt.get(path);
+      return used === undefined ? wall() - (onDiskMs(path) ?? wall()) : steady() - used;
     },
-    forget: (path) => void usedAtMs.delete(path),
+    forget: (path) => void usedAt.delete(path),
   };
 }

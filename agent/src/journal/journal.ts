@@ -127,11 +127,9 @@ async function openLocked(
   function dropForgotten(): number {
     const forgotten: TaskKey[] = [];
     const oldest = now() - keepMs;
-    for (const [text, { key, acknowledgedAtMs, result }] of state.entries) {
-      if (acknowledgedAtMs === null || acknowledgedAtMs > oldest) continue;
-      // The wall clock may have been set meanwhile; the one since boot tells the truth as long as it was not begun anew.
-      const sameBoot = result?.bootId === bootId();
-      if (sameBoot && uptimeMs() - result.endedUptimeMs <= keepMs) continue;
+    for (const [text, entry] of state.entries) {
+      if (isNeeded(entry, now(), keepMs)) continue;
+      const { key } = entry;
       state.entries.delete(text);
       if (latest.get(taskText(key))?.attempt === key.attempt) latest.delete(taskText(key));
       forgotten.push(key);
@@ -252,6 +250,17 @@ async function openLocked(
       unlock();
     },
   };
+}
+
+/** Whether an attempt may still be asked for: it is not acknowledged, or was of late. */
+export function isNeeded(
+  { acknowledgedAtMs, result }: JournalEntry,
+  nowMs: number,
+  keepMs = keptAcknowledgedMs,
+): boolean {
+  if (acknowledgedAtMs === null || acknowledgedAtMs > nowMs - keepMs) return true;
+  // The wall clock may have been set meanwhile; the one since boot tells the truth as long as it was not begun anew.
+  return result?.bootId === bootId() && uptimeMs() - result.endedUptimeMs <= keepMs;
 }
 
 /** Reads the file; makes it when it is missing or can't be read at all. */
