@@ -72,6 +72,7 @@ function summary({ history, violations, operations, faults, ...result }: ChaosRe
     `faults: ${sum(faults)} (${list(faults)})`,
     `looked at: ${list(Object.entries(evidenceOf(history)))}`,
     ...result.skipped.map((reason) => `skipped: ${reason}`),
+    `held up by this process: ${result.heldUpMs} ms at most`,
     `memory: ${[...result.peaks].map(([kind, most]) => `${kind} ${most} MiB`).join(", ")}`,
     `checks: ${checks.length}, violations: ${violations.length}, seed ${history.seed}`,
   ].join("\n");

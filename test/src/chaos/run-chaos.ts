@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError } from "@connectrpc/connect";
 import { applyTestCluster } from "../system/fleet.js";
@@ -53,6 +54,8 @@ export interface ChaosResult {
   readonly skipped: readonly string[];
   /** The most memory that one process of a kind took, in MiB. */
   readonly peaks: ReadonlyMap<string, number>;
+  /** For how long this process, through which every connection goes, was too busy to pass anything on, at the worst moment. */
+  readonly heldUpMs: number;
   /** The folder with logs, journals and data; kept when there is a violation, else gone. */
   readonly folder: string | undefined;
 }
@@ -88,6 +91,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 
     const memory = watchMemory([...fleet.services, ...fleet.hosts.map(({ part }) => part)], log);
     cleanUp.push(async () => memory.stop());
+    const delays = monitorEventLoopDelay();
+    delays.enable();
     const observer = observeStore(() => fleet.database.url);
     cleanUp.push(() => observer.stop());
     const stores = fleet.doors.stores.map(({ address }) => address);
@@ -122,6 +127,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     await load.stop();
     const { url } = fleet.database;
     await untilSettled({ url, journals: () => journalsOf(fleet), log, signal });
+    delays.disable();
     await observer.stop();
     await stale.stop();
     const connection = await openDatabase(url);
@@ -145,6 +151,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     keep = violations.length > 0 || options.keep === true;
     return {
       ...{ history, violations, peaks: memory.peaks, skipped: fleet.skipped },
+      heldUpMs: Math.round(delays.max / 1e6),
       ...{ operations: load.counts, faults: nemesis.counts },
       folder: keep ? fleet.dir : undefined,
     };
