@@ -50,6 +50,15 @@ describe("createFolders()", () => {
     assert.throws(() => createFolders(agentFolders("/proc/howdah/agent")), FolderError);
   });
 
+  it("takes a data folder of which a part was lost for the agent's", () => {
+    const folders = agentFolders(join(place, "e"));
+    createFolders(folders);
+    writeFileSync(join(folders.data, "output-1.txt"), "");
+    rmSync(folders.journal, { recursive: true });
+    createFolders(folders);
+    assert.ok(statSync(folders.journal).isDirectory());
+  });
+
   it("leaves a folder alone that is not the agent's", () => {
     const foreign = join(place, "foreign");
     mkdirSync(foreign, { mode: 0o755 });

@@ -122,9 +122,9 @@ export function createFolders(folders: AgentFolders): void {
 
 /** Before any mode is changed: `data_dir = /srv` is a slip that must not close /srv to everybody. */
 function refuseForeign(folders: AgentFolders): void {
-  const { data, dataLock, journal, tmp, prefix } = folders;
-  const others = namesIn(data).filter((name) => join(data, name) !== dataLock);
-  if (others.length > 0 && !existsSync(journal)) {
+  const { data, dataLock, journal, steps, tmp, prefix } = folders;
+  const isOurs = [dataLock, journal, steps].some((path) => existsSync(path));
+  if (namesIn(data).length > 0 && !isOurs) {
     throw new FolderError(
       `the data folder ${data} is not empty and not an agent's: choose a folder of its own`,
     );
