@@ -59,6 +59,16 @@ export function evidenceOf(history: History): Readonly<Record<string, number>> {
     tasks: history.tasks.length,
     "script lines": history.scripts.length,
     "journal entries": history.journals.reduce((sum, { entries }) => sum + entries.length, 0),
+    "interrupted attempts": history.journals
+      .flatMap(({ entries }) => entries)
+      .filter(({ result }) => result?.status === "INTERRUPTED").length,
+    "further attempts": history.formerAttempts.length,
+    "tasks that were UNKNOWN": new Set(
+      history.sightings.flatMap(({ status, taskId }) => (status === "UNKNOWN" ? [taskId] : [])),
+    ).size,
+    "wiped journals": history.journals.filter(({ wipedAtMs }) => wipedAtMs !== undefined).length,
+    "scheduled runs": history.requests.filter(({ key }) => key.startsWith("schedule/")).length,
+    "times in maintenance": history.maintenance.length,
     "output chunks": history.output.reduce((sum, { chunks }) => sum + chunks.length, 0),
     sightings: history.sightings.length,
     "progress figures": history.progress.length,

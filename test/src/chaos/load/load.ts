@@ -113,9 +113,18 @@ export function startLoad(options: LoadOptions): Load {
       await operate(random.fork(name), name).catch((error: unknown) => void errors.push(error));
     }),
   );
+  /** Also what nobody looks after: a retry that had no answer and came to be all the same. */
+  async function tendTheRest(): Promise<void> {
+    const open = { unfinishedOnly: true, pageSize: 1_000 };
+    const { requests } = await operators.insist(({ store }) => store.listRequests(open));
+    for (const { requestId } of requests) tend(Number(requestId), random);
+  }
   const ended = async () => {
     stopping.abort();
     await operating;
+    if (!operators.closed.aborted) {
+      await tendTheRest().catch((error: unknown) => void errors.push(error));
+    }
     await Promise.all(tended);
   };
 
