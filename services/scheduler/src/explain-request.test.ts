@@ -14,6 +14,7 @@ describe("explainRequest", () => {
     const requestId = store.addRequest([[{ role: "A", hosts: [1, 1, 2, 3] }]]);
     const explain = () => client.explainRequest({ requestId }).catch(() => undefined);
     await eventually("nobody is away", async () => (await explain())?.awayHostCount === 0);
+    await world.statuses(requestId, "QUEUED", "QUEUED", "QUEUED", "QUEUED");
     // Silent for as long as the lost interval already; the other has just gone.
     d.close(1, 30_000);
     d.close(2);
