@@ -25,23 +25,42 @@ export async function prepareDatabase(db: Knex, log: Logger, signal: AbortSignal
   }
 }
 
-/** Asks the database once a second whether it answers and tells when that changes, until the signal aborts. */
+/**
+ * Looks once a second whether the database answers and tells when that changes, until the signal aborts. Asks it only when a statement has
+ * failed, or nobody had an answer for two seconds: an idle installation asks for its leases more often than that.
+ *
+ * @param lookMs how often it looks. Default 1,000
+ */
 export async function watchDatabase(
   db: Knex,
   log: Logger,
   signal: AbortSignal,
   tell: (reachable: boolean) => void,
+  lookMs = checkMs,
 ): Promise<void> {
   let reachable = true;
-  while (!signal.aborted) {
-    const problem = await ask(db);
-    if (reachable !== (problem === undefined)) {
-      reachable = problem === undefined;
-      if (reachable) log.info("the database answers again");
-      else log.error({ reason: problem }, "the database cannot be reached");
-      tell(reachable);
+  let answeredAt = Number.NEGATIVE_INFINITY;
+  const answered = () => {
+    answeredAt = performance.now();
+  };
+  const failed = () => {
+    answeredAt = Number.NEGATIVE_INFINITY;
+  };
+  db.on("query-response", answered).on("query-error", failed);
+  try {
+    while (!signal.aborted) {
+      const isFresh: boolean = reachable && performance.now() - answeredAt < 2 * lookMs;
+      const problem: string | undefined = isFresh ? undefined : await ask(db);
+      if (reachable !== (problem === undefined)) {
+        reachable = problem === undefined;
+        if (reachable) log.info("the database answers again");
+        else log.error({ reason: problem }, "the database cannot be reached");
+        tell(reachable);
+      }
+      await delay(lookMs, undefined, { signal }).catch(() => {});
     }
-    await delay(checkMs, undefined, { signal }).catch(() => {});
+  } finally {
+    db.removeListener("query-response", answered).removeListener("query-error", failed);
   }
 }
 

@@ -14,7 +14,7 @@ import { untilItHolds } from "../database/transaction.js";
 import { noRequest, noTask } from "../not-found.js";
 import { scheduleCalls } from "../schedules/schedule-calls.js";
 import { findByKey } from "../store/insert-request.js";
-import { type LeaseRow, readLease, readLeases, releaseLease, renewLease } from "../store/leases.js";
+import { type LeaseRow, readLeases, releaseLease, renewLease } from "../store/leases.js";
 import { findHostId, listTasks, readAttempts, readListedTask } from "../store/list-tasks.js";
 import { readOwnCommands } from "../store/read-commands.js";
 import {
@@ -241,11 +241,8 @@ export function createCommandStoreService(
 
     async renewLease({ name, token }) {
       const renewed = await untilItHolds(() => renewLease(db, name, Number(token), Date.now()));
-      const lease = await readLease(db, name);
-      if (!renewed || lease === undefined || lease.token !== Number(token)) {
-        throw leaseLost(name, token);
-      }
-      return { lease: toLease(lease) };
+      if (!renewed) throw leaseLost(name, token);
+      return {};
     },
 
     async releaseLease({ name, token }) {

@@ -50,10 +50,23 @@ describe("leases", () => {
 
   it("should count renewals, and keep others out", async () => {
     const { token } = await acquire("kept", "a/1");
-    const { lease } = await store.client.renewLease({ name: "kept", token });
-    assert.equal(lease?.counter, 2n);
+    await store.client.renewLease({ name: "kept", token });
     const refused = await acquire("kept", "b/1");
     assert.deepEqual([refused.acquired, refused.holder, refused.counter], [false, "a/1", 2n]);
+  });
+
+  it("should ask the database once for a renewal, and for a standby's look", async () => {
+    const { token } = await acquire("cheap", "a/1");
+    const sent: string[] = [];
+    const note = ({ sql }: { sql: string }) => sent.push(sql.split(" ", 1)[0] ?? "");
+    store.db.on("query", note);
+    try {
+      await store.client.renewLease({ name: "cheap", token });
+      assert.equal((await acquire("cheap", "b/1")).acquired, false);
+    } finally {
+      store.db.removeListener("query", note);
+    }
+    assert.deepEqual(sent, ["update", "select"]);
   });
 
   it("should give it to who watched it unchanged, but not once it was renewed", async () => {

@@ -20,7 +20,7 @@ export async function acquireLease(
 ): Promise<Acquired> {
   const { name, holder, address } = request;
   const next = { holder, address, durationMs: Number(request.durationMs), renewedAt: now };
-  let seen = await readLease(db, name);
+  const seen = await readLease(db, name);
   if (seen === undefined) {
     await insertLease(db, { name, ...next });
   } else if (seen.holder === holder) {
@@ -28,10 +28,13 @@ export async function acquireLease(
     await renewLease(db, name, seen.token, now);
   } else if (isFree(seen, request)) {
     await takeLease(db, seen, next);
+  } else {
+    // What standbys are told again and again.
+    return { lease: seen, acquired: false };
   }
-  seen = await readLease(db, name);
-  if (seen === undefined) throw new Error(`lease ${name} is gone: leases are never deleted`);
-  return { lease: seen, acquired: seen.holder === holder };
+  const lease = await readLease(db, name);
+  if (lease === undefined) throw new Error(`lease ${name} is gone: leases are never deleted`);
+  return { lease, acquired: lease.holder === holder };
 }
 
 function isFree(lease: LeaseRow, request: AcquireLeaseRequest): boolean {

@@ -240,7 +240,7 @@ export class FakeStore {
         throw new ConnectError(`lease ${name} was taken`, Code.FailedPrecondition);
       }
       lease.counter += 1n;
-      return { lease };
+      return {};
     },
     releaseLease: ({ name, token }) => {
       this.#check();

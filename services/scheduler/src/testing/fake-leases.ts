@@ -54,7 +54,7 @@ export class FakeLeases {
           throw new ConnectError(`lease ${name} was taken`, Code.FailedPrecondition);
         }
         lease.counter += 1n;
-        return { lease };
+        return {};
       },
       releaseLease: ({ name, token }) => {
         check();
