@@ -33,7 +33,7 @@ export function componentCalls(
     },
 
     async listStatusChecks() {
-      return { components: gathered(await listChecked(db)) };
+      return { components: (await listChecked(db)).map(toComponent) };
     },
   };
 }
@@ -53,28 +53,16 @@ function check({ statuses }: RecordComponentStatusesRequest): void {
   }
 }
 
-/** One message for each component; `rows` come by cluster and component. */
-function gathered(rows: readonly CheckedRow[]): CheckedComponent[] {
-  const components: CheckedComponent[] = [];
-  let last: CheckedRow | undefined;
-  for (const row of rows) {
-    const isNext = row.clusterId !== last?.clusterId || row.component !== last.component;
-    if (isNext) {
-      components.push(
-        create(CheckedComponentSchema, {
-          clusterId: BigInt(row.clusterId),
-          cluster: row.cluster,
-          clusterVersion: BigInt(row.clusterVersion),
-          serviceName: row.service,
-          componentName: row.component,
-          configurationsDigest: row.configurations,
-          topologyDigest: row.topology,
-          metadataDigest: row.metadata,
-        }),
-      );
-    }
-    components.at(-1)?.hostIds.push(BigInt(row.hostId));
-    last = row;
-  }
-  return components;
+function toComponent(row: CheckedRow): CheckedComponent {
+  return create(CheckedComponentSchema, {
+    clusterId: BigInt(row.clusterId),
+    cluster: row.cluster,
+    clusterVersion: BigInt(row.clusterVersion),
+    serviceName: row.service,
+    componentName: row.component,
+    hostIds: row.hostIds.toSorted((a, b) => a - b).map(BigInt),
+    configurationsDigest: row.configurations,
+    topologyDigest: row.topology,
+    metadataDigest: row.metadata,
+  });
 }

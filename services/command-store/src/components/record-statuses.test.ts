@@ -141,6 +141,38 @@ describe("listStatusChecks()", () => {
     assert.ok(first && first.clusterVersion > 0n);
   });
 
+  it("should read a row a component from the database, not one a host", async () => {
+    const { database, store, clusterId } = fixture;
+    const first = 9_000_000_000_000;
+    const rows = Array.from({ length: 500 }, (_, i) => [
+      ...[Number(clusterId), "DATANODE", first + i, "HDFS", `many${i}`, 0],
+      ...["STARTED", "STARTED", 0, 0],
+    ]);
+    await execute(database.db, "insert into host_component values ?", [rows]);
+    let read = 0;
+    const count = ([found]: [unknown[]]) => {
+      read += found.length;
+    };
+    store.db.on("query-response", count);
+    try {
+      const { components } = await store.client.listStatusChecks({});
+      const ids = components.flatMap(({ componentName, hostIds }) =>
+        componentName === "DATANODE" ? hostIds : [],
+      );
+      assert.deepEqual(
+        ids.slice(-500),
+        rows.map(([, , id]) => BigInt(id ?? 0)),
+      );
+      assert.ok(read <= components.length + 1, `${read} rows`);
+      const limit = "select @@session.group_concat_max_len as bytes";
+      const [{ bytes } = { bytes: 0 }] = await query<{ bytes: number }>(store.db, limit);
+      assert.ok(bytes >= 1 << 24, "what a large fleet's hosts come to is cut off");
+    } finally {
+      store.db.removeListener("query-response", count);
+      await execute(database.db, "delete from host_component where host_id >= ?", [first]);
+    }
+  });
+
   it("should follow a stack that makes a component a client", async () => {
     const { database, set, store, pushStack } = fixture;
     await set("NAMENODE", "h1", STARTED);

@@ -7,6 +7,8 @@ const sessionStatements = [
   "set time_zone = '+00:00'",
   "set session transaction isolation level read committed",
   "set session innodb_lock_wait_timeout = 10",
+  // MariaDB cuts what json_arrayagg makes off there: at 1 MiB, unless told.
+  "set session group_concat_max_len = 16777216",
 ];
 
 /**
