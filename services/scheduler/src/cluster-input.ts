@@ -11,7 +11,7 @@ import { invalidArgument } from "./invalid-argument.js";
 import { listMaintenance, maintenanceOf } from "./maintenance-input.js";
 import type { ComponentStates } from "./planner/component-states.js";
 import type { InMaintenance } from "./planner/maintenance.js";
-import type { ClusterTopology, HostState } from "./planner/operation.js";
+import type { ClusterTopology, HostState } from "./planner/plan-input.js";
 import { describe, isEmpty, listHosts, plainNames, selectHosts } from "./select-hosts.js";
 import type { StackCache } from "./stack-cache.js";
 

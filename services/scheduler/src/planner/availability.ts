@@ -5,7 +5,8 @@ import {
   type Place,
   serviceReason,
 } from "./maintenance.js";
-import { type HostState, HostsOfflineError, type Operation } from "./operation.js";
+import { HostsOfflineError, type Operation } from "./operation.js";
+import type { HostState } from "./plan-input.js";
 
 /** A host that a plan leaves out, in all or for a service or component that is in maintenance. */
 export interface SkippedHost {

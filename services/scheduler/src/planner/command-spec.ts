@@ -6,12 +6,8 @@ import type {
   StackDefinition,
   StackDefinition_StackService as StackService,
 } from "@howdah/proto/howdah/v1/stack";
-import {
-  type ClusterTopology,
-  InvalidOperationError,
-  type PlanInput,
-  shorten,
-} from "./operation.js";
+import { InvalidOperationError, shorten } from "./operation.js";
+import type { ClusterTopology, PlanInput } from "./plan-input.js";
 
 /** Custom commands that every component has; RESTART of them is ordered as a restart. */
 const commonCommands = [

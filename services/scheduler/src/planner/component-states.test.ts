@@ -9,7 +9,8 @@ import {
   StackDefinitionSchema,
 } from "@howdah/proto/howdah/v1/stack";
 import { type ComponentWord, NotInstalledError } from "./component-states.js";
-import { HostsOfflineError, type Operation, type PlanInput } from "./operation.js";
+import { HostsOfflineError, type Operation } from "./operation.js";
+import type { PlanInput } from "./plan-input.js";
 import { planOperation } from "./plan-operation.js";
 
 const { INIT, INSTALLING, INSTALL_FAILED, INSTALLED, STARTING, STARTED } = ComponentState;

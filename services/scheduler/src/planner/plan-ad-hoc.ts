@@ -3,7 +3,8 @@ import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { availabilityOf } from "./availability.js";
 import { noMaintenance } from "./maintenance.js";
-import { type HostState, InvalidOperationError, type Operation } from "./operation.js";
+import { InvalidOperationError, type Operation } from "./operation.js";
+import type { HostState } from "./plan-input.js";
 import type { Plan } from "./plan-operation.js";
 
 /** A command line for hosts, without a cluster. */

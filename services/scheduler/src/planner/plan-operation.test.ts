@@ -10,15 +10,9 @@ import {
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { CycleError } from "./cycle.js";
 import { noMaintenance } from "./maintenance.js";
-import {
-  type ClusterTopology,
-  type HostState,
-  HostsOfflineError,
-  InvalidOperationError,
-  type Operation,
-  type PlanInput,
-} from "./operation.js";
+import { HostsOfflineError, InvalidOperationError, type Operation } from "./operation.js";
 import { planAdHoc } from "./plan-ad-hoc.js";
+import type { ClusterTopology, HostState, PlanInput } from "./plan-input.js";
 import { type Plan, planOperation } from "./plan-operation.js";
 
 const script = (name: string, timeoutSeconds = 0) => ({

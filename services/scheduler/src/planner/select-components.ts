@@ -3,7 +3,8 @@ import {
   type StackDefinition_Component as Component,
   type StackDefinition_StackService as StackService,
 } from "@howdah/proto/howdah/v1/stack";
-import { InvalidOperationError, type PlanInput, shorten } from "./operation.js";
+import { InvalidOperationError, shorten } from "./operation.js";
+import type { PlanInput } from "./plan-input.js";
 
 /** A component that an operation is about, and where it is. */
 export interface SelectedComponent {

@@ -1,6 +1,7 @@
 import type { StackDefinition_StackService as StackService } from "@howdah/proto/howdah/v1/stack";
 import type { Availability } from "./availability.js";
-import { InvalidOperationError, type PlanInput } from "./operation.js";
+import { InvalidOperationError } from "./operation.js";
+import type { PlanInput } from "./plan-input.js";
 import { isClient } from "./select-components.js";
 
 /** A service check that a plan leaves out. */
