@@ -78,8 +78,8 @@ describe("compileHostSelector()", () => {
   });
 
   it("takes no long time over any pattern", () => {
-    const start = performance.now();
+    const start = process.cpuUsage();
     assert.ok(!selected([`${"*a".repeat(400)}b`], "a".repeat(255)));
-    assert.ok(performance.now() - start < 2_000);
+    assert.ok(process.cpuUsage(start).user < 2_000_000, "two seconds of processor time");
   });
 });

@@ -2,90 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { ScriptType } from "@howdah/proto/howdah/v1/command";
-import {
-  StackDefinition_Category as Category,
-  type StackDefinition,
-  StackDefinitionSchema,
-} from "@howdah/proto/howdah/v1/stack";
+import { StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { cluster, stack } from "../testing/tiny-cluster.js";
 import { CycleError } from "./cycle.js";
 import { noMaintenance } from "./maintenance.js";
 import { HostsOfflineError, InvalidOperationError, type Operation } from "./operation.js";
-import { planAdHoc } from "./plan-ad-hoc.js";
-import type { ClusterTopology, HostState, PlanInput } from "./plan-input.js";
+import type { HostState, PlanInput } from "./plan-input.js";
 import { type Plan, planOperation } from "./plan-operation.js";
-
-const script = (name: string, timeoutSeconds = 0) => ({
-  script: `scripts/${name}.py`,
-  scriptType: ScriptType.PYTHON,
-  timeoutSeconds,
-});
-
-const stack: StackDefinition = create(StackDefinitionSchema, {
-  name: "TINY",
-  version: "1.0",
-  hooksDigest: "hooks",
-  services: [
-    {
-      name: "HDFS",
-      packageDigest: "hdfs",
-      serviceCheck: script("check", 300),
-      components: [
-        {
-          name: "NAMENODE",
-          category: Category.MASTER,
-          commandScript: script("namenode", 1200),
-          customCommands: [
-            { name: "REBALANCE", commandScript: script("rebalance", 60), background: true },
-            { name: "REFRESH" },
-          ],
-        },
-        { name: "DATANODE", category: Category.SLAVE, commandScript: script("datanode", 3600) },
-        { name: "JOURNALNODE", category: Category.SLAVE, commandScript: script("journal") },
-        { name: "HDFS_CLIENT", category: Category.CLIENT, commandScript: script("client") },
-      ],
-    },
-    {
-      name: "ZOOKEEPER",
-      packageDigest: "zookeeper",
-      serviceCheck: script("check"),
-      components: [
-        { name: "ZOOKEEPER_SERVER", category: Category.MASTER, commandScript: script("server") },
-      ],
-    },
-    { name: "BARE", components: [{ name: "BARE_SERVER", category: Category.MASTER }] },
-  ],
-  roleCommandOrder: [
-    {
-      name: "general_deps",
-      rules: [
-        { blocked: "DATANODE-START", blockers: ["NAMENODE-START"] },
-        { blocked: "NAMENODE-STOP", blockers: ["DATANODE-STOP"] },
-        { blocked: "HDFS_SERVICE_CHECK-SERVICE_CHECK", blockers: ["DATANODE-START"] },
-        {
-          blocked: "ZOOKEEPER_QUORUM_SERVICE_CHECK-SERVICE_CHECK",
-          blockers: ["ZOOKEEPER_SERVER-START"],
-        },
-      ],
-    },
-    {
-      name: "namenode_optional_ha",
-      rules: [{ blocked: "NAMENODE-START", blockers: ["ZOOKEEPER_SERVER-START"] }],
-    },
-  ],
-});
-
-const cluster: ClusterTopology = {
-  name: "c1",
-  id: 7n,
-  services: ["HDFS", "ZOOKEEPER"],
-  components: new Map([
-    ["NAMENODE", ["h1"]],
-    ["DATANODE", ["h3", "h2", "h1"]],
-    ["HDFS_CLIENT", ["h2", "h3"]],
-    ["ZOOKEEPER_SERVER", ["h1"]],
-  ]),
-};
 
 const plan = (operation: Operation, more: Partial<PlanInput> = {}) =>
   planOperation({ operation, cluster, stack, ...more });
@@ -417,83 +341,5 @@ describe("planOperation()", () => {
     for (const executionType of ["STAGE", "DEPENDENCY_ORDERED"] as const) {
       assert.throws(() => plan({ kind: "start", executionType }, { stack: knotted }), CycleError);
     }
-  });
-
-  for (const [hosts, roles] of [
-    [3_000, 20],
-    [10_000, 30],
-  ] as const) {
-    it(`plans ${hosts} hosts x ${roles} roles in well under a second`, (test) => {
-      const names = Array.from({ length: roles }, (_, index) => `ROLE${index}`);
-      const large = create(StackDefinitionSchema, {
-        name: "LARGE",
-        version: "1",
-        services: [
-          {
-            name: "ALL",
-            components: names.map((name) => ({ name, commandScript: script("a") })),
-          },
-        ],
-        roleCommandOrder: [
-          {
-            name: "general_deps",
-            rules: names.slice(1).map((name, index) => ({
-              blocked: `${name}-START`,
-              blockers: [`ROLE${index}-START`],
-            })),
-          },
-        ],
-      });
-      const all = Array.from(
-        { length: hosts },
-        (_, index) => `host${String(index).padStart(5, "0")}`,
-      );
-      const topology = {
-        ...cluster,
-        services: ["ALL"],
-        components: new Map(names.map((name) => [name, all])),
-      };
-      const hostStates = states({ host00007: "LOST" });
-      const begin = performance.now();
-      const { stages, skippedHosts } = planOperation({
-        operation: { kind: "start" },
-        cluster: topology,
-        stack: large,
-        hostStates,
-      });
-      const took = performance.now() - begin;
-      test.diagnostic(`${took.toFixed(1)} ms`);
-      assert.equal(stages.length, roles);
-      assert.equal(skippedHosts[0]?.commands.length, roles);
-      assert.ok(took < 1_000, `${took} ms`);
-    });
-  }
-});
-
-describe("planAdHoc()", () => {
-  it("plans one stage with the role RUN", () => {
-    const { stages, skippedHosts } = planAdHoc({
-      argv: ["uptime"],
-      hosts: ["h2", "h1", "h2", "h3"],
-      hostStates: states({ h3: "LOST" }),
-    });
-    const [role] = stages[0]?.roles ?? [];
-    assert.deepEqual(
-      [role?.role, role?.roleCommand, role?.hosts],
-      ["RUN", RoleCommand.EXECUTE, ["h1", "h2"]],
-    );
-    assert.deepEqual([role?.spec.argv, role?.spec.timeoutMs], [["uptime"], 900_000n]);
-    assert.equal(skippedHosts[0]?.host, "h3");
-  });
-
-  it("refuses nothing to run and nowhere to run it", () => {
-    assert.throws(
-      () => planAdHoc({ argv: [], hosts: ["h1"] }),
-      /^InvalidOperationError: argv: is empty/,
-    );
-    assert.throws(
-      () => planAdHoc({ argv: ["a"], hosts: [] }),
-      /^InvalidOperationError: hosts: is empty/,
-    );
   });
 });
