@@ -9,6 +9,9 @@ import { until } from "../testing/test-agent.js";
 import { serveDispatcher, shellTask } from "../testing/test-dispatcher.js";
 import { testStore } from "../testing/test-store.js";
 
+/** What would be waited for instead lasts a minute; a machine that is busy may take a while all the same. */
+const atOnceMs = 10_000;
+
 test("a probe is answered at once, and so is a message that is not known", async (t) => {
   const dispatcher = await serveDispatcher(t);
   startAgent(t, dispatcher.address);
@@ -17,7 +20,7 @@ test("a probe is answered at once, and so is a message that is not known", async
   const began = performance.now();
   session.say({ case: "probe", value: {} });
   await until(() => session.all("heartbeat").length === 1, "a heartbeat");
-  assert.ok(performance.now() - began < 500);
+  assert.ok(performance.now() - began < atOnceMs);
   session.say({ case: "alertDefinitionCommand", value: {} });
   await until(() => session.all("unsupported").length === 1, "an answer");
   assert.equal(session.all("unsupported")[0]?.fieldNumber, 10);
@@ -61,7 +64,7 @@ test("SIGTERM ends an agent whose server does not answer", async (t) => {
   await until(() => dispatcher.sessions.length === 1, "a stream");
   const began = performance.now();
   assert.equal(await agent.end("SIGTERM"), 0);
-  assert.ok(performance.now() - began < 900);
+  assert.ok(performance.now() - began < atOnceMs);
 });
 
 test("a drain ends with a goodbye at its moment, and what is under way goes on until then", async (t) => {
@@ -77,7 +80,7 @@ test("a drain ends with a goodbye at its moment, and what is under way goes on u
   const tookMs = performance.now() - began;
   assert.ok(tookMs > 600, `${tookMs} ms`);
   await until(() => dispatcher.sessions.length === 2, "another session");
-  assert.ok(performance.now() - began < tookMs + 500);
+  assert.ok(performance.now() - began < tookMs + atOnceMs);
 });
 
 test("asked to register again it says goodbye and comes back at once", async (t) => {
@@ -87,7 +90,7 @@ test("asked to register again it says goodbye and comes back at once", async (t)
   session.say({ case: "registrationCommand", value: { reason: "test" } });
   const began = performance.now();
   await until(() => dispatcher.sessions.length === 2, "another session");
-  assert.ok(performance.now() - began < 500);
+  assert.ok(performance.now() - began < atOnceMs);
   assert.equal(session.all("goodbye").length, 1);
 });
 

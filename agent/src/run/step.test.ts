@@ -208,7 +208,7 @@ describe("runStep()", () => {
     }
     const added = median(times) - median(bare);
     // Measured 4 ms on two cores; the bound only finds what is out of all proportion.
-    assert.ok(added < 50, `${added} ms`);
+    assert.ok(added < 500, `${added} ms`);
   });
 });
 
