@@ -6,6 +6,7 @@ import {
 import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
 import { CancelRequestResponseSchema } from "@howdah/proto/howdah/v1/request_service";
 import { failedTasksReport } from "../follow/failed-tasks.js";
+import { firstWaitLine } from "../follow/first-wait.js";
 import { followRequest } from "../follow/follow-request.js";
 import { parkedLines } from "../follow/parked.js";
 import { outcomeLine, stageTitle } from "../follow/progress-view.js";
@@ -58,7 +59,10 @@ export function addRequests(program: CommandUnknownOpts, run: Run): void {
       } else if (session.json) {
         session.io.out(jsonDocument(GetRequestResponseSchema, answer));
       } else if (answer.request !== undefined) {
-        session.io.out(requestPage(answer.request, answer.stages, all === true));
+        const { request, stages } = answer;
+        // A server in the middle of its restart cannot say; the rest of the page is worth showing all the same.
+        const waits = await firstWaitLine(session, request).catch(() => "");
+        session.io.out(requestPage(request, stages, all === true, waits));
         session.io.out(await failedTasksReport(session, requestId));
       }
     });
@@ -109,15 +113,20 @@ export function requestTable(
   );
 }
 
-/** A request with its stages; of many stages only those that are under way or went wrong, unless all are asked for. */
-export function requestPage(request: Request, stages: readonly Stage[], all: boolean): string {
+/** A request with its stages, and what it waits for; of many stages only those that are under way or went wrong, unless all are asked for. */
+export function requestPage(
+  request: Request,
+  stages: readonly Stage[],
+  all: boolean,
+  waits = "",
+): string {
   const skipped = request.skippedHosts;
   const isOver = request.progressPercent === 100;
-  const waits = isOver ? "" : windowLine(request.options?.window).trimEnd();
+  const window = isOver ? "" : windowLine(request.options?.window).trimEnd();
   const lines = [
     outcomeLine(request),
     ...parkedLines(request),
-    ...(waits === "" ? [] : [waits]),
+    ...[window, waits].filter((line) => line !== ""),
     `created ${localTime(request.times?.createdAt)}, ${request.progressPercent} % done` +
       `${request.cluster && `, cluster ${request.cluster}`}${request.run > 1 ? `, run ${request.run}` : ""}` +
       `${request.cancelRequested ? ", cancel asked for" : ""}`,

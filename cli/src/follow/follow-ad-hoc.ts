@@ -10,6 +10,7 @@ import { Status } from "@howdah/proto/howdah/v1/status";
 import type { Session } from "../session.js";
 import { plural } from "../text/words.js";
 import { watchAwayHosts } from "./away-hosts.js";
+import { watchFirstWait } from "./first-wait.js";
 import { exitCodeOf, left } from "./follow-request.js";
 import { hostBlock, type TaskOutput } from "./host-output.js";
 import { createLiveScreen } from "./live-screen.js";
@@ -66,12 +67,16 @@ export async function followAdHoc(
   };
 
   const over = new AbortController();
-  const away = (line: string) => {
-    const text = `${line || "no host is away any more"}\n`;
-    if (screen === undefined) io.err(text);
-    else screen.print(text);
+  const say = (line: string) => {
+    if (line === "") return;
+    if (screen === undefined) io.err(`${line}\n`);
+    else screen.print(`${line}\n`);
   };
-  if (!json) void watchAwayHosts(session, requestId, away, over.signal);
+  if (!json) {
+    const away = (line: string) => say(line || "no host is away any more");
+    void watchAwayHosts(session, requestId, away, over.signal);
+    void watchFirstWait(session, () => request, say, over.signal);
+  }
   const messages = watchRequest(session, requestId, { includeTasks: true, untilParked: true });
   try {
     for await (const message of messages) {

@@ -10,6 +10,7 @@ import type { Session } from "../session.js";
 import { jsonLine } from "../text/json.js";
 import { watchAwayHosts } from "./away-hosts.js";
 import { failedTasksReport } from "./failed-tasks.js";
+import { watchFirstWait } from "./first-wait.js";
 import { createLiveScreen } from "./live-screen.js";
 import { parkedLines } from "./parked.js";
 import { createProgressLines, outcomeLine, progressView } from "./progress-view.js";
@@ -31,12 +32,15 @@ export async function followRequest(
   const { io, json } = session;
   const messages = watchRequest(session, requestId, options);
   const over = new AbortController();
-  const away: AwayHosts = (told) => void watchAwayHosts(session, requestId, told, over.signal);
+  const waits: WatchWaits = ({ latest, away, wait }) => {
+    void watchAwayHosts(session, requestId, away, over.signal);
+    void watchFirstWait(session, latest, wait, over.signal);
+  };
   let request: Request | undefined;
   try {
     if (json) request = await followAsJson(session, messages);
-    else if (io.isTerminal) request = await followOnTerminal(session, messages, away);
-    else request = await followInLines(session, messages, away);
+    else if (io.isTerminal) request = await followOnTerminal(session, messages, waits);
+    else request = await followInLines(session, messages, waits);
   } catch (error) {
     if (io.interrupted.aborted) throw left(requestId);
     throw error;
@@ -65,8 +69,12 @@ export function exitCodeOf(request: Request | undefined): number {
 }
 
 type Messages = AsyncIterable<WatchRequestResponse>;
-/** Begins to tell which hosts are waited for. */
-type AwayHosts = (told: (line: string) => void) => void;
+/** Begins to tell what is waited for: hosts that are away, and the rest. */
+type WatchWaits = (tell: {
+  latest: () => Request | undefined;
+  away: (line: string) => void;
+  wait: (line: string) => void;
+}) => void;
 
 async function followAsJson({ io }: Session, messages: Messages): Promise<Request | undefined> {
   let last: Request | undefined;
@@ -80,11 +88,15 @@ async function followAsJson({ io }: Session, messages: Messages): Promise<Reques
 async function followInLines(
   { io }: Session,
   messages: Messages,
-  away: AwayHosts,
+  waits: WatchWaits,
 ): Promise<Request | undefined> {
   const news = createProgressLines();
   let last: Request | undefined;
-  away((line) => io.out(`${line || "no host is away any more"}\n`));
+  waits({
+    latest: () => last,
+    away: (line) => io.out(`${line || "no host is away any more"}\n`),
+    wait: (line) => io.out(line && `${line}\n`),
+  });
   for await (const { request, stages } of messages) {
     if (request === undefined) continue;
     for (const line of news(request, stages)) io.out(`${line}\n`);
@@ -96,19 +108,27 @@ async function followInLines(
 async function followOnTerminal(
   { io }: Session,
   messages: Messages,
-  away: AwayHosts,
+  waits: WatchWaits,
 ): Promise<Request | undefined> {
   const screen = createLiveScreen(io);
   let awayLine = "";
+  let waitLine = "";
   let seen: { request: Request; stages: Stage[] } | undefined;
   const draw = () => {
     if (seen === undefined) return;
-    const view = { rows: io.rows(), nowMs: Date.now(), awayLine };
+    const view = { rows: io.rows(), nowMs: Date.now(), awayLine, waitLine };
     screen.draw(progressView(seen.request, seen.stages, view));
   };
-  away((line) => {
-    awayLine = line;
-    draw();
+  waits({
+    latest: () => seen?.request,
+    away(line) {
+      awayLine = line;
+      draw();
+    },
+    wait(line) {
+      waitLine = line;
+      draw();
+    },
   });
   const clock = setInterval(draw, tickMs);
   try {

@@ -46,6 +46,13 @@ describe("progressView()", () => {
     ]);
   });
 
+  it("keeps a script of several lines on one, so that what is drawn next begins where this began", () => {
+    const script = create(RequestSchema, { requestId: 7n, context: "Run \necho one\n  echo two" });
+    const [head = ""] = progressView(script, [], { rows: 4, nowMs });
+    assert.match(head, /^Request 7 Run echo one echo two {2}░/);
+    assert.match(outcomeLine(script), /^Request 7 \(Run echo one echo two\) /);
+  });
+
   it("says which hosts are waited for, below the request", () => {
     const view = { rows: 4, nowMs, awayLine: "2 tasks wait for 1 host that is away: h1" };
     const lines = progressView(request, [stage(0, IN_PROGRESS)], view);

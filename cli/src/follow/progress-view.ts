@@ -5,6 +5,7 @@ import {
   elapsed,
   endedCount,
   isFailure,
+  oneLine,
   requestWord,
   roleCommandWord,
   someNames,
@@ -25,20 +26,26 @@ export function stageTitle({ roles }: Stage): string {
 }
 
 /**
- * The lines of a terminal for a request under way: one for itself, what waits for a person, which hosts are waited for, one for each stage
- * that fits.
+ * The lines of a terminal for a request under way: one for itself, what waits for a person, which hosts and what else is waited for, one
+ * for each stage that fits.
  */
 export function progressView(
   request: Request,
   stages: readonly Stage[],
-  { rows, nowMs, awayLine = "" }: { rows: number; nowMs: number; awayLine?: string },
+  {
+    rows,
+    nowMs,
+    awayLine = "",
+    waitLine = "",
+  }: { rows: number; nowMs: number; awayLine?: string; waitLine?: string },
 ): string[] {
   const filled = Math.round(request.progressPercent / 5);
   const bar = `${"█".repeat(filled)}${"░".repeat(20 - filled)}`;
   const time = elapsed(request.times, nowMs);
-  const head = `Request ${request.requestId} ${request.context}`.trimEnd();
+  const head = `Request ${request.requestId} ${oneLine(request.context)}`.trimEnd();
   const parked = parkedOf(request).flatMap(({ what, wayOut }) => [`  ${what}`, `  ${wayOut}`]);
-  const notes = [...parked, ...(awayLine === "" ? [] : [`  ${awayLine}`])];
+  const waits = [awayLine, waitLine].filter((line) => line !== "").map((line) => `  ${line}`);
+  const notes = [...parked, ...waits];
   return [
     `${head}  ${bar} ${request.progressPercent} %  ${countsPhrase(request.counts)}  ${time}`.trimEnd(),
     ...notes,
@@ -145,7 +152,7 @@ function stageNews(stage: Stage): string {
 
 /** What became of a request, in a line: "Request 7 (Start MARIADB) COMPLETED: 5 completed, 12 s". */
 export function outcomeLine(request: Request): string {
-  const title = request.context ? ` (${request.context})` : "";
+  const title = request.context ? ` (${oneLine(request.context)})` : "";
   const time = elapsed(request.times);
   const reason = request.abortReason && `; ${request.abortReason}`;
   return `Request ${request.requestId}${title} ${requestWord(request)}: ${countsPhrase(request.counts)}${time && `, ${time}`}${reason}`;

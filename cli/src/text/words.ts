@@ -111,6 +111,11 @@ export function someNames(names: readonly string[], limit = 3): string {
   return `${names.slice(0, limit).join(", ")} and ${names.length - limit} more`;
 }
 
+/** A text of several lines, such as a script, in one. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s*[\r\n]+\s*/g, " ").trim();
+}
+
 /** Cuts a line to a width, with a mark where something was cut. */
 export function cut(line: string, width: number): string {
   return line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
