@@ -3,6 +3,7 @@ import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import type { Logger } from "pino";
 import { type FetchFile, PackageError } from "../package-cache.js";
 import { reconnectPauseMs } from "./server-addresses.js";
@@ -97,9 +98,9 @@ async function fetchOnce(
 ): Promise<string> {
   // Ours, so that the call ends with us even where nobody reads it to its end.
   const over = new AbortController();
-  const both = AbortSignal.any([signal, live, over.signal]);
+  const { signal: any, release } = joinSignals(signal, live, over.signal);
   const hash = createHash("sha256");
-  const pieces = client.fetchPackage({ digest, session: key }, { signal: both });
+  const pieces = client.fetchPackage({ digest, session: key }, { signal: any });
   async function* hashed() {
     for await (const { data } of pieces) {
       hash.update(data);
@@ -111,5 +112,6 @@ async function fetchOnce(
     return hash.digest("hex");
   } finally {
     over.abort();
+    release();
   }
 }

@@ -4,6 +4,7 @@ import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import type { AgentFolders } from "../folders.js";
 import type { CommandResult, JournalEntry } from "../journal/entry.js";
 import { type DataFiles, dataFiles } from "../run/data-files.js";
+import { hasFileNames } from "../run/record-folders.js";
 import { readStructuredOutput } from "../run/structured-output.js";
 import { headLength, outputPieces, type Piece, pieceAt } from "./output-window.js";
 
@@ -57,16 +58,23 @@ export interface OutputRange {
 export async function readOutput(
   folders: AgentFolders,
   current: () => JournalEntry,
-  { stream, offset, most, cap }: OutputRange,
+  range: OutputRange,
 ): Promise<Buffer> {
+  const { stream, offset, most, cap } = range;
   const entry = current();
+  /** What was read by a name that meanwhile became another attempt's may be that one's. */
+  const renamed = (suffix: string) => current().fileSuffix !== suffix;
   const { result } = entry;
   if (result === null) {
     if (stream === OutputStream.STRUCTURED) return Buffer.alloc(0);
     const to = Math.min(offset + most, headLength(cap));
     if (to <= offset) return Buffer.alloc(0);
+    // Until then the files of that name are a former attempt's.
+    if (!hasFileNames(folders, entry.key)) return Buffer.alloc(0);
     const path = pathOf(dataFiles(folders, entry.key.taskId, entry.fileSuffix), stream);
-    return (await readRange(path, offset, to)) ?? Buffer.alloc(0);
+    const found = await readRange(path, offset, to);
+    if (renamed(entry.fileSuffix)) return readOutput(folders, current, range);
+    return found ?? Buffer.alloc(0);
   }
   const piece = pieceAt(storedPieces(result, stream, cap), offset, most);
   if (piece === undefined) return Buffer.alloc(0);
@@ -79,6 +87,7 @@ export async function readOutput(
       stream === OutputStream.STRUCTURED
         ? structuredRange(files, result, from, to)
         : await readRange(pathOf(files, stream), from, to);
+    if (renamed(fileSuffix)) continue;
     if (found !== undefined && found.length === to - from) return found;
     if (found === undefined && look < movedLooks) {
       await sleep(movedWithinMs);

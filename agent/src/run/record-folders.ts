@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentFolders } from "../folders.js";
 import type { Journal } from "../journal/journal.js";
@@ -8,6 +8,11 @@ import { readStepState } from "./step-records.js";
 /** Where an attempt's plan and the records of its steps are. */
 export function recordFolderOf(folders: AgentFolders, key: TaskKey): string {
   return join(folders.steps, keyFolderName(key));
+}
+
+/** Whether an attempt has the plain names of its task's files: its folder of records is made the moment after it has taken them. */
+export function hasFileNames(folders: AgentFolders, key: TaskKey): boolean {
+  return existsSync(recordFolderOf(folders, key));
 }
 
 /** Removes the records of attempts that the journal has forgotten. */

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import type { Logger } from "pino";
 import { withCommandBeingRetried } from "../command-json.js";
 import type { AgentFolders } from "../folders.js";
@@ -105,7 +106,8 @@ async function prepare(
   for (const path of [files.stdout, files.stderr]) {
     writeFileSync(path, "", { mode: 0o600, flag: "a" });
   }
-  const spec = await context.resolve(entry, AbortSignal.any([cancel, context.detach]));
+  const { signal, release } = joinSignals(cancel, context.detach);
+  const spec = await context.resolve(entry, signal).finally(release);
   const plan = planCommand(spec, files, folders, context.settings);
   rmSync(files.command, { force: true });
   writeFileSync(files.command, JSON.stringify(spec.commandJson, null, 4), { mode: 0o600 });

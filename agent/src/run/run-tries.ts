@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import type { ResultStatus } from "../journal/entry.js";
 import { uptimeMs } from "../process-table.js";
 import type { CommandPlan, PlannedStep } from "./command-plan.js";
@@ -168,10 +169,13 @@ function stepName(tries: number, step: PlannedStep | undefined): string {
 async function waitUntil(untilUptimeMs: number, { cancel, detach }: TriesContext): Promise<void> {
   const leftMs = untilUptimeMs - uptimeMs();
   if (leftMs <= 0 || cancel.aborted) return;
+  const { signal, release } = joinSignals(cancel, detach);
   try {
-    await sleep(leftMs, undefined, { signal: AbortSignal.any([cancel, detach]) });
+    await sleep(leftMs, undefined, { signal });
   } catch (error) {
     detach.throwIfAborted();
     if (!cancel.aborted) throw error;
+  } finally {
+    release();
   }
 }
