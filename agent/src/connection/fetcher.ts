@@ -7,7 +7,7 @@ import { joinSignals } from "@howdah/rpc/join-signals";
 import type { Logger } from "pino";
 import { type FetchFile, PackageError } from "../package-cache.js";
 import { reconnectPauseMs } from "./server-addresses.js";
-import type { LiveSession } from "./session.js";
+import type { LiveSession } from "./session-options.js";
 
 /** The session of the moment. */
 export interface SessionSlot {
@@ -98,9 +98,9 @@ async function fetchOnce(
 ): Promise<string> {
   // Ours, so that the call ends with us even where nobody reads it to its end.
   const over = new AbortController();
-  const { signal: any, release } = joinSignals(signal, live, over.signal);
+  const { signal: either, release } = joinSignals(signal, live, over.signal);
   const hash = createHash("sha256");
-  const pieces = client.fetchPackage({ digest, session: key }, { signal: any });
+  const pieces = client.fetchPackage({ digest, session: key }, { signal: either });
   async function* hashed() {
     for await (const { data } of pieces) {
       hash.update(data);

@@ -13,7 +13,7 @@ import { keyText, type TaskKey, TaskKeyError } from "../task-key.js";
 import { obeyVerdicts } from "./obey-verdicts.js";
 import { Outbox } from "./outbox.js";
 import { createOutputUploads } from "./output-uploads.js";
-import type { SessionEnd, SessionOptions } from "./session.js";
+import type { SessionEnd, SessionOptions } from "./session-options.js";
 import { takeCommand } from "./take-command.js";
 import { createUploadStream } from "./upload-stream.js";
 

@@ -4,7 +4,8 @@ import { AgentService } from "@howdah/proto/howdah/v1/agent_service";
 import type { ClientTlsFiles } from "@howdah/rpc/tls";
 import { createRpcTransport, type RpcTransport } from "@howdah/rpc/transport";
 import { reconnectPauseMs, serverAddresses } from "./server-addresses.js";
-import { runSession, type SessionEnd, type SessionOptions } from "./session.js";
+import { runSession } from "./session.js";
+import type { SessionEnd, SessionOptions } from "./session-options.js";
 
 /** How to reach the servers. */
 export interface Servers {

@@ -50,8 +50,11 @@ export async function runCommand(
   let end: TriesEnd;
   try {
     plan = readPlan(recordFolder, otherBoot);
-    if (!plan && otherBoot) end = withoutSteps("INTERRUPTED", "the host was started anew", true);
-    else {
+    if (!plan && otherBoot) {
+      // Even an attempt of which nothing came has its output, and not a former one's.
+      await takeNames(entry, recordFolder, context);
+      end = withoutSteps("INTERRUPTED", "the host was started anew", true);
+    } else {
       plan ??= await prepare(entry, recordFolder, files, cancel, context);
       end = await runTries({
         plan,
@@ -97,12 +100,8 @@ async function prepare(
   cancel: AbortSignal,
   context: CommandContext,
 ): Promise<CommandPlan> {
-  const { folders, journal } = context;
-  // The folder's being there says that the names are ours.
-  if (!exists(recordFolder)) {
-    await takeFileNames(journal, folders, entry.key);
-    mkdirSync(recordFolder, { recursive: true, mode: 0o700 });
-  }
+  const { folders } = context;
+  await takeNames(entry, recordFolder, context);
   for (const path of [files.stdout, files.stderr]) {
     writeFileSync(path, "", { mode: 0o600, flag: "a" });
   }
@@ -115,6 +114,17 @@ async function prepare(
   writeFileSync(`${path}.new`, JSON.stringify(plan), { mode: 0o600 });
   renameSync(`${path}.new`, path);
   return plan;
+}
+
+/** The folder's being there says that the names are ours. */
+async function takeNames(
+  { key }: JournalEntry,
+  recordFolder: string,
+  { folders, journal }: CommandContext,
+): Promise<void> {
+  if (exists(recordFolder)) return;
+  await takeFileNames(journal, folders, key);
+  mkdirSync(recordFolder, { recursive: true, mode: 0o700 });
 }
 
 function readPlan(recordFolder: string, otherBoot: boolean): CommandPlan | undefined {

@@ -2,6 +2,7 @@ import { create, equals } from "@bufbuild/protobuf";
 import { type ComponentStatus, ComponentStatusSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { type StatusCheck, StatusCheckSchema } from "@howdah/proto/howdah/v1/command";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import type { JsonObject } from "../json.js";
 import { untilDetached } from "../run/step.js";
 import { type CheckContext, checkComponent, fetchForCheck } from "./check-component.js";
@@ -183,7 +184,7 @@ export class StatusChecks {
   /** Never rejects. */
   private async checkOne(one: Checked, underWay: UnderWay): Promise<void> {
     const { check } = one;
-    const signal = AbortSignal.any([underWay.stop.signal, this.stopping.signal]);
+    const { signal, release } = joinSignals(underWay.stop.signal, this.stopping.signal);
     const read = (digest: string) => untilDetached(this.document(digest), signal);
     try {
       // Not in a slot: while the server is away the others go on.
@@ -197,6 +198,8 @@ export class StatusChecks {
       });
     } catch (error) {
       if (!signal.aborted) one.log.trouble((error as Error).message);
+    } finally {
+      release();
     }
   }
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, ConnectError } from "@connectrpc/connect";
 import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
 import type { HostStatusCheck } from "@howdah/proto/howdah/v1/dispatcher_service";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
 import {
@@ -93,11 +94,11 @@ export class Dispatchers {
   private async awaitAnswers(leases: readonly Lease[], signal: AbortSignal): Promise<void> {
     const answers = leases.map(async ({ name, durationMs }) => {
       const done = new AbortController();
-      const late = sleep(Number(durationMs), undefined, {
-        signal: AbortSignal.any([signal, done.signal]),
-      }).catch(() => undefined);
+      const either = joinSignals(signal, done.signal);
+      const late = sleep(Number(durationMs), undefined, either).catch(() => undefined);
       await Promise.race([this.links.get(name)?.link.answered, late]);
       done.abort();
+      either.release();
     });
     await Promise.all(answers);
     this.announce();

@@ -15,6 +15,7 @@ import {
 } from "@connectrpc/connect";
 import { PassedOnErrorSchema } from "@howdah/proto/howdah/v1/pass_on";
 import { onward } from "@howdah/rpc/call-id";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { LeaderWatch, OtherLeader } from "./leader-watch.js";
 import { NotLeadingError } from "./not-leading.js";
@@ -172,25 +173,21 @@ async function tryThere(
   instance: string,
 ): Promise<Tried> {
   const { timeoutMs, headers }: CallOptions = onward(context);
-  const trying = new AbortController();
-  const end = () => trying.abort(over.aborted ? over.reason : context.signal.reason);
-  // Not by AbortSignal.any: `over` lives long, and Node 20 keeps what was made from it for as long.
-  for (const one of [context.signal, over]) one.addEventListener("abort", end);
-  if (context.signal.aborted || over.aborted) end();
+  const { signal, release } = joinSignals(over, context.signal);
   try {
-    const problem = await connect(transport, trying.signal);
+    const problem = await connect(transport, signal);
     if (problem !== undefined) {
       const message = `${name} leads and cannot be reached from here: ${problem}`;
       return { error: new ConnectError(message, Code.Unavailable), isDone: "no" };
     }
     const header = new Headers(headers);
     header.set(passedOnHeader, instance);
-    const answer = await transport.unary(method, trying.signal, timeoutMs, header, request);
+    const answer = await transport.unary(method, signal, timeoutMs, header, request);
     return { answer: answer.message };
   } catch (error) {
     return ofThere(ConnectError.from(error), over.aborted);
   } finally {
-    for (const one of [context.signal, over]) one.removeEventListener("abort", end);
+    release();
   }
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError } from "@connectrpc/connect";
 import type { HostStatusCheck, Session } from "@howdah/proto/howdah/v1/dispatcher_service";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import { type ChecksOfHosts, checkBatches } from "./check-batches.js";
 import { type CheckSources, createCheckReader } from "./read-checks.js";
 
@@ -54,7 +55,6 @@ export class StatusChecks {
   }
 
   /** A session opened. */
-
   opened(dispatcher: string, { hostId, sessionEpoch: epoch }: Session): void {
     const before = this.places.get(hostId);
     // What two dispatchers tell may come in any order.
@@ -122,9 +122,9 @@ export class StatusChecks {
   private async rest(ms: number, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
     this.wake = () => woken.abort();
-    await sleep(ms, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(
-      () => undefined,
-    );
+    const { signal: either, release } = joinSignals(signal, woken.signal);
+    await sleep(ms, undefined, { signal: either }).catch(() => undefined);
+    release();
     this.wake = () => undefined;
   }
 
