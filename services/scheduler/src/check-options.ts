@@ -162,12 +162,18 @@ export function checkDuration(
   if (duration === undefined) return;
   const { seconds, nanos } = duration;
   if (seconds < least || seconds > most || nanos < 0 || nanos % 1_000_000 !== 0) {
-    const sign = nanos < 0 && seconds === 0n ? "-" : "";
     throw invalidArgument(
       field,
-      `${sign}${seconds}.${String(Math.abs(nanos)).padStart(9, "0")}s will not do; give whole milliseconds from ${least}s to ${most}s`,
+      `${inSeconds(duration)} will not do; give whole milliseconds from ${least}s to ${most}s`,
     );
   }
+}
+
+/** "90s", "0.25s", "-1s". */
+function inSeconds({ seconds, nanos }: Duration): string {
+  const sign = nanos < 0 && seconds === 0n ? "-" : "";
+  const fraction = String(Math.abs(nanos)).padStart(9, "0").replace(/0+$/, "");
+  return `${sign}${seconds}${fraction && `.${fraction}`}s`;
 }
 
 /** A value that the enum has. */

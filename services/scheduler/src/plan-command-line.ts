@@ -23,6 +23,11 @@ export async function planCommandLine(
   const timeout = options?.timeout ?? operation.timeout;
   const offlineHosts = offlinePolicy(options);
   const successFactor = options?.successFactors.RUN;
+  const other = Object.keys(options?.successFactors ?? {}).find((role) => role !== "RUN");
+  if (other !== undefined) {
+    const why = "is no role of a command line, whose only role is RUN";
+    throw invalidArgument(`options.success_factors.${other}`, why);
+  }
   const plan = planAdHoc({
     argv: commandLine(argv),
     hosts: hosts.map((host) => host.hostName),

@@ -32,6 +32,12 @@ describe("what is asked is checked, by field and value", () => {
       /options.success_factors.RUN: 1.5 is not between/,
     ],
     [
+      "a factor of no role",
+      options({ successFactors: { DATANODE: 0.5 } }),
+      Code.InvalidArgument,
+      /options.success_factors.DATANODE: is no role of a command line, whose only role is RUN/,
+    ],
+    [
       "a time-out",
       options({ timeout: { seconds: 0n, nanos: 5 } }),
       Code.InvalidArgument,

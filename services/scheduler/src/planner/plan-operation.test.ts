@@ -265,6 +265,16 @@ describe("planOperation()", () => {
       "successFactors",
       /DATANODE has 1.5; it must be 0 to 1/,
     );
+    factor(
+      { kind: "start", components: ["NAMENODE"], successFactors: { DATANODE: 0.5 } },
+      "NAMENODE-START",
+    );
+    factor({ kind: "start", successFactors: { HDFS_SERVICE_CHECK: 0 } }, "NAMENODE-START");
+    fails(
+      { kind: "start", services: ["HDFS"], successFactors: { DATANODES: 0.9 } },
+      "successFactors",
+      /DATANODES is no role of HDFS; there are NAMENODE, DATANODE, .*, HDFS_SERVICE_CHECK$/,
+    );
   });
 
   it("names what is not there, and what is", () => {
@@ -282,7 +292,7 @@ describe("planOperation()", () => {
     fails(
       { kind: "start", services: ["HDFS"], components: ["ZOOKEEPER_SERVER"] },
       "components",
-      /ZOOKEEPER_SERVER is not in HDFS, which have NAMENODE, DATANODE, JOURNALNODE, HDFS_CLIENT/,
+      /ZOOKEEPER_SERVER is no component of HDFS; there are NAMENODE, DATANODE, JOURNALNODE, HDFS_CLIENT/,
     );
     fails(
       { kind: "start", components: ["JOURNALNODE"] },

@@ -12,7 +12,7 @@ import { addRestartRules, effectiveRules } from "./restart-rules.js";
 import { collectRules, conditionsOf } from "./rules.js";
 import { checkHostNames, selectComponents, selectServices } from "./select-components.js";
 import { checkHostOf, checkRoleOf, type SkippedCheck, servicesToCheck } from "./service-check.js";
-import { successFactorOf } from "./success-factor.js";
+import { checkSuccessFactors, successFactorOf } from "./success-factor.js";
 
 /** A role in a planned stage: one task for each of its hosts. */
 export interface PlannedRole {
@@ -62,6 +62,7 @@ export function planOperation(input: PlanInput): Plan {
   const { operation, cluster, stack } = input;
   checkHostNames(input);
   const services = selectServices(input);
+  checkSuccessFactors(operation, services);
   const availability = availabilityOf(input);
   const { work, unchanged, disabled } =
     operation.kind === "check"

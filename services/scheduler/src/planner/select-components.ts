@@ -79,7 +79,7 @@ export function selectComponents(
       const names = services.map((service) => service.name);
       throw new InvalidOperationError(
         "components",
-        `${name} is not in ${shorten(names)}, which have ${shorten([...seen.keys()])}`,
+        `${name} is no component of ${shorten(names)}; there are ${shorten([...seen.keys()])}`,
       );
     }
   }
