@@ -95,6 +95,22 @@ Request 12 (Start HDFS) IN_PROGRESS: 1 completed, 2 pending
     const json = await cli(["pause", "12", "--output", "json"], { server });
     assert.equal(JSON.parse(json.out).request.pauseReason, "by admin");
   });
+
+  it("does not say that a request goes on that waits for a person for another reason", async (t) => {
+    const held = {
+      ...{ ...request, status: Status.HOLDING_FAILED },
+      counts: { total: 3, completed: 2, holdingFailed: 1 },
+    };
+    const server = await fakeServer(t, { requests: { resumeRequest: () => ({ request: held }) } });
+    const { out } = await cli(["resume", "12"], { server });
+    assert.equal(
+      out,
+      `request 12 is not paused
+Request 12 (Start HDFS) HOLDING_FAILED: 2 completed, 1 waiting for a person
+HOLDING: 1 task that failed waits for a person; howdah resolve 12 --retry runs what failed again, --skip goes on without, --abort gives up
+`,
+    );
+  });
 });
 
 describe("howdah resolve", () => {
@@ -186,6 +202,26 @@ ENDED     ${at(900)}  890 ms  agent
 REPORTED  ${at(907)}  7 ms    server
 `,
     );
+  });
+
+  it("names the command that decides where a person must", () => {
+    const held = { ...task, requestId: 12n };
+    const page = (status: Status, kind = "HOLD") =>
+      whyPage(create(ExplainTaskResponseSchema, { task: { ...held, status }, waits: [{ kind }] }));
+    const failed =
+      /\nhowdah resolve 12 21 --retry runs it again, --skip goes on without, --abort gives up\n$/;
+    assert.match(page(Status.HOLDING_FAILED), failed);
+    assert.match(page(Status.HOLDING_TIMEDOUT), failed);
+    assert.match(
+      page(Status.HOLDING),
+      /\nhowdah resolve 12 21 --skip says that it is done, --abort/,
+    );
+    assert.match(page(Status.PENDING, "PAUSE"), /\nhowdah resume 12 goes on\n$/);
+    assert.match(
+      page(Status.UNKNOWN, "AGENT"),
+      /\nit may have run: look on host3; howdah retry 12 /,
+    );
+    assert.doesNotMatch(page(Status.PENDING, "STAGE"), /howdah/);
   });
 
   it("says that a task waits for nothing only while it has not ended", () => {

@@ -11,7 +11,7 @@ import {
 import { CliError } from "../cli-error.js";
 import { ExitCode } from "../exit-code.js";
 import { followUnlessDetached } from "../follow/follow-unless-detached.js";
-import { parkedLines } from "../follow/parked.js";
+import { parkedLines, parkedOf } from "../follow/parked.js";
 import { outcomeLine } from "../follow/progress-view.js";
 import { idArgument, labelOption, leafCommand, type Run, sessionOf } from "../leaf-command.js";
 import type { Session } from "../session.js";
@@ -35,7 +35,10 @@ export function addSteer(program: CommandUnknownOpts, run: Run): void {
     .action(async (requestId, _options, command) => {
       const session = sessionOf(run, command);
       const answer = await session.requests.resumeRequest({ requestId });
-      const news = `request ${requestId} goes on; howdah request ${requestId} --watch follows it`;
+      const waits = answer.request !== undefined && parkedOf(answer.request).length > 0;
+      const news = waits
+        ? `request ${requestId} is not paused`
+        : `request ${requestId} goes on; howdah request ${requestId} --watch follows it`;
       tell(session, ResumeRequestResponseSchema, answer, [news]);
     });
 

@@ -1,10 +1,12 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Task } from "@howdah/proto/howdah/v1/request";
 import {
   type ExplainTaskResponse,
   ExplainTaskResponseSchema,
   type LedgerEntry,
   type Wait,
 } from "@howdah/proto/howdah/v1/request_service";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import { taskLine } from "../follow/failed-tasks.js";
 import { isEnded } from "../follow/progress-view.js";
 import { idArgument, leafCommand, type Run, sessionOf } from "../leaf-command.js";
@@ -29,7 +31,24 @@ export function whyPage({ task, waits, ledger }: ExplainTaskResponse, nowMs = Da
   const head = task === undefined ? "" : `${taskLine(task)}\n`;
   const nothing = task !== undefined && isEnded(task.status) ? "" : "it waits for nothing\n";
   const reasons = waits.map((wait) => `${waitLine(wait, nowMs)}\n`).join("");
-  return head + (reasons || nothing) + ledgerTable(ledger);
+  const wayOut = task === undefined ? "" : wayOutOf(task, waits);
+  return head + (reasons || nothing) + (wayOut && `${wayOut}\n`) + ledgerTable(ledger);
+}
+
+/** The command by which a person decides about a task; empty where it needs none. */
+function wayOutOf({ taskId, requestId, hostName, status }: Task, waits: readonly Wait[]): string {
+  const resolve = `howdah resolve ${requestId} ${taskId}`;
+  switch (status) {
+    case Status.HOLDING_FAILED:
+    case Status.HOLDING_TIMEDOUT:
+      return `${resolve} --retry runs it again, --skip goes on without, --abort gives up`;
+    case Status.HOLDING:
+      return `${resolve} --skip says that it is done, --abort gives up`;
+    case Status.UNKNOWN:
+      return `it may have run: look on ${hostName}; howdah retry ${requestId} --force runs it again once its request is over`;
+    default:
+      return waits.some(({ kind }) => kind === "PAUSE") ? `howdah resume ${requestId} goes on` : "";
+  }
 }
 
 function waitLine({ kind, text, waitedMs }: Wait, nowMs: number): string {

@@ -49,7 +49,7 @@ export async function retryRequest(
   const { store, fleet, engine } = retrying;
   const { request, stages } = await store.getRequest({ requestId }, { signal });
   if (request?.progressPercent !== 100) {
-    const text = `request ${requestId} is still running; wait for its end, or cancel it first`;
+    const text = `request ${requestId} ${whyNotOver(request)}, or cancel it first`;
     throw new ConnectError(text, Code.FailedPrecondition);
   }
   const missing = await missingWindow(store, request.options, signal);
@@ -68,6 +68,15 @@ export async function retryRequest(
   return await readRequest(store, requestId, signal);
 }
 
+/** What keeps a request from its end, and what to do about that. */
+function whyNotOver(request: Request | undefined): string {
+  const { holding = 0, holdingFailed = 0, holdingTimedout = 0 } = request?.counts ?? {};
+  const held = holding + holdingFailed + holdingTimedout;
+  if (held > 0) return `has ${held} held ${held === 1 ? "task" : "tasks"}; resolve what is held`;
+  if (request?.paused) return "is paused; resume it";
+  return "is still running; wait for its end";
+}
+
 /** Whether it is known that the task's former attempt does nothing any more, as far as its host can be asked. */
 function hasAnswered({ status, hostId, sessionEpoch, reason }: Task, engine: Engine): boolean {
   if (status !== Status.UNKNOWN) return true;
@@ -80,7 +89,7 @@ function nothingToRetry(requestId: bigint, isFiltered: boolean, unknown: number)
   const why =
     unknown === 0
       ? `no task of it${where} failed, timed out or was aborted`
-      : `${unknown} of its tasks${where} are UNKNOWN and their hosts have not answered; wait for them, or force it`;
+      : `what is UNKNOWN${where} (${unknown}) may have run, and no host has said how it ended; look there, then force it (--force)`;
   const text = `there is nothing to retry in request ${requestId}: ${why}`;
   return new ConnectError(text, Code.FailedPrecondition);
 }

@@ -70,7 +70,7 @@ describe("pausing and resuming", () => {
     await fails(
       client.pauseRequest({ requestId: id }),
       Code.FailedPrecondition,
-      /request 1 is over/,
+      /request 1 is over: it is COMPLETED$/,
     );
     await fails(client.resumeRequest({ requestId: id }), Code.FailedPrecondition, /is over/);
     await fails(client.pauseRequest({ requestId: 9n }), Code.NotFound, /no request 9/);

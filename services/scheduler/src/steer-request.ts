@@ -34,7 +34,10 @@ async function readDriven(
 ): Promise<Request> {
   const request = await readRequest(store, requestId, signal);
   if (request.progressPercent === 100) {
-    throw new ConnectError(`request ${requestId} is over`, Code.FailedPrecondition);
+    const { status } = request;
+    const again = status === Status.COMPLETED ? "" : "; retry it to run what is not done again";
+    const text = `request ${requestId} is over: it is ${statusName(status)}${again}`;
+    throw new ConnectError(text, Code.FailedPrecondition);
   }
   if (engine.drives(requestId)) return request;
   throw new NotLeadingError(`request ${requestId} is not taken over yet`, "no");
