@@ -121,6 +121,9 @@ describe("hot queries", () => {
         const { nextPageToken: pageToken } = await fleet.listHostComponents(asked);
         await fleet.listHostComponents({ ...asked, pageToken });
       }
+      await assert.rejects(store.client.removeWindow({ schedulerToken: 1n, name: "none" }));
+      const lost = { schedulerToken: 1n, hosts: [{ hostId: 1n << 40n, sessionEpoch: 1n }] };
+      await store.client.recordLostHosts(lost);
       await store.client.listTasks({ requestId });
       await store.client.listTasks({ requestId, changedAfterVersion: 3n });
       await store.client.getTask({ taskId: a });

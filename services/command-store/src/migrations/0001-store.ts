@@ -42,12 +42,14 @@ const tables = [
     lost_at bigint not null default 0,
     unique key host_name (host_name)
   )`,
-  // The host monitor: one row. The highest token of a scheduler's lease that recorded host states; a lower one records none.
+  // The host monitor: one row. The highest token of a scheduler's lease that recorded host states; a lower one records none. \`claims\`
+  // grows with each recording: a row that stays as it was is in no write set, and two nodes of a cluster would not see that they collide.
   `create table if not exists host_monitor (
     id tinyint not null primary key,
-    scheduler_token bigint not null
+    scheduler_token bigint not null,
+    claims bigint not null
   )`,
-  `insert ignore into host_monitor (id, scheduler_token) values (1, 0)`,
+  `insert ignore into host_monitor (id, scheduler_token, claims) values (1, 0, 0)`,
   // The current or last session of each host; \`open\` is null once it ended.
   `create table if not exists session (
     host_id bigint not null primary key,

@@ -146,6 +146,15 @@ describe("RecordLostHosts", () => {
     await execute(fixture.database.db, "update host_monitor set scheduler_token = 0");
   });
 
+  it("should change the row of the host monitor each time, so that two nodes of a cluster see that they collide", async () => {
+    const { db } = fixture.database;
+    const row = () => query(db, "select * from host_monitor");
+    await lose([], { token: 10n });
+    const before = await row();
+    await lose([], { token: 10n });
+    assert.notDeepEqual(await row(), before);
+  });
+
   it("should decide with the registration that comes at the same time, one way or the other", async () => {
     for (let round = 0; round < 8; round += 1) {
       const name = `race-${round}`;

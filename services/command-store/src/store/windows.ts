@@ -42,6 +42,6 @@ export async function deleteWindow(db: Knex, name: string, token: number): Promi
 export function readOpenOptions(db: Knex): Promise<{ requestId: number; options: Buffer }[]> {
   return query(
     db,
-    "select request_id as requestId, options from request where open is not null order by request_id",
+    "select request_id as requestId, options from request force index (open) where open is not null order by request_id",
   );
 }

@@ -68,7 +68,7 @@ export async function writeUnknownComponents(
 export async function claimHostMonitor(trx: Knex.Transaction, token: number): Promise<boolean> {
   const { affectedRows } = await execute(
     trx,
-    "update host_monitor set scheduler_token = ? where id = 1 and scheduler_token <= ?",
+    "update host_monitor set scheduler_token = ?, claims = claims + 1 where id = 1 and scheduler_token <= ?",
     [token, token],
   );
   return affectedRows === 1;
