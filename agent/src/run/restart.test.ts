@@ -307,6 +307,23 @@ describe("a killed agent", () => {
     assert.equal(textOf(scriptLog), "");
   });
 
+  it("leaves a former attempt its output when the host goes down before the next one has any", async () => {
+    const [first, second] = [1, 2].map((attempt) =>
+      shellCommand(testKey(1, attempt), "echo the first"),
+    ) as [CommandSpec, CommandSpec];
+    await finish([first]);
+    const journal = await openJournal(folders, silent);
+    await journal.accept(second.key, asJsonCommand(second));
+    await journal.started(second.key);
+    await journal.close();
+    rewriteBoot(join(folders.journal, "journal"));
+    const [result] = await finish([second]);
+    assert.equal(result?.status, "INTERRUPTED");
+    assert.doesNotMatch(textOf(dataFiles(folders, "1").stdout), /the first/);
+    assert.match(textOf(dataFiles(folders, "1", ".0").stdout), /^the first\n$/);
+    assert.equal(result?.stdoutBytes, textOf(dataFiles(folders, "1").stdout).length);
+  });
+
   it("leaves no room beside a live command that a lost journal forgot", async () => {
     const environment = { MARK: folders.prefix };
     const spec = shellCommand(testKey(1), `echo once >> ${scriptLog}; sleep 60`, { environment });
