@@ -347,6 +347,32 @@ describe("howdah plan", () => {
     );
   });
 
+  it("shows in how many batches the hosts of a stage go, the canary ones first", async (t) => {
+    const hostNames = Array.from({ length: 25 }, (_, n) => `h${n}`);
+    const roles = [
+      { role: { ...replica, counts: { total: 25 } }, hostNames },
+      { role: { ...primary, counts: { total: 1 } }, hostNames: ["h0"] },
+    ];
+    const server = await fakeServer(t, {
+      fleet: { getCluster: () => ({ cluster: { name: "demo" } }) },
+      requests: { planRequest: () => ({ stages: [{ roles }, { roles: roles.slice(1) }] }) },
+    });
+    const batches = async (...flags: string[]) => {
+      const { out } = await cli(["plan", "restart", ...flags], { server });
+      const at = out.indexOf("BATCHES");
+      return out
+        .split("\n")
+        .slice(1, 4)
+        .map((line) => line.slice(at, at + 7).trim());
+    };
+    assert.deepEqual(await batches("--batch", "10%", "--canary", "2"), ["9", "", "1"]);
+    assert.deepEqual(await batches("--batch", "25"), ["1", "", "1"]);
+    assert.deepEqual(await batches("--canary", "30"), ["1", "", "1"]);
+    assert.deepEqual(await batches("--canary", "1"), ["2", "", "1"]);
+    const { out } = await cli(["plan", "restart", "--max-failures", "1"], { server });
+    assert.doesNotMatch(out, /BATCHES/);
+  });
+
   it("shows what each role comes after when there are no stages", async (t) => {
     const server = await fakeServer(t, {
       fleet: { getCluster: () => ({ cluster: { name: "demo" } }) },

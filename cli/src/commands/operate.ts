@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { ConnectError } from "@connectrpc/connect";
-import type { OperationSchema } from "@howdah/proto/howdah/v1/operation";
+import type { OperationSchema, Rolling } from "@howdah/proto/howdah/v1/operation";
 import type { StageRole } from "@howdah/proto/howdah/v1/request";
 import {
   NothingToDoSchema,
@@ -10,6 +10,7 @@ import {
   PlanRequestResponseSchema,
 } from "@howdah/proto/howdah/v1/request_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { batchCount } from "../batch-count.js";
 import { followUnlessDetached } from "../follow/follow-unless-detached.js";
 import { labelOption, listOption, type Run, sessionOf } from "../leaf-command.js";
 import { requestCommand } from "../request-flags.js";
@@ -70,7 +71,7 @@ export function addOperate(program: CommandUnknownOpts, run: Run): void {
           session.io.out(jsonDocument(PlanRequestResponseSchema, answer));
           return;
         }
-        session.io.out(planTable(answer.stages, options.all === true));
+        session.io.out(planTable(answer.stages, options.all === true, how.rolling));
         if (answer.unchanged > 0) {
           const what = plural(answer.unchanged, "component is", "components are");
           session.io.out(`${what} left out: as asked for already\n`);
@@ -151,14 +152,20 @@ export async function onlyCluster({ fleet }: Session): Promise<string> {
   return cluster?.name ?? "";
 }
 
-/** A plan's stages, their roles and hosts. */
-export function planTable(stages: readonly PlannedStage[], all: boolean): string {
+/** A plan's stages, their roles and hosts, and in how many batches those go. */
+export function planTable(
+  stages: readonly PlannedStage[],
+  all: boolean,
+  rolling?: Rolling,
+): string {
   if (stages.length === 0) return "nothing to do\n";
   const limit = all ? Number.POSITIVE_INFINITY : 4;
   const ordered = stages.some(({ roles }) => roles.some(({ role }) => role?.blockers.length));
+  const inBatches = batchCount(rolling, 1) !== undefined;
   let tasks = 0;
-  const rows = stages.flatMap(({ roles }, index) =>
-    roles.map(({ role, hostNames }, place) => {
+  const rows = stages.flatMap(({ roles }, index) => {
+    const hosts = new Set(roles.flatMap(({ hostNames }) => hostNames)).size;
+    return roles.map(({ role, hostNames }, place) => {
       const count = role?.counts?.total ?? hostNames.length;
       tasks += count;
       return [
@@ -166,13 +173,15 @@ export function planTable(stages: readonly PlannedStage[], all: boolean): string
         roleCommandWord(role?.roleCommand ?? RoleCommand.UNSPECIFIED, role?.customCommand),
         role?.role ?? "",
         String(count),
+        ...(inBatches ? [place === 0 ? String(batchCount(rolling, hosts)) : ""] : []),
         someNames(hostNames, limit),
         ...(ordered ? [someNames(blockersOf(roles, role), limit)] : []),
       ];
-    }),
-  );
+    });
+  });
   const summary = `${plural(stages.length, "stage")}, ${plural(tasks, "task")}; nothing was run\n`;
-  const head = ["STAGE", "COMMAND", "ROLE", "TASKS", "HOSTS", ...(ordered ? ["AFTER"] : [])];
+  const head = ["STAGE", "COMMAND", "ROLE", "TASKS"];
+  head.push(...(inBatches ? ["BATCHES"] : []), "HOSTS", ...(ordered ? ["AFTER"] : []));
   return renderTable(head, rows) + summary;
 }
 

@@ -1,12 +1,16 @@
 // The verbs that only read: hosts, requests, tasks, logs.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import { HostState } from "@howdah/proto/howdah/v1/fleet";
 import type { ListHostsRequest } from "@howdah/proto/howdah/v1/fleet_service";
+import { TaskSchema } from "@howdah/proto/howdah/v1/request";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { cli, fakeServer } from "../cli-fixture.js";
+import { taskTable } from "./tasks.js";
 
 describe("howdah hosts", () => {
   const names = Array.from({ length: 120 }, (_, n) => `web-${n + 1}`);
@@ -177,6 +181,17 @@ describe("howdah requests, request, tasks", () => {
         "",
       ],
     );
+  });
+});
+
+describe("taskTable()", () => {
+  it("says how long a task took, or has run; nothing of one whose end nobody knows", () => {
+    const startedAt = timestampFromMs(Date.now() - 90_000);
+    const base = { taskId: 7n, hostName: "h1", role: "RUN", times: { startedAt } };
+    const line = (status: Status) =>
+      taskTable([create(TaskSchema, { ...base, roleCommand: RoleCommand.EXECUTE, status })]);
+    assert.match(line(Status.IN_PROGRESS), /IN_PROGRESS .* 1 min 30 s/);
+    assert.doesNotMatch(line(Status.UNKNOWN), / min /);
   });
 });
 

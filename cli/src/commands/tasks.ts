@@ -10,13 +10,13 @@ import type { Session } from "../session.js";
 import { jsonLine } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import {
-  elapsed,
   failures,
   localTimeMs,
   plural,
   roleCommandWord,
   spokenMs,
   statusWord,
+  taskTook,
 } from "../text/words.js";
 
 const pageSize = 1_000;
@@ -94,7 +94,7 @@ export function taskTable(tasks: readonly Task[]): string {
       statusWord(task.status),
       task.exitCode === undefined ? "" : String(task.exitCode),
       String(task.attempt),
-      elapsed(task.times),
+      taskTook(task),
       task.reason,
     ]),
   );

@@ -1,6 +1,6 @@
 import type { Task } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { elapsed, isFailure, plural, statusWord } from "../text/words.js";
+import { isFailure, plural, statusWord, taskTook } from "../text/words.js";
 
 /** What a task wrote, or the end of it. */
 export interface TaskOutput {
@@ -49,7 +49,7 @@ export function endLine(task: Task): string {
       ? [`exit code ${task.exitCode}`]
       : []),
     ...(task.reason === "" ? [] : [task.reason]),
-    elapsed(task.times),
+    taskTook(task),
   ];
   return `${task.hostName}: ${facts.filter((fact) => fact !== "").join(", ")}`;
 }

@@ -28,6 +28,11 @@ export function elapsed(times: Times | undefined, nowMs = Date.now()): string {
   return spokenMs(end - timestampMs(times.startedAt));
 }
 
+/** As elapsed, of a task; empty for one that is UNKNOWN, since nobody knows when it ended, or whether it has. */
+export function taskTook({ status, times }: { status: Status; times?: Times | undefined }): string {
+  return status === Status.UNKNOWN && times?.endedAt === undefined ? "" : elapsed(times);
+}
+
 /** "2026-03-01 14:05:09", by this machine's clock and zone; empty for what has not been. */
 export function localTime(timestamp: Timestamp | undefined): string {
   return timestamp === undefined ? "" : localTimeMs(timestampMs(timestamp));
