@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type {
   CustomCommandOperation,
+  HostSelector,
   Operation,
   RequestOptions,
   ServiceOperation,
@@ -24,6 +25,7 @@ import {
   type Operation as PlannedOperation,
 } from "./planner/operation.js";
 import { planOperation } from "./planner/plan-operation.js";
+import { describe, isEmpty } from "./select-hosts.js";
 
 /**
  * Reads what planning needs, and plans.
@@ -99,8 +101,14 @@ async function planService(
     ...commonOptions(options),
   };
   const input = await clusterInput(sources, "service", operation, signal);
-  const context = `${verb} ${what.length > 0 ? what.join(", ") : `all of ${input.cluster.name}`}`;
+  const which = what.length > 0 ? what.join(", ") : `all of ${input.cluster.name}`;
+  const context = `${verb} ${which}${onHosts(operation.hosts)}`;
   return planFor(input, withHosts(planned, input.selected), context);
+}
+
+/** " on web-*, rack=r1"; empty for all hosts. */
+function onHosts(selector: HostSelector | undefined): string {
+  return selector === undefined || isEmpty(selector) ? "" : ` on ${describe(selector)}`;
 }
 
 const verbsOfState = [
@@ -155,7 +163,7 @@ async function planCustomCommand(
     commandParams: operation.parameters,
     ...commonOptions(options),
   };
-  const context = `${operation.command} ${operation.component}`;
+  const context = `${operation.command} ${operation.component}${onHosts(hosts)}`;
   return planFor(input, withHosts(planned, input.selected), context);
 }
 

@@ -273,6 +273,15 @@ describe("planning", () => {
     assert.deepEqual(await argvOf("echo", "a b | c"), ["echo", "a b | c"]);
   });
 
+  it("says in a context that it makes on which hosts, where they are not all", async (t) => {
+    const { client } = await serve(t);
+    const contextOf = async (spec: Parameters<typeof start>[0]) =>
+      (await client.submitRequest({ operation: start(spec) })).request?.context;
+    assert.equal(await contextOf({}), "Start all of c1");
+    const hosts = { names: ["h1"], labels: { rack: "r1" } };
+    assert.equal(await contextOf({ hosts }), "Start all of c1 on h1, rack=r1");
+  });
+
   it("cuts a context that it makes to what fits", async (t) => {
     const { client } = await serve(t);
     const { request } = await client.submitRequest({ operation: run(["h1"], "é".repeat(300)) });
