@@ -19,7 +19,8 @@ export interface RunDueOptions extends SubmitSources, Leading {
 const longestText = 1_000;
 
 /**
- * Does what a schedule asks for now: nothing, or runs or skips its due time. First the due time is recorded as being submitted, so that no
+ * Does what a schedule asks for now: nothing, or runs or skips its due time; one only, so that the caller can tell what became of each,
+ * also when the next has come meanwhile. First the due time is recorded as being submitted, so that no
  * other is begun before it is known what became of it; then the request is made, then that is recorded. Whoever finds the schedule between
  * two of these goes on there.
  * @returns the schedule as it is now; undefined when it is gone
@@ -31,13 +32,13 @@ export async function runDue(
   signal: AbortSignal,
 ): Promise<KnownSchedule | undefined> {
   let known: KnownSchedule | undefined = schedule;
-  while (known !== undefined) {
+  do {
     const step = await nextStep(options, known, signal);
     if (step === undefined) return known;
     // Whether it was recorded or somebody was faster: what counts is what the store has now.
     known = await recordSchedule(options, known, step, signal);
-  }
-  return undefined;
+  } while (known?.schedule.lastOutcome === ScheduleOutcome.SUBMITTING);
+  return known;
 }
 
 /** What of a schedule's standing is changed. */

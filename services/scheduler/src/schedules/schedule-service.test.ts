@@ -56,7 +56,7 @@ describe("what is scheduled is checked, by field and value", () => {
     [
       "a limit too small",
       spec("s", { missed: MissedPolicy.RUN_ONCE, catchUpWithin: durationFromMs(10) }),
-      /^spec\.catch_up_within: 0\.010000000s will not do/,
+      /^spec\.catch_up_within: 0\.01s will not do/,
     ],
     [
       "an unknown policy",
@@ -106,7 +106,7 @@ describe("what is scheduled is checked, by field and value", () => {
       [{ ...window, cron: "0 0 31 4 *" }, /^window\.cron: "0 0 31 4 \*" never comes/],
       [{ ...window, timeZone: "Nowhere" }, /^window\.time_zone: "Nowhere" is no time zone/],
       [{ name: "NIGHT", cron: "0 1 * * *" }, /^window\.duration: is not set/],
-      [{ ...window, duration: hours(0) }, /^window\.duration: 0\.000000000s will not do/],
+      [{ ...window, duration: hours(0) }, /^window\.duration: 0s will not do/],
       [{ ...window, duration: hours(25) }, /90000 s is longer than the 86400 s from one opening/],
       [{ ...window, cron: "0 1,3 * * *", duration: hours(3) }, /10800 s is longer than the 7200 s/],
     ] as const) {
