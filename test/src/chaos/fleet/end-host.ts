@@ -14,16 +14,28 @@ export async function endHost({ part, scriptLog }: Host): Promise<void> {
   }
 }
 
-/** The processes that have the host's own log in their environment. */
+/** The hosts on which more runs than the agent: commands. */
+export function busyHosts(hosts: readonly Host[]): Host[] {
+  const logs = processesOfHosts().map(({ scriptLog }) => scriptLog);
+  return hosts.filter((host) => logs.filter((log) => log === host.scriptLog).length > 1);
+}
+
 function below(scriptLog: string): number[] {
-  const assignment = `\0HOWDAH_SCRIPT_LOG=${scriptLog}\0`;
+  return processesOfHosts()
+    .filter((one) => one.scriptLog === scriptLog)
+    .map(({ pid }) => pid);
+}
+
+/** The processes that have a host's own log in their environment: agents, and what their commands have started. */
+function processesOfHosts(): { readonly pid: number; readonly scriptLog: string }[] {
   return readdirSync("/proc").flatMap((name) => {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) return [];
     try {
       if (/^\d+ \(.*\) Z /s.test(readFileSync(`/proc/${name}/stat`, "utf8"))) return [];
       const environment = `\0${readFileSync(`/proc/${name}/environ`, "utf8")}`;
-      return environment.includes(assignment) ? [pid] : [];
+      const [, scriptLog] = /\0HOWDAH_SCRIPT_LOG=([^\0]*)\0/.exec(environment) ?? [];
+      return scriptLog === undefined ? [] : [{ pid, scriptLog }];
     } catch {
       return []; // it has ended meanwhile
     }

@@ -2,9 +2,9 @@ import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { journalFile, readJournal } from "../collect/read-journal.js";
 import type { ChaosFleet, Host } from "../fleet/chaos-fleet.js";
-import { endHost } from "../fleet/end-host.js";
+import { busyHosts, endHost } from "../fleet/end-host.js";
 import { startAgain } from "../fleet/start-again.js";
-import type { Random } from "../random.js";
+import { createRandom, type Random } from "../random.js";
 import { uptimeMs } from "../uptime.js";
 import type { Evidence, Fault, FaultKind } from "./fault.js";
 
@@ -17,9 +17,9 @@ export function chooseHostFault(
 ): Fault | undefined {
   switch (kind) {
     case "crash-host":
-      return crash(random.some(fleet.hosts, random.between(1, 4)), random, evidence);
+      return crash(someHosts(fleet, random, random.between(1, 4)), random, evidence);
     case "wipe-host":
-      return wipe(random.pick(fleet.hosts), random, evidence);
+      return wipe(someHosts(fleet, random, 1)[0], random, evidence);
     case "fill-disk": {
       const hosts = fleet.hosts.filter(({ smallDisk }) => smallDisk);
       return hosts.length === 0 ? undefined : fillDisk(random.pick(hosts), random);
@@ -29,6 +29,17 @@ export function chooseHostFault(
       return hosts.length === 0 ? undefined : moveClock(random.pick(hosts), random);
     }
   }
+}
+
+/** Mostly hosts on which a command runs just now, if there are any: there is little to lose on the others. */
+function someHosts({ hosts }: ChaosFleet, random: Random, count: number): [Host, ...Host[]] {
+  const mostlyBusy = random.chance(0.8);
+  // So that what is drawn later does not depend on how many there are.
+  const own = createRandom(random.between(0, 1e9));
+  const busy = mostlyBusy ? busyHosts(hosts) : [];
+  const [first, ...more] = own.some(busy.length > 0 ? busy : hosts, count);
+  if (first === undefined) throw new Error("there are no hosts");
+  return [first, ...more];
 }
 
 /** All that runs on the hosts ends at once, as when the power goes; only that the kernel's boot id stays the same. */

@@ -27,7 +27,7 @@ export interface NemesisOptions {
   readonly pauseMs?: number;
 }
 
-/** Starts it. What it does follows from the random numbers alone. */
+/** Starts it. What it does follows from the random numbers; only which hosts crash depends on where commands run as well. */
 export function startNemesis(options: NemesisOptions): Nemesis {
   const { fleet, random, kinds, log, atOnce = 3, pauseMs = 3_000 } = options;
   const stopping = new AbortController();
