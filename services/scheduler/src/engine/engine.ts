@@ -60,6 +60,7 @@ export class Engine implements DispatcherEvents {
     this.handing = { runs, queues, enqueue, cancel };
     this.expiry = new OfflineExpiry({
       ...{ queues, awayMs: options.lostAfterMs ?? 30_000 },
+      awayOf: options.awayOf ?? (() => undefined),
       giveUp: (task, reason, stands) => this.want(task, TaskEvent.GIVEN_UP, { reason, stands }),
     });
     this.deadlines = new Deadlines({

@@ -1,4 +1,5 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { AwayOf } from "./explain-wait.js";
 import type { HostQueues } from "./host-queues.js";
 import type { RequestRun } from "./request-run.js";
 import type { RunContents } from "./run-contents.js";
@@ -7,13 +8,20 @@ import type { RunTask } from "./run-task.js";
 /** What waiting for hosts has an end by, and what is asked then. */
 export interface OfflineExpiryOptions {
   readonly queues: HostQueues;
-  /** How long a host may be without a session before it counts as away: an agent that restarts is not. */
+  /** How long a host that `awayOf` does not know may be without a session before it counts as away: an agent that restarts is not. */
   readonly awayMs: number;
+  /**
+   * What the host monitor says of a host without a session. It counts as away once it is lost: a failure of our own, such as a dispatcher
+   * that cannot be reached, loses nobody.
+   */
+  readonly awayOf: AwayOf;
   /** Called with a task that is waited for no longer; `stands` says whether that still holds. */
   readonly giveUp: (task: RunTask, reason: string, stands: () => boolean) => void;
 }
 
 const longestTimerMs = 2 ** 31 - 1;
+/** How soon a host that is not lost yet, although that is due, is looked at again: the store is being told, or cannot be. */
+const lookAgainMs = 200;
 const pending: ReadonlySet<Status> = new Set([Status.PENDING]);
 
 interface Waiting {
@@ -77,14 +85,14 @@ export class OfflineExpiry {
   private look(run: RequestRun, { dueAt, expiry, hostNames }: Waiting): number | undefined {
     const now = performance.now();
     if (now < dueAt) return dueAt;
-    const { awayMs, giveUp } = this.options;
+    const { giveUp } = this.options;
     const gone = new Map<bigint, string>();
     let nextAt: number | undefined;
     for (const hostId of run.unfinishedHosts()) {
       const how = this.howGone(hostId);
       if (how === undefined) continue;
-      const awayAt = this.awayAt(hostId) + awayMs;
-      if (awayAt <= now || how !== "away") gone.set(hostId, how);
+      const awayAt = how === "away" ? this.awayAt(hostId, now) : now;
+      if (awayAt <= now) gone.set(hostId, how);
       else nextAt = Math.min(nextAt ?? awayAt, awayAt);
     }
     if (gone.size === 0) return nextAt;
@@ -107,7 +115,14 @@ export class OfflineExpiry {
     return queues.session(hostId) === undefined ? "away" : undefined;
   }
 
-  private awayAt(hostId: bigint): number {
-    return this.options.queues.hostState(hostId)?.awaySince ?? 0;
+  /** When a host without a session counts as away, as far as that can be told now. */
+  private awayAt(hostId: bigint, now: number): number {
+    const { awayOf, awayMs, queues } = this.options;
+    const away = awayOf(hostId);
+    if (away?.lost) return now;
+    if (away !== undefined && Number.isFinite(away.dueAt)) {
+      return Math.max(away.dueAt, now + lookAgainMs);
+    }
+    return (queues.hostState(hostId)?.awaySince ?? 0) + awayMs;
   }
 }

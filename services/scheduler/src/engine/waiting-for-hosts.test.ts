@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { HostSchema, HostState } from "@howdah/proto/howdah/v1/fleet";
 import { OfflinePolicy } from "@howdah/proto/howdah/v1/operation";
 import type { LeadOptions } from "../lead.js";
 import { eventually, stays } from "../testing/eventually.js";
@@ -27,6 +29,11 @@ async function start(t: Parameters<typeof World.start>[0], hosts: number[]) {
     world.scheduler(token, { reconcileMs: never, lostAfterMs: 50, ...options });
   return { world, d, store, drive };
 }
+
+const connectedHost = (id: number) => {
+  const name = { hostId: BigInt(id), hostName: `host${id}` };
+  return create(HostSchema, { ...name, sessionEpoch: 1n, state: HostState.HEALTHY });
+};
 
 const reasons = (store: FakeStore) =>
   store.recorded
@@ -103,6 +110,24 @@ describe("offline_expiry", () => {
     d.open(3, 2);
     await world.statuses(id, "QUEUED", "ABORTED", "PENDING");
     await stays("the one that restarted is waited for", 200, () => reasons(store).length === 1);
+  });
+
+  it("gives up nothing since a dispatcher is out of reach: its agents may all be there", async (t) => {
+    const { world, d, store, drive } = await start(t, [1, 2]);
+    store.hosts = [1, 2].map((id) => connectedHost(id));
+    const stages = [[{ role: "A", hosts: [1] }], [{ role: "B", hosts: [2] }]];
+    const id = store.addRequest(stages, waitMs(20));
+    await drive({ lostAfterMs: 50, reconnectWindowMs: 20 });
+    await eventually("the first stage", () => d.taskIds.length === 1);
+    await stays("the time is over", 50, () => true);
+    d.leave();
+    await stays("nothing is given up", 600, () => reasons(store).length === 0);
+    const back = await world.dispatcher("dispatcher/d2");
+    back.open(1, 2);
+    back.open(2, 2);
+    await eventually("it is watched", () => back.watched);
+    back.tell(store.report(1n, SUCCEEDED));
+    await world.statuses(id, "COMPLETED", "QUEUED");
   });
 });
 
