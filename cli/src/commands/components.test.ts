@@ -83,7 +83,10 @@ DB       DB_SERVER  host2  INSTALLED  STARTED           maintenance: new disks
       [...words, "--host", "h*", "--label", "rack=r1", "--restart-required", "--limit", "1"],
       { server },
     );
-    assert.match(out, /the first 1 component; there are more: --all, --service, --host\n$/);
+    assert.match(
+      out,
+      /the first 1 component: 1 \w+\nthere are more: --all, --service, --host; howdah cluster show counts them all\n$/,
+    );
     const [asked] = seen;
     assert.equal(asked?.cluster, "demo");
     assert.deepEqual(asked?.services, ["DB", "WEB"]);

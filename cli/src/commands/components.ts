@@ -42,12 +42,7 @@ export function addComponents(program: CommandUnknownOpts, run: Run): void {
         for (const each of found) session.io.out(jsonLine(HostComponentSchema, each));
         return;
       }
-      session.io.out(componentTable(found.slice(0, limit)));
-      if (found.length > limit) {
-        session.io.out(
-          `the first ${plural(limit, "component")}; there are more: --all, --service, --host\n`,
-        );
-      }
+      session.io.out(componentTable(found.slice(0, limit), found.length > limit));
     });
 }
 
@@ -77,8 +72,11 @@ export function progressPhrase(components: readonly HostComponent[]): string {
   return `${count}/${components.length} ${componentWord(wanted)}`;
 }
 
-/** A table of components on hosts, and what they come to. */
-export function componentTable(components: readonly HostComponent[]): string {
+/**
+ * A table of components on hosts, and what they come to.
+ * @param isPart whether there are more than these
+ */
+export function componentTable(components: readonly HostComponent[], isPart = false): string {
   if (components.length === 0) return "no components\n";
   const rows = components.map((each) => [
     each.serviceName,
@@ -94,7 +92,10 @@ export function componentTable(components: readonly HostComponent[]): string {
   ]);
   const stale = components.filter(({ restartRequired }) => restartRequired).length;
   const restart = stale > 0 ? `; ${plural(stale, "requires", "require")} a restart` : "";
-  const summary = `${plural(components.length, "component")}: ${statesPhrase(components)}${restart}\n`;
+  const count = plural(components.length, "component");
+  const states = `${isPart ? "the first " : ""}${count}: ${statesPhrase(components)}${restart}\n`;
+  const more = "there are more: --all, --service, --host; howdah cluster show counts them all\n";
+  const summary = isPart ? states + more : states;
   const head = ["SERVICE", "COMPONENT", "HOST", "STATE", "WANTED", "SINCE", "NOTE"];
   return renderTable(head, rows) + summary;
 }

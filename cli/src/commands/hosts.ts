@@ -10,6 +10,7 @@ import { localTime, plural } from "../text/words.js";
 
 /** Facts make a host large; a page must stay below the size of a message. */
 const pageSize = 50;
+const countedAtOnce = 10_000;
 
 /** `howdah hosts [SELECTOR]` */
 export function addHosts(program: CommandUnknownOpts, run: Run): void {
@@ -27,26 +28,45 @@ export function addHosts(program: CommandUnknownOpts, run: Run): void {
         selector: { names: selector === undefined ? [] : [selector], labels },
         state: lost ? HostState.HEARTBEAT_LOST : HostState.UNSPECIFIED,
       };
-      const hosts = await listHosts(session, which, limit + 1);
+      const { hosts, nextPageToken } = await listHosts(session, which, limit);
       if (session.json) {
         for (const host of hosts) session.io.out(jsonLine(HostSchema, host));
         return;
       }
-      session.io.out(hostTable(hosts.slice(0, limit)));
-      if (hosts.length > limit) {
+      if (hosts.length === 0) {
+        session.io.out(lost ? "no host is HEARTBEAT_LOST\n" : "no hosts\n");
+        return;
+      }
+      const others = await otherHosts(session, which, nextPageToken);
+      session.io.out(hostTable(hosts, others));
+      if (others.length > 0) {
         session.io.out(
-          `the first ${plural(limit, "host")}; there are more: --all, or a selector\n`,
+          `the first ${plural(limit, "is", "are")} shown: --all, --lost or a selector shows others\n`,
         );
       }
     });
 }
 
-/** Hosts by name, at most so many. */
-async function listHosts(
-  { fleet }: Session,
-  which: Pick<MessageInitShape<typeof ListHostsRequestSchema>, "selector" | "state">,
-  limit: number,
-): Promise<Host[]> {
+type Which = Pick<MessageInitShape<typeof ListHostsRequestSchema>, "selector" | "state">;
+
+/** The hosts that are not shown, without their labels: they are counted all the same, or those that are lost would not be seen. */
+async function otherHosts({ fleet }: Session, which: Which, from: string): Promise<Host[]> {
+  const hosts: Host[] = [];
+  for (let pageToken = from; pageToken !== ""; ) {
+    const page = await fleet.listHosts({
+      ...which,
+      pageSize: countedAtOnce,
+      pageToken,
+      brief: true,
+    });
+    hosts.push(...page.hosts);
+    pageToken = page.nextPageToken;
+  }
+  return hosts;
+}
+
+/** Hosts by name, at most so many, and where the others begin. */
+async function listHosts({ fleet }: Session, which: Which, limit: number) {
   const hosts: Host[] = [];
   let pageToken = "";
   do {
@@ -58,7 +78,7 @@ async function listHosts(
     hosts.push(...page.hosts);
     pageToken = page.nextPageToken;
   } while (pageToken !== "" && hosts.length < limit);
-  return hosts;
+  return { hosts, nextPageToken: pageToken };
 }
 
 /** What a host is in a word, and since when. AWAY: without a session for a moment, and HEALTHY still. */
@@ -69,10 +89,10 @@ function stateOf({ state, connected, registeredAt, disconnectedAt, lostAt }: Hos
     : { word: "AWAY", since: disconnectedAt };
 }
 
-/** A table of hosts, and how many cannot be reached. */
-export function hostTable(hosts: readonly Host[]): string {
-  if (hosts.length === 0) return "no hosts\n";
-  const maintained = hosts.filter(({ maintenance }) => maintenance !== undefined).length;
+/** A table of hosts, and how many of them and of the others cannot be reached. */
+export function hostTable(hosts: readonly Host[], others: readonly Host[] = []): string {
+  const all = [...hosts, ...others];
+  const maintained = all.filter(({ maintenance }) => maintenance !== undefined).length;
   const rows = hosts.map((host) => {
     const { word, since } = stateOf(host);
     const labels = Object.entries(host.labels).map(([key, value]) => `${key}=${value}`);
@@ -86,13 +106,13 @@ export function hostTable(hosts: readonly Host[]): string {
       ...(maintained > 0 ? [maintenanceOf(host)] : []),
     ];
   });
-  const words = hosts.map((host) => stateOf(host).word);
+  const words = all.map((host) => stateOf(host).word);
   const count = (word: string) => words.filter((one) => one === word).length;
   const [lost, away] = [count("HEARTBEAT_LOST"), count("AWAY")];
   const gone = [...(lost > 0 ? [`${lost} lost`] : []), ...(away > 0 ? [`${away} away`] : [])];
   const told = [gone.join(", ") || "all connected"];
   if (maintained > 0) told.push(`${maintained} in maintenance`);
-  const summary = `${plural(hosts.length, "host")}, ${told.join(", ")}\n`;
+  const summary = `${plural(all.length, "host")}, ${told.join(", ")}\n`;
   const head = ["HOST", "STATE", "SINCE", "AGENT", "ADDRESS", "LABELS"];
   return renderTable(maintained > 0 ? [...head, "MAINTENANCE"] : head, rows) + summary;
 }

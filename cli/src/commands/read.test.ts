@@ -31,7 +31,7 @@ describe("howdah hosts", () => {
     },
   };
 
-  it("shows the first of many, and says how to see the others", async (t) => {
+  it("shows the first of many, counts all, and says how to see the others", async (t) => {
     const server = await fakeServer(t, { fleet });
     const lines = (await cli(["hosts", "--limit", "3"], { server })).out.split("\n");
     assert.deepEqual(lines, [
@@ -39,8 +39,8 @@ describe("howdah hosts", () => {
       "web-1  HEARTBEAT_LOST         0.1.0           rack=r1",
       "web-2  AWAY                   0.1.0           rack=r1",
       "web-3  HEALTHY                0.1.0           rack=r1",
-      "3 hosts, 1 lost, 1 away",
-      "the first 3 hosts; there are more: --all, or a selector",
+      "120 hosts, 2 lost, 2 away",
+      "the first 3 are shown: --all, --lost or a selector shows others",
       "",
     ]);
   });
