@@ -19,24 +19,25 @@ import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-code.js";
 import { badValue, readAmount, readCount, readDuration, readShare } from "./flag-values.js";
 
-const onFailures = {
+// The values of options by the words that a command line has for them.
+export const onFailures = {
   abort: OnFailure.ABORT,
   hold: OnFailure.HOLD,
   skip: OnFailure.SKIP,
   continue: OnFailure.CONTINUE,
 };
-const guarantees = {
+export const guarantees = {
   "at-most-once": Guarantee.AT_MOST_ONCE,
   once: Guarantee.ONCE_WITH_JOURNAL,
   "at-least-once": Guarantee.AT_LEAST_ONCE,
 };
-const offlinePolicies = {
+export const offlinePolicies = {
   skip: OfflinePolicy.SKIP,
   wait: OfflinePolicy.WAIT,
   refuse: OfflinePolicy.REFUSE,
 };
-const onExceededs = { pause: OnExceeded.PAUSE, abort: OnExceeded.ABORT };
-const retryCauses = {
+export const onExceededs = { pause: OnExceeded.PAUSE, abort: OnExceeded.ABORT };
+export const retryCauses = {
   failed: RetryCause.FAILED,
   timeout: RetryCause.TIMED_OUT,
   interrupted: RetryCause.INTERRUPTED,

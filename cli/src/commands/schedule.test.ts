@@ -165,7 +165,7 @@ describe("howdah schedules, schedule show, pause, resume, delete", () => {
       "Schedule weekly: RESTART HDFS of prod",
       `runs 0 3 * * 0 UTC; next ${next}`,
       "what was missed is made up for by one run, up to 7200 s late; while the run before goes on it is skipped",
-      'options {"window":"NIGHT"}',
+      "with --window NIGHT",
       `last due ${last}: SUBMITTED, made request 12; 1 due time was missed before it`,
     ]);
     assert.match(page, /\nRequest 12 \(Restart HDFS\) FAILED/);
@@ -190,7 +190,7 @@ describe("howdah schedules, schedule show, pause, resume, delete", () => {
     const said = async (line: string) => (await cli(line.split(" "), { server })).out;
     assert.equal(
       await said("schedule pause weekly"),
-      "schedule weekly: it is paused; howdah schedule resume lets it go on\n",
+      "schedule weekly: it is paused; howdah schedule resume weekly lets it go on\n",
     );
     assert.equal(await said("schedule resume weekly"), `schedule weekly: next ${next}\n`);
     assert.equal(await said("schedule delete weekly"), "schedule weekly is deleted\n");

@@ -1,8 +1,7 @@
-import { type MessageInitShape, toJson } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type CommandUnknownOpts, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import {
   MissedPolicy,
   OverlapPolicy,
@@ -24,6 +23,7 @@ import { durationOption, leafCommand, type Run, sessionOf } from "../leaf-comman
 import type { Session } from "../session.js";
 import { jsonDocument, jsonLine } from "../text/json.js";
 import { operationWords } from "../text/operation-words.js";
+import { optionWords } from "../text/option-words.js";
 import { renderTable } from "../text/table.js";
 import { localTime } from "../text/words.js";
 import { readOperation } from "./read-operation.js";
@@ -163,13 +163,13 @@ export function schedulePage(schedule: Schedule): string {
   const { spec, lastDueAt, lastOutcome, lastOutcomeText } = schedule;
   const catchUp = spec?.catchUpWithin && `, up to ${spec.catchUpWithin.seconds} s late`;
   const isCaughtUp = spec?.missed === MissedPolicy.RUN_ONCE;
-  const options = spec?.options && toJson(RequestOptionsSchema, spec.options);
+  const options = spec?.options === undefined ? "" : optionWords(spec.options);
   const lines = [
     `Schedule ${spec?.name}: ${operationWords(spec?.operation)}`,
     `runs ${whenWords(schedule)}; ${nextWords(schedule)}`,
     `what was missed is ${isCaughtUp ? `made up for by one run${catchUp ?? ""}` : "skipped"}; ` +
       `while the run before goes on ${spec?.overlap === OverlapPolicy.RUN ? "it runs all the same" : "it is skipped"}`,
-    ...(options && Object.keys(options).length > 0 ? [`options ${JSON.stringify(options)}`] : []),
+    ...(options === "" ? [] : [`with ${options}`]),
     lastDueAt === undefined
       ? "it has not been due yet"
       : `last due ${localTime(lastDueAt)}: ${ScheduleOutcome[lastOutcome]}${lastOutcomeText && `, ${lastOutcomeText}`}`,
@@ -195,7 +195,9 @@ function whenWords({ spec }: Schedule): string {
 }
 
 function nextWords(schedule: Schedule | undefined): string {
-  if (schedule?.enabled === false) return "it is paused; howdah schedule resume lets it go on";
+  if (schedule?.enabled === false) {
+    return `it is paused; howdah schedule resume ${schedule.spec?.name} lets it go on`;
+  }
   const next = localTime(schedule?.nextDueAt);
   return next === "" ? "it is not due any more" : `next ${next}`;
 }
