@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { eventually, stays } from "../testing/eventually.js";
-import { sameCall } from "../testing/fake-store.js";
+import { sameCall } from "../testing/fake-requests.js";
 import { World } from "../testing/world.js";
 
 // Long enough that no reconcile and no resend hides what an event should have done.

@@ -1,26 +1,22 @@
-import { create, equals, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { type CommandSpec, ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
+import { ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
 import {
   CommandStoreService,
   type CreateRequestRequest,
   type RecordTransitionsRequest,
-  RecordTransitionsRequestSchema,
-  type RequestHeader,
   type RequestTransitions,
   type RequestTransitionsResultSchema,
   type TaskChange,
-  TaskChangeSchema,
   TaskEvent,
   type TaskTransition,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Cluster, Host, HostComponentSchema } from "@howdah/proto/howdah/v1/fleet";
 import { FleetService, type InMaintenanceSchema } from "@howdah/proto/howdah/v1/fleet_service";
-import { OnExceeded, RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
+import type { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import {
   type Request,
   RequestSchema,
-  type StageRoleSchema,
   type Task,
   TaskSchema,
 } from "@howdah/proto/howdah/v1/request";
@@ -28,24 +24,24 @@ import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { createRpcServer } from "@howdah/rpc/server";
-import { exceededBudget, hasBudget } from "@howdah/state/failure-budget";
-import { policyOf } from "@howdah/state/retry-policy";
-import { failedStatuses, isDone, type TaskStatus } from "@howdah/state/statuses";
+import { failedStatuses, isDone } from "@howdah/state/statuses";
 import { transition } from "@howdah/state/transitions";
 import { pino } from "pino";
+import { type FleetContent, fakeFleet, fakeStacks } from "./fake-fleet.js";
 import { FakeLeases } from "./fake-leases.js";
 import { FakeLostHosts } from "./fake-lost-hosts.js";
+import {
+  isOver,
+  move,
+  policyFor,
+  readRequest,
+  rollUp,
+  type Stored,
+  spend,
+  stateOf,
+  toChange,
+} from "./fake-requests.js";
 import { FakeSchedules } from "./fake-schedules.js";
-
-interface Stored {
-  readonly request: Request;
-  readonly stages: { roles: MessageInitShape<typeof StageRoleSchema>[] }[];
-  readonly tasks: Task[];
-  /** What each stage's roles share, in order. */
-  readonly commands: CommandSpec[];
-  readonly header?: RequestHeader;
-  ownerToken: bigint;
-}
 
 /** A role of a request to be put into the store: on these hosts. */
 export interface RoleOnHosts {
@@ -61,7 +57,7 @@ export interface RoleOnHosts {
 }
 
 /** A store in memory, served over gRPC, that can be away, slow, lose answers and skip transitions. */
-export class FakeStore {
+export class FakeStore implements FleetContent {
   readonly leases = new FakeLeases();
   readonly schedules = new FakeSchedules();
   readonly lostHosts = new FakeLostHosts();
@@ -188,34 +184,10 @@ export class FakeStore {
     if (outcome.kind === "move") {
       request.version += 1n;
       move(task, outcome, request.version);
-      this.rollUp(stored);
-      this.spend(stored);
+      rollUp(stored);
+      spend(stored, this.forgiven.get(request.requestId) ?? 0);
     }
     return toChange(task);
-  }
-
-  /** Pauses or aborts a request whose failures exceed its budget. */
-  private spend({ request, tasks }: Stored): void {
-    const { rolling } = request.options ?? {};
-    const failures = tasks.filter(({ status }) => failedStatuses.has(status)).length;
-    if (!hasBudget(rolling) || request.paused || isOver(request)) return;
-    const forgiven = this.forgiven.get(request.requestId) ?? 0;
-    const spent = { failures: failures - forgiven, tasks: tasks.length, batches: [] };
-    const reason = exceededBudget(rolling, spent);
-    if (reason === undefined) return;
-    if (rolling.onExceeded === OnExceeded.ABORT) {
-      request.aborted = true;
-      request.abortReason = reason;
-    } else {
-      request.paused = true;
-      request.pauseReason = reason;
-    }
-  }
-
-  private rollUp({ request, tasks }: Stored): void {
-    const over = tasks.every(({ status }) => isDone(status));
-    request.progressPercent = over ? 100 : 0;
-    request.status = over ? Status.COMPLETED : Status.IN_PROGRESS;
   }
 
   private apply(token: bigint, part: RequestTransitions) {
@@ -228,7 +200,7 @@ export class FakeStore {
     request.version += 1n;
     this.mark(stored, part);
     const touched = part.transitions.filter((one) => this.applyOne(stored, one));
-    this.rollUp(stored);
+    rollUp(stored);
     const tasks = touched.map(({ taskId }) => this.taskOf(taskId));
     const released = touched.filter(
       ({ event, taskId }) =>
@@ -296,31 +268,12 @@ export class FakeStore {
   }
 
   private async create(messages: AsyncIterable<CreateRequestRequest>) {
-    let header: RequestHeader | undefined;
-    const stages: Stored["stages"] = [];
-    const tasks: Task[] = [];
-    const commands: CommandSpec[] = [];
+    const { header, stages, specs, commands } = await readRequest(messages);
     const requestId = BigInt(this.requests.size + 1);
-    for await (const { part } of messages) {
-      if (part.case === "header") header = part.value;
-      else if (part.case === "stage") {
-        const { roles } = part.value;
-        commands.push(...roles.flatMap(({ command }) => command ?? []));
-        stages.push({
-          roles: roles.map(({ role, roleCommand, successFactor, blockers }) => ({
-            ...{ role, roleCommand, successFactor, blockers },
-          })),
-        });
-      }
-      if (part.case === "tasks") {
-        for (const { stageId, roleIndex, hostId, batch } of part.value.tasks) {
-          const { role = "", roleCommand = 0 } = stages[stageId]?.roles[roleIndex] ?? {};
-          const task = this.task(requestId, stageId, role, hostId, 60_000n, roleCommand);
-          tasks.push({ ...task, batch });
-        }
-      }
-    }
-    if (header === undefined) throw new ConnectError("no header", Code.InvalidArgument);
+    const tasks = specs.map(({ stageId, roleIndex, hostId, batch }) => {
+      const { role = "", roleCommand = 0 } = stages[stageId]?.roles[roleIndex] ?? {};
+      return { ...this.task(requestId, stageId, role, hostId, 60_000n, roleCommand), batch };
+    });
     const { idempotencyKey, context, options, skippedHosts, schedulerToken } = header;
     const request = create(RequestSchema, {
       ...{ requestId, idempotencyKey, context, skippedHosts, version: 1n, run: 1 },
@@ -428,109 +381,15 @@ export class FakeStore {
     };
   }
 
-  private fleet(): Partial<ServiceImpl<typeof FleetService>> {
-    return {
-      listHosts: ({ selector }) => {
-        this.check();
-        this.reads.push("listHosts");
-        const { names = [], labels = {} } = selector ?? {};
-        const fits = (host: Host) =>
-          (names.length === 0 || names.includes("*") || names.includes(host.hostName)) &&
-          Object.entries(labels).every(([key, value]) => host.labels[key] === value);
-        return { hosts: this.hosts.filter(fits) };
-      },
-      listHostComponents: () => {
-        this.check();
-        this.reads.push("listHostComponents");
-        return { hostComponents: this.hostComponents };
-      },
-      listMaintenance: async () => {
-        this.check();
-        this.reads.push("listMaintenance");
-        await this.beforeMaintenance();
-        return { entries: this.maintenance };
-      },
-      getCluster: ({ name }) => {
-        this.check();
-        this.reads.push("getCluster");
-        const cluster = this.clusters.find((one) => one.name === name);
-        if (cluster !== undefined) return { cluster };
-        throw new ConnectError(`there is no cluster ${name}`, Code.NotFound);
-      },
-    };
-  }
-
-  private stacks(): Partial<ServiceImpl<typeof StackService>> {
-    return {
-      listStacks: () => {
-        this.check();
-        this.reads.push("listStacks");
-        if (this.stack === undefined) return {};
-        const { digest, stack } = this.stack;
-        return { stacks: [{ name: stack.name, version: stack.version, digest }] };
-      },
-      getStack: ({ name, version }) => {
-        this.check();
-        this.reads.push("getStack");
-        const { stack } = this.stack ?? {};
-        if (stack?.name === name && stack.version === version) return this.stack ?? {};
-        throw new ConnectError(`there is no stack ${name}/${version}`, Code.NotFound);
-      },
-    };
-  }
-
   /** Serves it; its address, and how to stop it. */
   async serve(): Promise<{ address: string; stop(): Promise<void> }> {
     const server = createRpcServer({ name: "fake-store", log: pino({ level: "silent" }) });
     server.add(CommandStoreService, this.commandStore());
-    server.add(FleetService, this.fleet());
-    server.add(StackService, this.stacks());
+    server.add(FleetService, fakeFleet(this, this.check));
+    server.add(StackService, fakeStacks(this, this.check));
     const address = await server.listen("127.0.0.1:0");
     return { address, stop: () => server.drain() };
   }
 }
 
 const completed = Status.COMPLETED;
-
-function isOver({ cancelRequested, aborted }: Request): boolean {
-  return cancelRequested || aborted;
-}
-
-function stateOf({ status, attempt, cancelRequested }: Task, request: Request) {
-  return { status: status as TaskStatus, attempt, cancelRequested, requestOver: isOver(request) };
-}
-
-function policyFor({ request, stages }: Stored, task: Task) {
-  const roles = stages[task.stageId]?.roles ?? [];
-  const manual = roles.some(({ role, manual }) => role === task.role && manual);
-  return policyOf(request.options ?? create(RequestOptionsSchema), task, manual);
-}
-
-function move(task: Task, to: { status: Status; attempt: number }, version: bigint): void {
-  task.status = to.status;
-  task.attempt = to.attempt;
-  task.changeVersion = version;
-  if (isDone(to.status)) task.cancelRequested = false;
-}
-
-function toChange(task: Task): TaskChange {
-  return create(TaskChangeSchema, {
-    taskId: task.taskId,
-    requestId: task.requestId,
-    stageId: task.stageId,
-    hostId: task.hostId,
-    status: task.status,
-    attempt: task.attempt,
-    version: task.changeVersion,
-    cancelRequested: task.cancelRequested,
-    sessionEpoch: task.sessionEpoch,
-  });
-}
-
-/** Whether two calls of RecordTransitions say the same. */
-export function sameCall(
-  a: RecordTransitionsRequest | undefined,
-  b: RecordTransitionsRequest | undefined,
-): boolean {
-  return a !== undefined && b !== undefined && equals(RecordTransitionsRequestSchema, a, b);
-}
