@@ -48,6 +48,7 @@ function fleet(seen: ListHostComponentsRequest[] = []): FakeServices {
           ],
         },
       }),
+      listMaintenance: () => ({}),
       listHostComponents(request) {
         seen.push(request);
         const from = Number(request.pageToken);
@@ -72,6 +73,37 @@ DB       DB_SERVER  host1  STARTED    STARTED           restart: db-env, db-site
 DB       DB_SERVER  host2  INSTALLED  STARTED           maintenance: new disks
 3 components: 2 INSTALLED, 1 STARTED; 1 requires a restart
 `,
+    );
+  });
+
+  it("tells of what is left out with its host or its service", async (t) => {
+    const { fleet: served } = fleet();
+    const entries = [
+      { hostName: "host2", maintenance: { reason: "moved" } },
+      { cluster: "demo", serviceName: "DB", maintenance: {} },
+      { cluster: "other", serviceName: "DB", maintenance: { reason: "of another cluster" } },
+      {
+        cluster: "demo",
+        serviceName: "DB",
+        componentName: "X",
+        hostName: "host1",
+        maintenance: {},
+      },
+    ];
+    const server = await fakeServer(t, {
+      fleet: { ...served, listMaintenance: () => ({ entries }) },
+    });
+    const { out } = await cli(["components"], { server });
+    assert.deepEqual(
+      out
+        .split("\n")
+        .slice(1, 4)
+        .map((line) => line.slice(out.indexOf("NOTE"))),
+      [
+        "maintenance of its service",
+        "restart: db-env, db-site changed; maintenance of its service",
+        "maintenance: new disks; maintenance of its service; maintenance of its host: moved",
+      ],
     );
   });
 

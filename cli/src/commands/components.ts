@@ -3,7 +3,9 @@ import {
   ComponentState,
   type HostComponent,
   HostComponentSchema,
+  type Maintenance,
 } from "@howdah/proto/howdah/v1/fleet";
+import type { InMaintenance } from "@howdah/proto/howdah/v1/fleet_service";
 import {
   countOption,
   labelOption,
@@ -13,6 +15,7 @@ import {
   sessionOf,
 } from "../leaf-command.js";
 import { listComponents } from "../list-components.js";
+import { listMaintenance } from "../list-maintenance.js";
 import { jsonLine } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import { localTime, plural } from "../text/words.js";
@@ -42,7 +45,10 @@ export function addComponents(program: CommandUnknownOpts, run: Run): void {
         for (const each of found) session.io.out(jsonLine(HostComponentSchema, each));
         return;
       }
-      session.io.out(componentTable(found.slice(0, limit), found.length > limit));
+      const entries = await listMaintenance(session);
+      session.io.out(
+        componentTable(found.slice(0, limit), { entries, isPart: found.length > limit }),
+      );
     });
 }
 
@@ -74,9 +80,14 @@ export function progressPhrase(components: readonly HostComponent[]): string {
 
 /**
  * A table of components on hosts, and what they come to.
+ * @param entries what is in maintenance, of which hosts and services concern their components too
  * @param isPart whether there are more than these
  */
-export function componentTable(components: readonly HostComponent[], isPart = false): string {
+export function componentTable(
+  components: readonly HostComponent[],
+  { entries = [], isPart = false }: { entries?: readonly InMaintenance[]; isPart?: boolean } = {},
+): string {
+  const maintenanceOf = maintenanceNotes(entries);
   if (components.length === 0) return "no components\n";
   const rows = components.map((each) => [
     each.serviceName,
@@ -87,7 +98,7 @@ export function componentTable(components: readonly HostComponent[], isPart = fa
     localTime(each.changedAt),
     [
       ...(each.restartRequired ? [`restart: ${each.changedTypes.join(", ")} changed`] : []),
-      ...(each.maintenance === undefined ? [] : [maintenanceNote(each.maintenance.reason)]),
+      ...maintenanceOf(each),
     ].join("; "),
   ]);
   const stale = components.filter(({ restartRequired }) => restartRequired).length;
@@ -100,6 +111,23 @@ export function componentTable(components: readonly HostComponent[], isPart = fa
   return renderTable(head, rows) + summary;
 }
 
-function maintenanceNote(reason: string): string {
-  return reason === "" ? "maintenance" : `maintenance: ${reason}`;
+/** What leaves a component out of operations: that it is in maintenance, or its service, or its host. */
+function maintenanceNotes(entries: readonly InMaintenance[]): (each: HostComponent) => string[] {
+  const of = (key: (entry: InMaintenance) => string | undefined) =>
+    new Map(entries.flatMap((entry) => [[key(entry) ?? "", entry.maintenance] as const]));
+  const hosts = of(({ serviceName, componentName, hostName }) =>
+    serviceName === "" && componentName === "" ? hostName : undefined,
+  );
+  const services = of(({ cluster, serviceName, componentName }) =>
+    componentName === "" && serviceName !== "" ? `${cluster}/${serviceName}` : undefined,
+  );
+  const told = (name: string, maintenance: Maintenance | undefined) => {
+    if (maintenance === undefined) return [];
+    return [maintenance.reason === "" ? name : `${name}: ${maintenance.reason}`];
+  };
+  return ({ maintenance, cluster, serviceName, hostName }) => [
+    ...told("maintenance", maintenance),
+    ...told("maintenance of its service", services.get(`${cluster}/${serviceName}`)),
+    ...told("maintenance of its host", hosts.get(hostName)),
+  ];
 }

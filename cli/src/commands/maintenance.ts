@@ -8,12 +8,10 @@ import {
 import { CliError } from "../cli-error.js";
 import { ExitCode } from "../exit-code.js";
 import { labelOption, leafCommand, listOption, type Run, sessionOf } from "../leaf-command.js";
-import type { Session } from "../session.js";
+import { listMaintenance } from "../list-maintenance.js";
 import { jsonDocument } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import { localTime, plural } from "../text/words.js";
-
-const pageSize = 10_000;
 
 /** `howdah maintenance`, `howdah maintenance on|off` */
 export function addMaintenance(program: CommandUnknownOpts, run: Run): void {
@@ -82,17 +80,6 @@ async function change(
 /** Collects patterns, which may have commas of their own. */
 function listed(text: string, before: string[] = []): string[] {
   return [...before, text];
-}
-
-async function listMaintenance({ fleet }: Session): Promise<InMaintenance[]> {
-  const entries: InMaintenance[] = [];
-  let pageToken = "";
-  do {
-    const page = await fleet.listMaintenance({ pageSize, pageToken });
-    entries.push(...page.entries);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return entries;
 }
 
 /** A table of what is in maintenance. */
