@@ -298,4 +298,24 @@ describe("component states", () => {
       [],
     );
   });
+
+  it("should write what a large request wants before the commit that makes it ready, a piece at a time", async () => {
+    const { store, clusterId, host } = fixture;
+    const { database } = fixture;
+    await execute(database.db, "update host_component set desired_state = 'INSTALLED'");
+    const hosts = ["h1", "h2"].map((name) => host(name).hostId);
+    const sent: string[] = [];
+    const listen = ({ sql }: { sql: string }) => sent.push(sql.replace(/\s+/g, " "));
+    store.db.on("query", listen);
+    const stages = [[{ role: "DATANODE", hosts, roleCommand: START }]];
+    await createSample(store, { stages, header: { clusterId }, chunk: 1 });
+    store.db.removeListener("query", listen);
+    for (const name of ["h1", "h2"]) {
+      assert.equal((await states("DATANODE", name))[0], "STARTED", name);
+    }
+    const wanted = sent.flatMap((sql, at) => (sql.includes("hc.desired_state") ? [at] : []));
+    const ready = sent.findIndex((sql) => /update request set .*ready = 1/.test(sql));
+    assert.equal(wanted.length, 2, sent.join("\n"));
+    assert.ok((wanted[0] ?? ready) < ready && ready < (wanted[1] ?? 0), sent.join("\n"));
+  });
 });

@@ -5,13 +5,14 @@ import { writeDesired } from "../store/write-component-states.js";
 import { stateMap } from "./state-map.js";
 
 /**
- * Writes what a request wants the components of its tasks to be, one statement in the transaction that makes it visible. When it does
- * several things to a component, the last one counts.
+ * Writes what a request wants the components of these of its tasks to be: one statement, of a thousand tasks or so, for the rows are
+ * locked until the transaction ends. When the request does several things to a component, the last one counts.
  */
 export async function writeDesiredStates(
   trx: Knex.Transaction,
   requestId: number,
   { header, stages }: NewRequest,
+  taskIds: readonly number[],
 ): Promise<void> {
   const clusterId = Number(header.clusterId);
   if (clusterId === 0) return;
@@ -25,5 +26,5 @@ export async function writeDesiredStates(
     }));
     maps.set(role, next);
   }
-  await writeDesired(trx, requestId, clusterId, maps);
+  await writeDesired(trx, { requestId, clusterId, taskIds }, maps);
 }

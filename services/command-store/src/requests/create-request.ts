@@ -148,6 +148,9 @@ async function insertChunk(
   }
 }
 
+/** How many tasks' components are written in one transaction. */
+const wantedAtOnce = 1_000;
+
 async function finish(
   db: Knex,
   draft: RequestDraft,
@@ -158,6 +161,14 @@ async function finish(
 ): Promise<Created> {
   if (preparing === undefined) return insertWhole(db, draft, tasks, taskIds, now);
   const { header, stages, counts } = draft;
+  const earlier = taskIds.slice(0, taskIds.length - tasks.length);
+  // A piece at a time, before the commit that makes it ready: in one with that, a large request's would keep the reports about every
+  // component waiting for half a minute. What was asked for stands there then, should the request never come to be.
+  for (let from = 0; from < earlier.length; from += wantedAtOnce) {
+    const piece = earlier.slice(from, from + wantedAtOnce);
+    await inTransaction(db, (trx) => writeDesiredStates(trx, preparing, draft, piece));
+  }
+  const own = tasks.map(({ taskId }) => taskId);
   await inTransaction(db, async (trx) => {
     if (!(await makeReady(trx, preparing, header.idempotencyKey, now))) {
       // Ready already: the commit before this one was lost on its way back.
@@ -167,7 +178,7 @@ async function finish(
     }
     await insertTasks(trx, preparing, draft, tasks);
     await insertRoles(trx, preparing, stages, counts);
-    await writeDesiredStates(trx, preparing, draft);
+    await writeDesiredStates(trx, preparing, draft, own);
   });
   return { requestId: preparing, created: true, taskIds };
 }
@@ -186,7 +197,7 @@ async function insertWhole(
       await insertRoles(trx, id, stages, counts);
       await insertTasks(trx, id, draft, tasks);
       await makeReady(trx, id, header.idempotencyKey, now);
-      await writeDesiredStates(trx, id, draft);
+      await writeDesiredStates(trx, id, draft, taskIds);
       return id;
     });
     return { requestId, created: true, taskIds };

@@ -41,20 +41,30 @@ export async function writeComponentMoves(
 
 // Sorted, so that requests for the same components wait for each other instead of for ever.
 const updateDesired = `update (
-  select t.role, t.host_id from host_role_command t force index (request) where t.request_id = ?
+  select t.role, t.host_id from host_role_command t force index (primary)
+  where t.task_id between ? and ? and t.request_id = ?
   group by t.role, t.host_id order by t.role, t.host_id
 ) o straight_join ${jsonRows("v", { component_name: componentName, next: mapColumn })} on v.component_name = o.role
   straight_join host_component hc force index (primary)
     on hc.cluster_id = ? and hc.component_name = o.role and hc.host_id = o.host_id
 set hc.desired_state = ${mappedState("v.next", "hc.desired_state", "hc.client")}`;
 
-/** Writes what components are wanted to be: those of the request's tasks, by the map of each component. */
+/** Tasks of a request about a cluster. */
+export interface WantedOf {
+  readonly requestId: number;
+  readonly clusterId: number;
+  /** A thousand or so; all of the request's between the least and the greatest are taken in. */
+  readonly taskIds: readonly number[];
+}
+
+/** Writes what components are wanted to be: those of these tasks of a request, by the map of each component. */
 export async function writeDesired(
   trx: Knex.Transaction,
-  requestId: number,
-  clusterId: number,
+  { requestId, clusterId, taskIds }: WantedOf,
   maps: ReadonlyMap<string, string>,
 ): Promise<void> {
-  if (maps.size === 0) return;
-  await execute(trx, updateDesired, [requestId, JSON.stringify([...maps]), clusterId]);
+  if (maps.size === 0 || taskIds.length === 0) return;
+  const [first, last] = [Math.min(...taskIds), Math.max(...taskIds)];
+  const values = [first, last, requestId, JSON.stringify([...maps]), clusterId];
+  await execute(trx, updateDesired, values);
 }
