@@ -21,7 +21,7 @@ export function markPaused(request: RequestRow, { paused, reason }: RequestPause
     : { ...request, paused, pauseReason: "", budgetFailures: 0 };
 }
 
-/** A request that is over, at the beginning of its next run. */
+/** A request that is over, at the beginning of its next run; how long it takes counts anew. */
 export function nextRun(request: RequestRow): RequestRow {
   return {
     ...request,
@@ -34,6 +34,7 @@ export function nextRun(request: RequestRow): RequestRow {
     paused: false,
     pauseReason: "",
     budgetFailures: 0,
+    startTime: 0,
     endTime: 0,
   };
 }

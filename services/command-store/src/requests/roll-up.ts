@@ -14,8 +14,12 @@ import type { StageCounts } from "../store/write-roll-up.js";
 import { optionsOf } from "./policy.js";
 import type { Spending } from "./spent-budget.js";
 
-/** What a stage comes to, given its roles' counts. `started`: one of its tasks has started by now. */
-export function rolledUpStage(stage: StageCounts, started: boolean, now: number): StageCounts {
+/** What a stage comes to, given its roles' counts and how long its tasks ran that have just been told of. */
+export function rolledUpStage(
+  stage: StageCounts,
+  ranMs: number | undefined,
+  now: number,
+): StageCounts {
   const counts = sum(stage.roles.map((role) => role.counts));
   const status = stageStatus(stage.roles);
   const over = unfinished(counts) === 0;
@@ -23,15 +27,27 @@ export function rolledUpStage(stage: StageCounts, started: boolean, now: number)
     ...stage,
     status,
     displayStatus: displayStatus(status, counts),
-    startTime: stage.startTime || (started ? now : 0),
-    endTime: over ? stage.endTime || now : 0,
+    ...spanOf(stage, over, ranMs, now),
   };
+}
+
+/** When something that consists of tasks began and ended: it took no less than any of them, whatever their hosts' clocks say. */
+function spanOf(
+  { startTime, endTime }: Pick<StageCounts, "startTime" | "endTime">,
+  over: boolean,
+  ranMs: number | undefined,
+  now: number,
+): Pick<StageCounts, "startTime" | "endTime"> {
+  const end = over ? endTime || now : 0;
+  if (ranMs === undefined) return { startTime, endTime: end };
+  const began = Math.max(1, (end || now) - ranMs);
+  return { startTime: startTime === 0 ? began : Math.min(startTime, began), endTime: end };
 }
 
 /** What has happened in a transaction to a request. */
 export interface Happened {
-  /** One of its tasks has started. */
-  readonly started: boolean;
+  /** How long the longest of its tasks has run of which something was told; undefined when none of those has started. */
+  readonly ranMs: number | undefined;
   /** One of its tasks has ended without success. */
   readonly failed: boolean;
   readonly spending: Spending;
@@ -65,8 +81,7 @@ export function rolledUpRequest(
     status,
     displayStatus: displayStatus(status, counts),
     progress: Math.max(request.progress, progressPercent(counts)),
-    startTime: request.startTime || (happened.started ? now : 0),
-    endTime: open ? 0 : request.endTime || now,
+    ...spanOf(request, !open, happened.ranMs, now),
   };
   // What is over waits for nobody.
   if (!open) return { ...rolledUp, paused: false, pauseReason: "" };

@@ -2,6 +2,7 @@ import { Status } from "@howdah/proto/howdah/v1/status";
 import type { Knex } from "knex";
 import { componentMovesOf } from "../components/component-moves.js";
 import type { RequestRow } from "../store/request-rows.js";
+import type { TaskRow } from "../store/task-rows.js";
 import { writeComponentMoves } from "../store/write-component-states.js";
 import {
   readStageCounts,
@@ -12,7 +13,7 @@ import {
 import { insertAttempts, writeCounters, writeTasks } from "../store/write-task-changes.js";
 import { rolledUpRequest, rolledUpStage } from "./roll-up.js";
 import { spendBudgets } from "./spent-budget.js";
-import type { ChangeSet } from "./task-changes.js";
+import type { ChangedTask, ChangeSet } from "./task-changes.js";
 
 /** What a role's failure is made of. */
 const failures: ReadonlySet<Status> = new Set([
@@ -38,19 +39,23 @@ export async function writeChanges(
 
   const moved = changed.filter(({ before, after }) => before.status !== after.status);
   const requestIds = [...new Set(moved.map(({ after }) => after.requestId))].sort((a, b) => a - b);
-  const started = new Set(
-    moved
-      .filter(({ after }) => after.startTime > 0)
-      .flatMap(({ after }) => [`${after.requestId}`, `${after.requestId}/${after.stageId}`]),
-  );
+  const ran = runningTimes(moved, changes, now);
   const failed = new Set(
     moved.filter(({ after }) => failures.has(after.status)).map(({ after }) => after.requestId),
+  );
+  // What a further run runs again: how long it took counts from there.
+  const again = new Set(
+    moved
+      .filter(({ after: { requestId } }) => isNextRun(changes, requestId))
+      .map(({ after }) => `${after.requestId}/${after.stageId}`),
   );
   const stages = requestIds.length === 0 ? [] : await readStageCounts(trx, requestIds);
   await writeStages(
     trx,
     stages.flatMap((stage) => {
-      const next = rolledUpStage(stage, started.has(`${stage.requestId}/${stage.stageId}`), now);
+      const name = `${stage.requestId}/${stage.stageId}`;
+      const from = again.has(name) ? { ...stage, startTime: 0, endTime: 0 } : stage;
+      const next = rolledUpStage(from, ran.get(name), now);
       return isSameStage(stage, next) ? [] : [next];
     }),
   );
@@ -59,7 +64,7 @@ export async function writeChanges(
   for (const [requestId, request] of changes.requests) {
     const own = stages.filter((stage) => stage.requestId === requestId);
     const happened = {
-      started: started.has(`${requestId}`),
+      ranMs: ran.get(`${requestId}`),
       failed: failed.has(requestId),
       spending: spendingOf(requestId),
     };
@@ -69,6 +74,46 @@ export async function writeChanges(
   }
   await writeRequests(trx, written);
   await writeComponentMoves(trx, componentMovesOf(changed, changes.requests), now);
+}
+
+function isNextRun({ requests, requestBefore }: ChangeSet, requestId: number): boolean {
+  return (requests.get(requestId)?.run ?? 0) > (requestBefore(requestId)?.run ?? 0);
+}
+
+/** How long the longest of the tasks has run that moved, of each request and of each stage ("7", "7/2") where one has started. */
+function runningTimes(
+  moved: readonly ChangedTask[],
+  changes: ChangeSet,
+  now: number,
+): Map<string, number> {
+  const ran = new Map<string, number>();
+  // An attempt that another follows at once counts too, but not one of a former run.
+  const former = changes.superseded.filter(({ requestId }) => !isNextRun(changes, requestId));
+  for (const task of [...moved.map(({ after }) => after), ...former]) {
+    const ms = ranMs(task, now);
+    if (ms === undefined) continue;
+    for (const name of [`${task.requestId}`, `${task.requestId}/${task.stageId}`]) {
+      ran.set(name, Math.max(ms, ran.get(name) ?? 0));
+    }
+  }
+  return ran;
+}
+
+/** What a task's end says without its agent's word on when it started: that it ran. */
+const ranToAnEnd: ReadonlySet<Status> = new Set([
+  Status.COMPLETED,
+  Status.FAILED,
+  Status.TIMEDOUT,
+  Status.HOLDING_FAILED,
+  Status.HOLDING_TIMEDOUT,
+  Status.SKIPPED_FAILED,
+]);
+
+/** How long a task has run: by its agent's clock where that told both its start and its end, otherwise since its release. */
+function ranMs(task: TaskRow, now: number): number | undefined {
+  if (task.startTime > 0) return Math.max(0, task.endTime && task.endTime - task.startTime);
+  const isToldEnd = task.reportTime > 0 && ranToAnEnd.has(task.status);
+  return isToldEnd && task.queueTime > 0 ? Math.max(0, now - task.queueTime) : undefined;
 }
 
 function isSameStage(a: StageCounts, b: StageCounts): boolean {
