@@ -219,6 +219,7 @@ Request 7 (Start MARIADB) COMPLETED: 3 completed, 12 s
     cannot reach the primary
     all of it: howdah logs 21 --stderr
 Request 7 (Start MARIADB) FAILED: 2 completed, 1 failed, 12 s; stage 2: MARIADB_REPLICA failed
+howdah retry 7 runs again what is not done
 `,
     );
   });

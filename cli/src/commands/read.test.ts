@@ -102,6 +102,7 @@ describe("howdah requests, request, tasks", () => {
     });
     const few = (await cli(["request", "12"], { server })).out;
     assert.match(few, /^Request 12 \(Start MARIADB\) FAILED: 2 completed, 1 failed, 3 min 20 s\n/);
+    assert.match(few, /\nhowdah retry 12 runs again what is not done\n/);
     assert.match(few, /\n30 +START A +COMPLETED +1 completed\nand 10 more stages: --all\n$/);
     assert.match((await cli(["request", "12", "--all"], { server })).out, /\n40 +START A/);
   });

@@ -8,7 +8,7 @@ import { CancelRequestResponseSchema } from "@howdah/proto/howdah/v1/request_ser
 import { failedTasksReport } from "../follow/failed-tasks.js";
 import { firstWaitLine } from "../follow/first-wait.js";
 import { followRequest } from "../follow/follow-request.js";
-import { parkedLines } from "../follow/parked.js";
+import { wayOutLines } from "../follow/parked.js";
 import { outcomeLine, stageTitle } from "../follow/progress-view.js";
 import { countOption, idArgument, leafCommand, type Run, sessionOf } from "../leaf-command.js";
 import { windowLine } from "../submit.js";
@@ -125,7 +125,7 @@ export function requestPage(
   const window = isOver ? "" : windowLine(request.options?.window).trimEnd();
   const lines = [
     outcomeLine(request),
-    ...parkedLines(request),
+    ...wayOutLines(request),
     ...[window, waits].filter((line) => line !== ""),
     `created ${localTime(request.times?.createdAt)}, ${request.progressPercent} % done` +
       `${request.cluster && `, cluster ${request.cluster}`}${request.run > 1 ? `, run ${request.run}` : ""}` +

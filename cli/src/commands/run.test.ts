@@ -99,6 +99,7 @@ Request 5 COMPLETED: 2 completed, 1.0 s
       `host1: COMPLETED, 1.0 s
 host2: FAILED, exit code 127, 1.0 s
 Request 5 FAILED: 1 completed, 1 failed, 1.0 s
+howdah retry 5 runs again what is not done
 `,
     );
   });

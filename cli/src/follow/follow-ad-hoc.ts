@@ -14,7 +14,7 @@ import { watchFirstWait } from "./first-wait.js";
 import { exitCodeOf, left } from "./follow-request.js";
 import { hostBlock, type TaskOutput } from "./host-output.js";
 import { createLiveScreen } from "./live-screen.js";
-import { createParkedNews, parkedLines } from "./parked.js";
+import { createParkedNews, wayOutLines } from "./parked.js";
 import { isEnded, outcomeLine, progressView } from "./progress-view.js";
 import { decodeOutput, readOutput } from "./read-output.js";
 import { watchRequest } from "./watch-request.js";
@@ -111,7 +111,7 @@ export async function followAdHoc(
       io.out(`${plural(leftOut, "more host")} not shown: --all, or howdah tasks ${requestId}\n`);
     }
     io.out(`${outcomeLine(request)}\n`);
-    for (const line of parkedLines(request)) io.out(`${line}\n`);
+    for (const line of wayOutLines(request)) io.out(`${line}\n`);
   }
   return exitCodeOf(request);
 }

@@ -12,7 +12,7 @@ import { watchAwayHosts } from "./away-hosts.js";
 import { failedTasksReport } from "./failed-tasks.js";
 import { watchFirstWait } from "./first-wait.js";
 import { createLiveScreen } from "./live-screen.js";
-import { parkedLines } from "./parked.js";
+import { wayOutLines } from "./parked.js";
 import { createProgressLines, outcomeLine, progressView } from "./progress-view.js";
 import { type WatchOptions, watchRequest } from "./watch-request.js";
 
@@ -50,7 +50,7 @@ export async function followRequest(
   if (!json && request !== undefined) {
     io.out(await failedTasksReport(session, requestId));
     io.out(`${outcomeLine(request)}\n`);
-    for (const line of parkedLines(request)) io.out(`${line}\n`);
+    for (const line of wayOutLines(request)) io.out(`${line}\n`);
   }
   return exitCodeOf(request);
 }

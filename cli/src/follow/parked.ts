@@ -1,4 +1,5 @@
 import type { Request } from "@howdah/proto/howdah/v1/request";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import { failedCount, plural } from "../text/words.js";
 
 /** Something of a request that waits for a person. */
@@ -38,6 +39,14 @@ export function parkedOf(request: Request): Parked[] {
 /** What of a request waits for a person and the commands that decide, in a line each. */
 export function parkedLines(request: Request): string[] {
   return parkedOf(request).map(({ what, wayOut }) => `${what}; ${wayOut}`);
+}
+
+/** As `parkedLines`; of a request that is over and did not end well, how to run it again. Not of one that a person cancelled. */
+export function wayOutLines(request: Request): string[] {
+  const { requestId, status, progressPercent, cancelRequested } = request;
+  const isOver = progressPercent === 100;
+  if (!isOver || cancelRequested || status === Status.COMPLETED) return parkedLines(request);
+  return [`howdah retry ${requestId} runs again what is not done`];
 }
 
 /**
