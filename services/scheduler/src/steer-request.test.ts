@@ -137,6 +137,10 @@ describe("resolving what is held", () => {
     await client.resolveTasks({ requestId: id, resolution: Resolution.ABORT });
     await world.statuses(id, "ABORTED", "COMPLETED", "ABORTED");
     assert.match(store.stored(id).request.abortReason, /stage 1: A was aborted on 1 host/);
+    const said = store.recorded
+      .flatMap(({ requests }) => requests.flatMap(({ transitions }) => transitions))
+      .find(({ event }) => event === TaskEvent.RESOLVED_ABORT);
+    assert.equal(said?.reason, "given up by a person (resolve --abort)");
   });
 
   it("refuses a task that is not held, naming it, and changes none of the others", async (t) => {

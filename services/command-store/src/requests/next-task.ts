@@ -119,7 +119,11 @@ export function nextTask(
 
 /** The row of an attempt that has ended, but for its status. */
 function ended(task: TaskRow, event: TaskEvent, details: EventDetails): TaskRow {
-  const reason = details.reason || task.reason;
+  const gaveUp = event === TaskEvent.RESOLVED_ABORT && details.reason && task.reason;
+  // Why it failed is worth knowing of what a person gives up for it.
+  const reason = gaveUp
+    ? `${details.reason}: ${task.reason}`.slice(0, 255)
+    : details.reason || task.reason;
   // A person's word about a task that has ended or never ran changes nothing of what its agent said.
   if (!isAgentsEnd(event)) {
     return { ...task, cancelRequested: false, endTime: task.endTime || details.now, reason };

@@ -242,17 +242,17 @@ describe("RecordTransitions", () => {
     const [a = 0n, b = 0n, c = 0n] = subject.taskIds;
     await subject.report(TaskEvent.FAILED, a);
     await subject.report(TaskEvent.TIMED_OUT, b);
-    await subject.report(TaskEvent.FAILED, c);
+    await subject.report(TaskEvent.FAILED, c, { reason: "it broke" });
     assert.equal((await subject.request()).status, Status.HOLDING_FAILED);
     await subject.transit(TaskEvent.RESOLVED_RETRY, [a]);
     await subject.transit(TaskEvent.RESOLVED_SKIP, [b]);
-    await subject.transit(TaskEvent.RESOLVED_ABORT, [c]);
+    await subject.transit(TaskEvent.RESOLVED_ABORT, [c], { reason: "given up" });
     assert.deepEqual(
-      (await subject.tasks()).map(({ status, attempt }) => [status, attempt]),
+      (await subject.tasks()).map(({ status, attempt, reason }) => [status, attempt, reason]),
       [
-        [Status.PENDING, 2],
-        [Status.TIMEDOUT, 1],
-        [Status.ABORTED, 1],
+        [Status.PENDING, 2, ""],
+        [Status.TIMEDOUT, 1, ""],
+        [Status.ABORTED, 1, "given up: it broke"],
       ],
     );
   });

@@ -23,6 +23,9 @@ export interface AgendaOptions {
   readonly wake: () => void;
 }
 
+/** Why a task is ABORTED that was held, when a person said so. */
+const givenUp = "given up by a person (resolve --abort)";
+
 /** The requests that are driven, what is to be looked at again, and what follows from it. */
 export class Agenda {
   readonly runs = new Map<bigint, RequestRun>();
@@ -173,7 +176,9 @@ export class Agenda {
       batch.add(run, task, event, { reason });
     }
     for (const task of cancel) batch.add(run, task, TaskEvent.CANCEL_REQUESTED, { reason });
-    for (const { task, event } of resolve) batch.add(run, task, event);
+    for (const { task, event } of resolve) {
+      batch.add(run, task, event, event === TaskEvent.RESOLVED_ABORT ? { reason: givenUp } : {});
+    }
     for (const task of hold) batch.add(run, task, TaskEvent.RELEASED);
     if (batch.room === 0) this.runsToLookAt.add(run);
   }
