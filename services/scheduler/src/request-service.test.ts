@@ -262,6 +262,13 @@ describe("planning", () => {
     );
   });
 
+  it("names a label of any value as it is given when it selects no host", async (t) => {
+    const { client } = await serve(t);
+    const operation = start({ hosts: { labels: { nosuch: "", rack: "r9" } } });
+    const { InvalidArgument } = Code;
+    await fails(client.planRequest({ operation }), InvalidArgument, /: nosuch, rack=r9 selects no/);
+  });
+
   it("runs a single word with blanks by the shell, and words as they are", async (t) => {
     const { client, store } = await serve(t);
     const argvOf = async (...argv: string[]) => {

@@ -70,6 +70,8 @@ export function plainNames(selector: Pick<HostSelector, "names"> | undefined): S
 
 /** The selector in words. */
 export function describe(selector: HostSelector): string {
-  const labels = Object.entries(selector.labels).map(([key, value]) => `${key}=${value}`);
+  const labels = Object.entries(selector.labels).map(([key, value]) =>
+    value === "" ? key : `${key}=${value}`,
+  );
   return [...selector.names, ...labels].join(", ");
 }

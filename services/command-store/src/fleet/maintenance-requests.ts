@@ -69,7 +69,9 @@ function isEmpty({ names, labels }: HostSelector): boolean {
 }
 
 function describe({ names, labels }: HostSelector): string {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  const pairs = Object.entries(labels).map(([key, value]) =>
+    value === "" ? key : `${key}=${value}`,
+  );
   return [...names, ...pairs].join(", ");
 }
 

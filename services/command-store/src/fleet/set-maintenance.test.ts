@@ -134,6 +134,7 @@ describe("SetMaintenance", () => {
       [{ on }, /hosts: is empty; name hosts/],
       [{ on, ...hosts("h1", "h7") }, /hosts: no agent has ever registered as h7/],
       [{ on, ...hosts("web-*") }, /hosts: web-\* selects no host/],
+      [{ on, hosts: { labels: { disk: "" } } }, /hosts: disk selects no host/],
       [{ on, ...hosts("h1"), cluster: "c" }, /cluster: hosts are in maintenance for all clusters/],
       [{ on, service: "YARN" }, /service: YARN is not in cluster c, which has HDFS, ZOOKEEPER/],
       [{ on, service: "HDFS", cluster: "d" }, /cluster: no d; there are c/],
