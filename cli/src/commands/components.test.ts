@@ -63,6 +63,23 @@ function fleet(seen: ListHostComponentsRequest[] = []): FakeServices {
 }
 
 describe("howdah components", () => {
+  it("names services and components that the cluster has not", async (t) => {
+    const fake = fleet();
+    const server = await fakeServer(t, {
+      fleet: { ...fake.fleet, listHostComponents: () => ({}) },
+    });
+    const cases = [
+      ["--service", "DB,X", "--service: X is not in cluster demo, which has DB"],
+      ["--component", "Y", "--component: Y is not in cluster demo, which has DB_CLIENT, DB_SERVER"],
+    ];
+    for (const [flag = "", names = "", message] of cases) {
+      const { exitCode, out, err } = await cli(["components", flag, names], { server });
+      assert.deepEqual([exitCode, out, err], [4, "", `howdah: ${message}\n`]);
+    }
+    const none = await cli(["components", "--service", "DB"], { server });
+    assert.deepEqual([none.exitCode, none.out], [0, "no components\n"]);
+  });
+
   it("shows states, what is wanted, and who needs a restart since what changed", async (t) => {
     const server = await fakeServer(t, fleet());
     assert.equal(

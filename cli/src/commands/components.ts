@@ -19,6 +19,7 @@ import { listMaintenance } from "../list-maintenance.js";
 import { jsonLine } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import { localTime, plural } from "../text/words.js";
+import { refuseUnknownHosts, refuseUnknownParts } from "../unknown-names.js";
 
 /** `howdah components [CLUSTER]` */
 export function addComponents(program: CommandUnknownOpts, run: Run): void {
@@ -41,6 +42,10 @@ export function addComponents(program: CommandUnknownOpts, run: Run): void {
         restartRequiredOnly: options.restartRequired === true,
       };
       const found = await listComponents(session, which, limit + 1);
+      if (found.length === 0) {
+        await refuseUnknownParts(session, cluster, { service, component });
+        if (host !== undefined) await refuseUnknownHosts(session, host, []);
+      }
       if (session.json) {
         for (const each of found) session.io.out(jsonLine(HostComponentSchema, each));
         return;

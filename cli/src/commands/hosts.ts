@@ -7,6 +7,7 @@ import type { Session } from "../session.js";
 import { jsonLine } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import { localTime, plural } from "../text/words.js";
+import { refuseUnknownHosts } from "../unknown-names.js";
 
 /** Facts make a host large; a page must stay below the size of a message. */
 const pageSize = 50;
@@ -29,6 +30,10 @@ export function addHosts(program: CommandUnknownOpts, run: Run): void {
         state: lost ? HostState.HEARTBEAT_LOST : HostState.UNSPECIFIED,
       };
       const { hosts, nextPageToken } = await listHosts(session, which, limit);
+      if (selector !== undefined) {
+        const names = hosts.map(({ hostName }) => hostName);
+        await refuseUnknownHosts(session, selector, names);
+      }
       if (session.json) {
         for (const host of hosts) session.io.out(jsonLine(HostSchema, host));
         return;
