@@ -10,6 +10,7 @@ import type { ListHostsRequest } from "@howdah/proto/howdah/v1/fleet_service";
 import { TaskSchema } from "@howdah/proto/howdah/v1/request";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { cli, fakeServer } from "../cli-fixture.js";
+import { localTimeMs } from "../text/words.js";
 import { taskTable } from "./tasks.js";
 
 describe("howdah hosts", () => {
@@ -64,6 +65,27 @@ describe("howdah hosts", () => {
   });
 });
 
+describe("howdah hosts of names", () => {
+  it("names those that no agent has registered as; a pattern may match nothing", async (t) => {
+    const server = await fakeServer(t, {
+      fleet: {
+        listHosts: ({ selector }) => ({
+          hosts: selector?.names[0]?.startsWith("web-1") ? [{ hostName: "web-1" }] : [],
+        }),
+      },
+    });
+    const err = "howdah: no agent has ever registered as nosuch; check the spelling\n";
+    for (const names of ["nosuch", "web-1,nosuch"]) {
+      assert.deepEqual(await cli(["hosts", names], { server }), { exitCode: 4, out: "", err });
+    }
+    for (const selector of ["nosuch*", "nosuch-[1-2]"]) {
+      const { exitCode, out } = await cli(["hosts", selector], { server });
+      assert.deepEqual([exitCode, out], [0, "no hosts\n"]);
+    }
+    assert.equal((await cli(["hosts", "web-1"], { server })).exitCode, 0);
+  });
+});
+
 describe("howdah requests, request, tasks", () => {
   const request = {
     requestId: 12n,
@@ -75,6 +97,15 @@ describe("howdah requests, request, tasks", () => {
     counts: { total: 3, completed: 2, failed: 1 },
     times: { startedAt: { seconds: 0n }, endedAt: { seconds: 200n } },
   };
+
+  it("says which schedule made a request, and for when", async (t) => {
+    const made = { ...request, idempotencyKey: "schedule/3/1767225600000" };
+    const server = await fakeServer(t, {
+      store: { getRequest: () => ({ request: made }), listTasks: () => ({}) },
+    });
+    const { out } = await cli(["request", "12"], { server });
+    assert.ok(out.includes(`\nmade by schedule 3, due ${localTimeMs(1_767_225_600_000)}\n`), out);
+  });
 
   it("lists requests", async (t) => {
     const server = await fakeServer(t, {

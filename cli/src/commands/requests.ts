@@ -21,6 +21,7 @@ import {
   endedCount,
   failedCount,
   localTime,
+  localTimeMs,
   plural,
   statusWord,
 } from "../text/words.js";
@@ -113,6 +114,14 @@ export function requestTable(
   );
 }
 
+/** Which schedule made it, as its key tells; nothing of a request that a person made. */
+function madeBy({ idempotencyKey }: Request): string[] {
+  const [, scheduleId, dueMs] = /^schedule\/(\d+)\/(\d+)$/.exec(idempotencyKey) ?? [];
+  return scheduleId === undefined
+    ? []
+    : [`made by schedule ${scheduleId}, due ${localTimeMs(Number(dueMs))}`];
+}
+
 /** A request with its stages, and what it waits for; of many stages only those that are under way or went wrong, unless all are asked for. */
 export function requestPage(
   request: Request,
@@ -130,6 +139,7 @@ export function requestPage(
     `created ${localTime(request.times?.createdAt)}, ${request.progressPercent} % done` +
       `${request.cluster && `, cluster ${request.cluster}`}${request.run > 1 ? `, run ${request.run}` : ""}` +
       `${request.cancelRequested ? ", cancel asked for" : ""}`,
+    ...madeBy(request),
     ...skipped
       .slice(0, all ? undefined : shownSkipped)
       .map(({ hostName, reason }) => `skipped ${hostName}: ${reason}`),
