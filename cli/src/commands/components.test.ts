@@ -76,6 +76,9 @@ describe("howdah components", () => {
       const { exitCode, out, err } = await cli(["components", flag, names], { server });
       assert.deepEqual([exitCode, out, err], [4, "", `howdah: ${message}\n`]);
     }
+    const some = await fakeServer(t, fake);
+    const { exitCode, err } = await cli(["components", "--service", "DB,X"], { server: some });
+    assert.deepEqual([exitCode, err], [4, `howdah: ${cases[0]?.[2]}\n`]);
     const none = await cli(["components", "--service", "DB"], { server });
     assert.deepEqual([none.exitCode, none.out], [0, "no components\n"]);
   });
@@ -127,7 +130,7 @@ DB       DB_SERVER  host2  INSTALLED  STARTED           maintenance: new disks
   it("asks for what was named, and stops at the limit", async (t) => {
     const seen: ListHostComponentsRequest[] = [];
     const server = await fakeServer(t, fleet(seen));
-    const words = ["components", "demo", "--service", "DB,WEB", "--component", "DB_SERVER"];
+    const words = ["components", "demo", "--service", "DB", "--component", "DB_CLIENT,DB_SERVER"];
     const { out } = await cli(
       [...words, "--host", "h*", "--label", "rack=r1", "--restart-required", "--limit", "1"],
       { server },
@@ -138,8 +141,8 @@ DB       DB_SERVER  host2  INSTALLED  STARTED           maintenance: new disks
     );
     const [asked] = seen;
     assert.equal(asked?.cluster, "demo");
-    assert.deepEqual(asked?.services, ["DB", "WEB"]);
-    assert.deepEqual(asked?.components, ["DB_SERVER"]);
+    assert.deepEqual(asked?.services, ["DB"]);
+    assert.deepEqual(asked?.components, ["DB_CLIENT", "DB_SERVER"]);
     assert.deepEqual(asked?.hosts?.names, ["h*"]);
     assert.deepEqual(asked?.hosts?.labels, { rack: "r1" });
     assert.equal(asked?.restartRequiredOnly, true);

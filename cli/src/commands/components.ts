@@ -42,9 +42,13 @@ export function addComponents(program: CommandUnknownOpts, run: Run): void {
         restartRequiredOnly: options.restartRequired === true,
       };
       const found = await listComponents(session, which, limit + 1);
-      if (found.length === 0) {
-        await refuseUnknownParts(session, cluster, { service, component });
-        if (host !== undefined) await refuseUnknownHosts(session, host, []);
+      const isFound =
+        service.every((name) => found.some(({ serviceName }) => serviceName === name)) &&
+        component.every((name) => found.some(({ componentName }) => componentName === name));
+      if (!isFound) await refuseUnknownParts(session, cluster, { service, component });
+      if (host !== undefined) {
+        const names = found.map(({ hostName }) => hostName);
+        await refuseUnknownHosts(session, host, names);
       }
       if (session.json) {
         for (const each of found) session.io.out(jsonLine(HostComponentSchema, each));
