@@ -65,6 +65,7 @@ export function requestCommand(parent: CommandUnknownOpts, name: string, summary
       ),
     )
     .option("--window <name>", "only while this maintenance window is open")
+    .option("--confirm <text>", "only once a person has read this and said so (howdah resolve)")
     .option("--offline-expiry <duration>", "with --offline wait: how long (default no end)")
     .optionsGroup("Options:");
 }

@@ -64,6 +64,7 @@ export interface RequestFlags {
   offline?: keyof typeof offlinePolicies | undefined;
   offlineExpiry?: string | undefined;
   window?: string | undefined;
+  confirm?: string | undefined;
   timeout?: Duration | undefined;
 }
 
@@ -93,6 +94,7 @@ export function requestOptions(flags: RequestFlags): RequestOptions {
   }
   if (timeout !== undefined) options.timeout = timeout;
   if (flags.window !== undefined) options.window = flags.window;
+  if (flags.confirm !== undefined) options.confirm = flags.confirm;
   if (offlineExpiry !== undefined) {
     if (offline !== "wait") throw needs("--offline-expiry", "--offline wait");
     options.offlineExpiry = readDuration("--offline-expiry", offlineExpiry);

@@ -110,6 +110,19 @@ describe("a request that waits for a person", () => {
     );
   });
 
+  it("says what a person is to confirm", async (t) => {
+    const asked = {
+      ...{ ...running, status: Status.HOLDING, counts: { holding: 1, pending: 2 } },
+      options: { confirm: "the load balancer is drained" },
+    };
+    const server = await serverOf(t, [asked, done]);
+    const { out } = await cli(["start"], { server });
+    assert.match(
+      out,
+      /^HOLDING: 1 manual step waits for a person: the load balancer is drained; howdah resolve 12 --skip says that it is done/,
+    );
+  });
+
   it("shows why with howdah request, and its run", async (t) => {
     const server = await serverOf(t, [{ ...spent, run: 2 }]);
     const { out } = await cli(["request", "12"], { server });

@@ -12,7 +12,7 @@ export interface Parked {
 
 /** What of a request waits for a person; nothing while it goes on by itself. */
 export function parkedOf(request: Request): Parked[] {
-  const { requestId, counts, paused, pauseReason } = request;
+  const { requestId, counts, paused, pauseReason, options } = request;
   const parked: Parked[] = [];
   if (paused) {
     const reason = pauseReason && `: ${pauseReason}`;
@@ -28,8 +28,9 @@ export function parkedOf(request: Request): Parked[] {
   }
   const steps = counts?.holding ?? 0;
   if (steps > 0) {
+    const text = options?.confirm && `: ${options.confirm}`;
     parked.push({
-      what: `HOLDING: ${plural(steps, "manual step")} ${steps === 1 ? "waits" : "wait"} for a person`,
+      what: `HOLDING: ${plural(steps, "manual step")} ${steps === 1 ? "waits" : "wait"} for a person${text || ""}`,
       wayOut: `howdah resolve ${requestId} --skip says that it is done, --abort gives up`,
     });
   }

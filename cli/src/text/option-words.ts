@@ -33,6 +33,7 @@ export function optionWords(options: RequestOptions): string {
     ...flag("--offline", wordOf(offlinePolicies, options.offlinePolicy)),
     ...flag("--offline-expiry", options.offlineExpiry && durationWord(options.offlineExpiry)),
     ...flag("--window", options.window || undefined),
+    ...flag("--confirm", options.confirm ? `'${options.confirm}'` : undefined),
   ];
   const roles = Object.keys(options.roleRetries);
   // Only programs can say this.

@@ -98,6 +98,17 @@ const bad: [string, Options, RegExp][] = [
     { rolling: { canary: 1 }, executionType: ExecutionType.DEPENDENCY_ORDERED },
     /options.rolling: goes with stages/,
   ],
+  [
+    "a manual step without barriers",
+    { confirm: "ready?", executionType: ExecutionType.DEPENDENCY_ORDERED },
+    /options.confirm: goes with stages/,
+  ],
+  ["a manual step without words", { confirm: " " }, /options.confirm: must be 1 to 255 characters/],
+  [
+    "a manual step of many words",
+    { confirm: "x".repeat(256) },
+    /options.confirm: must be 1 to 255/,
+  ],
   ["a cap below 0", { maxInFlight: -1 }, /options.max_in_flight: -1 is less than 0/],
   [
     "an unknown concurrency",

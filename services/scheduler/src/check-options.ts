@@ -38,6 +38,7 @@ export function checkOptions(options: RequestOptions): void {
     checkRetry(`options.role_retries.${role}`, policy, options.guarantee);
   }
   if (options.rolling !== undefined) checkRolling(options.rolling, options.executionType);
+  checkConfirm(options);
   checkCount("options.max_in_flight", options.maxInFlight, "0 for no limit");
   checkOfflineExpiry(options);
 }
@@ -51,6 +52,19 @@ function checkOfflineExpiry({ offlineExpiry, offlinePolicy }: RequestOptions): v
     );
   }
   checkTimeout("options.offline_expiry", offlineExpiry);
+}
+
+function checkConfirm({ confirm, executionType }: RequestOptions): void {
+  if (confirm === "") return;
+  if ([...confirm].length > 255 || confirm.trim() === "") {
+    throw invalidArgument("options.confirm", "must be 1 to 255 characters that say something");
+  }
+  if (executionType === ExecutionType.DEPENDENCY_ORDERED) {
+    throw invalidArgument(
+      "options.confirm",
+      "goes with stages; leave it out, or execution_type DEPENDENCY_ORDERED",
+    );
+  }
 }
 
 function checkRetry(field: string, policy: RetryPolicy, guarantee: Guarantee): void {

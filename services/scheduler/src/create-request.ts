@@ -97,8 +97,14 @@ export async function* createRequestMessages(
   const isBeside = options.concurrency === Concurrency.PARALLEL;
   for (const [stageId, stage] of plan.stages.entries()) {
     const blockers = blockersOf(stage, options);
-    const roles = stage.roles.map(({ role, roleCommand, successFactor, spec }, at) => ({
-      ...{ role, roleCommand, successFactor, blockers: blockers[at] ?? [] },
+    const roles = stage.roles.map(({ role, roleCommand, successFactor, spec, manual }, at) => ({
+      ...{
+        role,
+        roleCommand,
+        successFactor,
+        blockers: blockers[at] ?? [],
+        manual: manual ?? false,
+      },
       // In a lane of its own on the agent.
       command: isBeside ? { ...spec, background: true } : spec,
     }));
@@ -164,7 +170,7 @@ export function contentsOf(
       const roles = stage.roles.map((role, at) => {
         const backoff = backoffOf(options, role);
         return {
-          ...{ name: role.role, successFactor: role.successFactor, manual: false },
+          ...{ name: role.role, successFactor: role.successFactor, manual: role.manual ?? false },
           background: role.spec.background,
           blockers: blockers[at] ?? [],
           ...(backoff && { backoff }),

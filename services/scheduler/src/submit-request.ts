@@ -13,6 +13,7 @@ import {
   type SubmitRequestRequest,
 } from "@howdah/proto/howdah/v1/request_service";
 import type { PlanningSources } from "./cluster-input.js";
+import { confirmFirst } from "./confirm-first.js";
 import { contentDigest } from "./content-digest.js";
 import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
 import type { Engine } from "./engine/engine.js";
@@ -46,7 +47,7 @@ export async function planChecked(
   ]);
   if (missing !== undefined) throw invalidArgument("options.window", missing);
   checkBatches(planned, options);
-  return planned;
+  return { ...planned, plan: confirmFirst(planned.plan, options?.confirm) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -90,6 +90,29 @@ describe("steering requests, through the whole system", () => {
     });
     assert.equal(answer.resolved, 1);
     assert.equal(Status[(await over(fleet, id)).status], "COMPLETED");
+  });
+
+  it("begins with a manual step: nothing runs before a person says so, nothing at all when it is given up", async () => {
+    const line = `touch ${file("confirmed")}`;
+    const id = await run(line, ["host1", "host2"], { confirm: "the load balancer is drained" });
+    await reaches(id, "HOLDING 1, PENDING 1, PENDING 1");
+    // The step holds up nobody else.
+    assert.equal(Status[(await over(fleet, await run("true", ["host1"]))).status], "COMPLETED");
+    const { stages } = await fleet.store.getRequest({ requestId: id });
+    assert.deepEqual(
+      stages[0]?.roles.map(({ role, manual }) => [role, manual]),
+      [["CONFIRM", true]],
+    );
+    assert.ok(!existsSync(file("confirmed")));
+    await fleet.requests.resolveTasks({ requestId: id, resolution: Resolution.SKIP });
+    assert.equal(Status[(await over(fleet, id)).status], "COMPLETED");
+    assert.ok(existsSync(file("confirmed")));
+
+    const other = await run(`touch ${file("never")}`, ["host1"], { confirm: "really?" });
+    await reaches(other, "HOLDING 1, PENDING 1");
+    await fleet.requests.resolveTasks({ requestId: other, resolution: Resolution.ABORT });
+    assert.equal(Status[(await over(fleet, other)).status], "ABORTED");
+    assert.ok(!existsSync(file("never")));
   });
 
   it("runs a PARALLEL request beside one that is at work on the host", async () => {

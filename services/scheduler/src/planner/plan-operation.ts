@@ -31,6 +31,8 @@ export interface PlannedRole {
   readonly spec: CommandSpec;
   /** The ids of the roles that must be done before it. In a plan of stages they are all in earlier ones. */
   readonly blockers: readonly string[];
+  /** A step that a person does. Default false. */
+  readonly manual?: boolean;
 }
 
 /** A step of a plan. */
