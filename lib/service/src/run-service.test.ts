@@ -32,11 +32,16 @@ function start(t: TestContext, env: Record<string, string> = {}) {
     stderr += chunk;
   });
   if (child.stdout === null) throw new Error("no stdout");
-  createInterface(child.stdout).on("line", (line) => {
+  const reader = createInterface(child.stdout).on("line", (line) => {
     lines.push(JSON.parse(line) as Line);
     for (const check of waiting) check();
   });
-  const exited = once(child, "close").then(([code]) => code as number | null);
+  // The reader may be behind the process.
+  const read = once(reader, "close");
+  const exited = once(child, "close").then(async ([code]) => {
+    await read;
+    return code as number | null;
+  });
   const line = (msg: string) =>
     new Promise<Line>((resolve, reject) => {
       const check = () => {
