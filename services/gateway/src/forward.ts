@@ -8,9 +8,9 @@ import type {
   DescMethodUnary,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { onward } from "@howdah/rpc/call-id";
+import { isIdempotent } from "@howdah/rpc/idempotent";
 import { beginStream } from "./call-life.js";
 import { isExposed } from "./exposed.js";
 import { type InnerService, relayedError } from "./inner-service.js";
@@ -93,10 +93,6 @@ async function forwardUnary(
   } catch (error) {
     throw relayedError(inner, error);
   }
-}
-
-function isIdempotent({ idempotency }: DescMethod): boolean {
-  return idempotency === Idempotency.NO_SIDE_EFFECTS || idempotency === Idempotency.IDEMPOTENT;
 }
 
 function isUnavailable(error: unknown): boolean {

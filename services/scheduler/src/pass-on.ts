@@ -5,7 +5,6 @@ import type {
   DescService,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import {
   type CallOptions,
   Code,
@@ -15,6 +14,7 @@ import {
 } from "@connectrpc/connect";
 import { PassedOnErrorSchema } from "@howdah/proto/howdah/v1/pass_on";
 import { onward } from "@howdah/rpc/call-id";
+import { isIdempotent } from "@howdah/rpc/idempotent";
 import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { LeaderWatch, OtherLeader } from "./leader-watch.js";
@@ -215,10 +215,6 @@ function ofThere(error: ConnectError, isOver: boolean): Tried {
 
 function isUnavailable(error: unknown): boolean {
   return error instanceof ConnectError && error.code === Code.Unavailable;
-}
-
-function isIdempotent({ idempotency }: DescMethodUnary): boolean {
-  return idempotency === Idempotency.NO_SIDE_EFFECTS || idempotency === Idempotency.IDEMPOTENT;
 }
 
 function nobodyLeads(why: string, problem: string, mayBeDone: boolean): ConnectError {
