@@ -1,10 +1,9 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { createConnection } from "mysql2/promise";
 import { createDatabase } from "./create-database.js";
 import { endProcess } from "./end-process.js";
 import { lockFolder } from "./folder-lock.js";
+import { freePort } from "./free-port.js";
 import {
   account,
   ensureData,
@@ -170,13 +169,4 @@ async function untilItAnswers(
       await delay(25, undefined, { signal }).catch(() => {});
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,23 +1,12 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
+import { freePort } from "@howdah/launcher/free-port";
 import type { Unit } from "@howdah/launcher/unit";
 import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { type Link, openLink } from "../chaos/fleet/link.js";
 import { type Fleet, healthyHosts, outputOf, over, startFleet, tasksOf, until } from "./fleet.js";
 import { directly, hostsAt, logOf, startHeld, unitOf } from "./replicas.js";
-
-/** A port that nobody has at the moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 describe("a dispatcher that was stopped with reports under way", () => {
   let fleet: Fleet;
