@@ -12,6 +12,11 @@ export class CliError extends Error {
   }
 }
 
+/** The error of a command line that makes no sense. */
+export function wrongUsage(message: string): CliError {
+  return new CliError(message, ExitCode.usage);
+}
+
 const refusals = new Set([
   Code.NotFound,
   Code.InvalidArgument,

@@ -15,8 +15,7 @@ import {
   type Rolling,
   RollingSchema,
 } from "@howdah/proto/howdah/v1/operation";
-import { CliError } from "./cli-error.js";
-import { ExitCode } from "./exit-code.js";
+import { type CliError, wrongUsage } from "./cli-error.js";
 import { badValue, readAmount, readCount, readDuration, readShare } from "./flag-values.js";
 
 // The values of options by the words that a command line has for them.
@@ -184,8 +183,4 @@ function successFactorsOf(texts: readonly string[]): Record<string, number> {
 
 function needs(option: string, other: string): CliError {
   return wrongUsage(`${option} says nothing without ${other}`);
-}
-
-function wrongUsage(message: string): CliError {
-  return new CliError(message, ExitCode.usage);
 }

@@ -16,8 +16,7 @@ import {
   PutScheduleResponseSchema,
   SetScheduleEnabledResponseSchema,
 } from "@howdah/proto/howdah/v1/schedule_service";
-import { CliError } from "../cli-error.js";
-import { ExitCode } from "../exit-code.js";
+import { wrongUsage } from "../cli-error.js";
 import { outcomeLine } from "../follow/progress-view.js";
 import { durationOption, leafCommand, type Run, sessionOf } from "../leaf-command.js";
 import type { Session } from "../session.js";
@@ -211,8 +210,4 @@ function timeOption(text: string): number {
     );
   }
   return ms;
-}
-
-function wrongUsage(message: string): CliError {
-  return new CliError(message, ExitCode.usage);
 }
