@@ -1,4 +1,3 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import { HostState } from "@howdah/proto/howdah/v1/fleet";
 import type {
   ApplyClusterRequest,
@@ -7,15 +6,12 @@ import type {
   ListHostsRequest,
 } from "@howdah/proto/howdah/v1/fleet_service";
 import type { HostSelector } from "@howdah/proto/howdah/v1/operation";
+import { invalidArgument } from "../invalid.js";
 import { compileHostSelector, type HostFilter, HostPatternError } from "./host-selector.js";
 
 const defaultPageSize = 1_000;
 const maxPageSize = 10_000;
 const maxSelectorNames = 10_000;
-
-function invalid(message: string): ConnectError {
-  return new ConnectError(message, Code.InvalidArgument);
-}
 
 /** A checked ListHosts. */
 export interface HostPage {
@@ -32,18 +28,18 @@ export interface HostPage {
 export function checkListHosts(request: ListHostsRequest): HostPage {
   const { selector, pageSize, pageToken, brief, state } = request;
   if (pageSize < 0 || pageSize > maxPageSize) {
-    throw invalid(
+    throw invalidArgument(
       `page_size: ${pageSize} is not from 0 to ${maxPageSize}; 0 means ${defaultPageSize}`,
     );
   }
   const after = Buffer.from(pageToken, "base64url").toString();
   if (pageTokenAfter(after) !== pageToken) {
-    throw invalid(
+    throw invalidArgument(
       `page_token: ${pageToken} is not a token of this method; leave it empty for the first page`,
     );
   }
   if (HostState[state] === undefined) {
-    throw invalid(`state: ${state} is no state of a host; leave it out for all hosts`);
+    throw invalidArgument(`state: ${state} is no state of a host; leave it out for all hosts`);
   }
   return {
     ...{
@@ -65,21 +61,23 @@ export function pageTokenAfter(hostName: string): string {
 export function readSelector(selector: HostSelector | undefined, field: string): HostFilter {
   const count = selector?.names.length ?? 0;
   if (count > maxSelectorNames) {
-    throw invalid(
+    throw invalidArgument(
       `${field}.names: ${count} names, at most ${maxSelectorNames}; use patterns or labels`,
     );
   }
   try {
     return compileHostSelector(selector);
   } catch (error) {
-    if (error instanceof HostPatternError) throw invalid(`${field}.names: ${error.message}`);
+    if (error instanceof HostPatternError)
+      throw invalidArgument(`${field}.names: ${error.message}`);
     throw error;
   }
 }
 
 /** The name in lower case. Throws INVALID_ARGUMENT when there is none. */
 export function checkGetHost(request: GetHostRequest): string {
-  if (request.hostName === "") throw invalid("host_name: is empty; give the name of a host");
+  if (request.hostName === "")
+    throw invalidArgument("host_name: is empty; give the name of a host");
   return request.hostName.toLowerCase();
 }
 
@@ -87,29 +85,30 @@ export function checkGetHost(request: GetHostRequest): string {
 export function checkApplyCluster(request: ApplyClusterRequest): void {
   const { name, stack, configurations } = request;
   if (!/^[A-Za-z0-9_-]{1,80}$/.test(name)) {
-    throw invalid(`name: ${JSON.stringify(name)} must be 1 to 80 letters, digits, - and _`);
+    throw invalidArgument(`name: ${JSON.stringify(name)} must be 1 to 80 letters, digits, - and _`);
   }
   if (!/^[^/\s]+(\/[^/\s]+)?$/.test(stack)) {
-    throw invalid(
+    throw invalidArgument(
       `stack: ${JSON.stringify(stack)} must be NAME/VERSION, or NAME for the version pushed last`,
     );
   }
   for (const [type, { properties }] of Object.entries(configurations)) {
     if (!/^[A-Za-z0-9_.-]{1,255}$/.test(type)) {
-      throw invalid(
+      throw invalidArgument(
         `configurations: the type ${JSON.stringify(type)} must be 1 to 255 letters, digits, -, _ and .`,
       );
     }
     if (Object.hasOwn(properties, "")) {
-      throw invalid(`configurations[${type}].properties: a property has no name`);
+      throw invalidArgument(`configurations[${type}].properties: a property has no name`);
     }
   }
 }
 
 /** Throws INVALID_ARGUMENT when a field is missing. */
 export function checkListConfigurationVersions(request: ListConfigurationVersionsRequest): void {
-  if (request.cluster === "") throw invalid("cluster: is empty; give the name of a cluster");
+  if (request.cluster === "")
+    throw invalidArgument("cluster: is empty; give the name of a cluster");
   if (request.type === "") {
-    throw invalid("type: is empty; give a configuration type such as hdfs-site");
+    throw invalidArgument("type: is empty; give a configuration type such as hdfs-site");
   }
 }

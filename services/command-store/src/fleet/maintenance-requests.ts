@@ -1,11 +1,12 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type {
   ListMaintenanceRequest,
   SetMaintenanceRequest,
 } from "@howdah/proto/howdah/v1/fleet_service";
 import type { HostSelector } from "@howdah/proto/howdah/v1/operation";
+import { invalidArgument } from "../invalid.js";
 import type { MaintenanceKey } from "../store/list-maintenance.js";
-import { compileHostSelector, type HostFilter, HostPatternError } from "./host-selector.js";
+import { readSelector } from "./fleet-requests.js";
+import type { HostFilter } from "./host-selector.js";
 
 const maxReason = 255;
 const defaultPageSize = 1_000;
@@ -30,36 +31,36 @@ export type CheckedMaintenance = {
     }
 );
 
-function invalid(message: string): ConnectError {
-  return new ConnectError(message, Code.InvalidArgument);
-}
-
 /** Checks what needs no database: INVALID_ARGUMENT unless it names hosts, or a service, or components. */
 export function checkSetMaintenance(request: SetMaintenanceRequest): CheckedMaintenance {
   const { hosts, cluster, service, on } = request;
   const reason = request.reason.trim();
   const components = [...new Set(request.components)];
   if (reason.length > maxReason) {
-    throw invalid(`reason: has ${reason.length} characters; at most ${maxReason} are allowed`);
+    throw invalidArgument(
+      `reason: has ${reason.length} characters; at most ${maxReason} are allowed`,
+    );
   }
   const common = { on, reason };
-  const filter = hosts === undefined || isEmpty(hosts) ? undefined : readSelector(hosts);
+  const filter = hosts === undefined || isEmpty(hosts) ? undefined : readSelector(hosts, "hosts");
   const shown = hosts === undefined ? "" : describe(hosts);
   if (components.length > 0) {
-    if (components.includes("")) throw invalid("components: has an empty name");
+    if (components.includes("")) throw invalidArgument("components: has an empty name");
     return { ...common, kind: "components", cluster, service, components, filter, shown };
   }
   if (service !== "") {
     if (filter === undefined) return { ...common, kind: "service", cluster, service };
-    throw invalid(
+    throw invalidArgument(
       `hosts: a service is in maintenance on all its hosts; name its components, or the hosts alone`,
     );
   }
   if (filter === undefined) {
-    throw invalid("hosts: is empty; name hosts, `*` for all, or a service, or components");
+    throw invalidArgument("hosts: is empty; name hosts, `*` for all, or a service, or components");
   }
   if (cluster !== "") {
-    throw invalid(`cluster: hosts are in maintenance for all clusters; leave ${cluster} out`);
+    throw invalidArgument(
+      `cluster: hosts are in maintenance for all clusters; leave ${cluster} out`,
+    );
   }
   return { ...common, kind: "hosts", filter, shown };
 }
@@ -75,22 +76,13 @@ function describe({ names, labels }: HostSelector): string {
   return [...names, ...pairs].join(", ");
 }
 
-function readSelector(selector: HostSelector): HostFilter {
-  try {
-    return compileHostSelector(selector);
-  } catch (error) {
-    if (error instanceof HostPatternError) throw invalid(`hosts.names: ${error.message}`);
-    throw error;
-  }
-}
-
 /** Checks a page of what is in maintenance. */
 export function checkListMaintenance({ pageSize, pageToken }: ListMaintenanceRequest): {
   limit: number;
   after: MaintenanceKey;
 } {
   if (pageSize < 0 || pageSize > maxPageSize) {
-    throw invalid(
+    throw invalidArgument(
       `page_size: ${pageSize} is not from 0 to ${maxPageSize}; 0 means ${defaultPageSize}`,
     );
   }
@@ -105,7 +97,7 @@ export function checkListMaintenance({ pageSize, pageToken }: ListMaintenanceReq
     ...{ serviceName, componentName },
   };
   if (maintenanceToken(after) !== pageToken) {
-    throw invalid(
+    throw invalidArgument(
       `page_token: ${pageToken} is not a token of this method; leave it empty for the first page`,
     );
   }

@@ -1,7 +1,7 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { SetMaintenanceRequest } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";
+import { invalidArgument } from "../invalid.js";
 import { listHostKeys } from "../store/list-hosts.js";
 import type { MaintenanceKey } from "../store/list-maintenance.js";
 import { type ClusterSummary, listClusters } from "../store/read-cluster.js";
@@ -85,9 +85,9 @@ async function hostThings(
     if (keys.length < keysAtOnce) break;
   }
   if (missing.size > 0) {
-    throw invalid(`hosts: no agent has ever registered as ${listed([...missing])}`);
+    throw invalidArgument(`hosts: no agent has ever registered as ${listed([...missing])}`);
   }
-  if (things.length === 0) throw invalid(`hosts: ${shown} selects no host`);
+  if (things.length === 0) throw invalidArgument(`hosts: ${shown} selects no host`);
   return things;
 }
 
@@ -117,7 +117,7 @@ async function componentThings(
     const places = inService.filter((each) => each.component === component);
     if (places.length === 0) {
       const there = [...new Set(inService.map((each) => each.component))];
-      throw invalid(
+      throw invalidArgument(
         `components: ${component} is on no host of ${found.name}; there are ${listed(there)}`,
       );
     }
@@ -129,9 +129,10 @@ async function componentThings(
       (host) => !on.some(({ hostName }) => hostName === host),
     );
     if (lacking.length > 0) {
-      throw invalid(`hosts: ${listed(lacking)} has no ${component} of ${found.name}`);
+      throw invalidArgument(`hosts: ${listed(lacking)} has no ${component} of ${found.name}`);
     }
-    if (wanted.length === 0) throw invalid(`hosts: ${shown} selects no host with ${component}`);
+    if (wanted.length === 0)
+      throw invalidArgument(`hosts: ${shown} selects no host with ${component}`);
     for (const { serviceName, hostName } of wanted) {
       const hostId = ids.get(hostName) ?? 0;
       const { clusterId } = found;
@@ -164,18 +165,14 @@ async function clusterWith(db: Knex, name: string, service: string): Promise<Clu
     name === "" && clusters.length === 1 ? only : clusters.find((each) => each.name === name);
   if (cluster === undefined) {
     const there = names.length === 0 ? "there is none yet" : `there are ${names.join(", ")}`;
-    throw invalid(
+    throw invalidArgument(
       name === "" ? `cluster: is empty; ${there}; name one` : `cluster: no ${name}; ${there}`,
     );
   }
   if (service !== "" && !cluster.services.includes(service)) {
-    throw invalid(
+    throw invalidArgument(
       `service: ${service} is not in cluster ${cluster.name}, which has ${listed(cluster.services)}`,
     );
   }
   return cluster;
-}
-
-function invalid(message: string): ConnectError {
-  return new ConnectError(message, Code.InvalidArgument);
 }

@@ -1,17 +1,13 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { ConfigurationType, StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import { parseCardinality } from "../fleet/cardinality.js";
+import { invalidArgument } from "../invalid.js";
 
 const maxDigests = 1_000;
-
-function invalid(message: string): ConnectError {
-  return new ConnectError(message, Code.InvalidArgument);
-}
 
 /** Throws INVALID_ARGUMENT unless `digest` is SHA-256 in lower-case hex. */
 export function checkDigest(field: string, digest: string): void {
   if (!isDigest(digest)) {
-    throw invalid(
+    throw invalidArgument(
       `${field}: ${JSON.stringify(digest.slice(0, 80))} must be SHA-256 in hex, 64 digits, lower case`,
     );
   }
@@ -24,7 +20,7 @@ function isDigest(text: string): boolean {
 /** Throws INVALID_ARGUMENT for more than 1,000, or for one that is no digest. */
 export function checkDigests(digests: readonly string[]): void {
   if (digests.length > maxDigests) {
-    throw invalid(
+    throw invalidArgument(
       `digests: ${digests.length} digests, at most ${maxDigests}; ask in several calls`,
     );
   }
@@ -33,16 +29,16 @@ export function checkDigests(digests: readonly string[]): void {
 
 /** Throws INVALID_ARGUMENT for a stack without a name. */
 export function checkStackName(name: string): void {
-  if (name === "") throw invalid("name: is empty; give the name of a stack");
+  if (name === "") throw invalidArgument("name: is empty; give the name of a stack");
 }
 
 /** Throws INVALID_ARGUMENT that lists whatever is wrong with a definition. */
 export function checkStack(stack: StackDefinition | undefined): StackDefinition {
-  if (stack === undefined) throw invalid("stack: is missing");
+  if (stack === undefined) throw invalidArgument("stack: is missing");
   const problems = [...stackProblems(stack)];
   if (problems.length > 0) {
     const more = problems.length > 20 ? `; and ${problems.length - 20} more problems` : "";
-    throw invalid(`${problems.slice(0, 20).join("; ")}${more}`);
+    throw invalidArgument(`${problems.slice(0, 20).join("; ")}${more}`);
   }
   return stack;
 }
