@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { CancelCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
 import type {
   CommandCancel,
@@ -8,6 +8,7 @@ import type {
 } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { attemptKey } from "./attempt-key.js";
 import type { Deliveries } from "./deliveries.js";
+import { invalid } from "./invalid.js";
 import { probeTimeoutMs } from "./open-session.js";
 import type { SchedulerFence } from "./scheduler-token.js";
 import type { SessionRegistry } from "./session-registry.js";
@@ -112,8 +113,4 @@ export function createDispatcherService(
 
 function checkCount(field: string, count: number): void {
   if (count > maxInCall) throw invalid(`${field}: ${count} in one call, at most ${maxInCall}`);
-}
-
-function invalid(what: string): ConnectError {
-  return new ConnectError(what, Code.InvalidArgument);
 }

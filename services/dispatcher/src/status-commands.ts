@@ -1,6 +1,6 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
 import type { HostStatusCheck } from "@howdah/proto/howdah/v1/dispatcher_service";
+import { invalid } from "./invalid.js";
 
 /** How many hosts one call may name, and how many checks of hosts in all. */
 const maxHosts = 1_000;
@@ -27,8 +27,4 @@ export function checksByHost(checks: readonly HostStatusCheck[]): Map<bigint, St
     }
   }
   return byHost;
-}
-
-function invalid(what: string): ConnectError {
-  return new ConnectError(what, Code.InvalidArgument);
 }
