@@ -15,6 +15,8 @@ describe("explainRequest", () => {
     const explain = () => client.explainRequest({ requestId }).catch(() => undefined);
     await eventually("nobody is away", async () => (await explain())?.awayHostCount === 0);
     await world.statuses(requestId, "QUEUED", "QUEUED", "QUEUED", "QUEUED");
+    // A command that is handed over after its host went is taken back: its task would be PENDING.
+    await eventually("all are handed over", () => d.taskIds.length === 4);
     // Silent for as long as the lost interval already; the other has just gone.
     d.close(1, 30_000);
     d.close(2);
