@@ -3,9 +3,15 @@ import type { AlertService } from "@howdah/proto/howdah/v1/alert_service";
 
 /** Alerts are not built yet: every method says so. */
 export function createAlertService(): ServiceImpl<typeof AlertService> {
-  return { listAlertDefinitions: notBuilt, listAlerts: notBuilt };
+  return {
+    listAlertDefinitions: notBuilt,
+    updateAlertDefinition: notBuilt,
+    listAlerts: notBuilt,
+    listAlertHistory: notBuilt,
+  };
 }
 
-function notBuilt(): never {
+/** Answers UNIMPLEMENTED. */
+export function notBuilt(): never {
   throw new ConnectError("alerts are not built yet", Code.Unimplemented);
 }

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { Code, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { CancelCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
 import type {
   CommandCancel,
@@ -26,6 +26,10 @@ export interface DispatcherServiceParts {
 }
 
 const maxInCall = 1_000;
+
+function notBuilt(): never {
+  throw new ConnectError("alerts are not built yet", Code.Unimplemented);
+}
 
 /** Makes the service that schedulers and other dispatchers call. */
 export function createDispatcherService(
@@ -63,6 +67,8 @@ export function createDispatcherService(
   }
 
   return {
+    sendAlertDefinitions: notBuilt,
+    executeAlert: notBuilt,
     enqueueCommands({ schedulerToken, commands }) {
       fence.check(schedulerToken);
       checkCount("commands", commands.length);

@@ -9,6 +9,7 @@ import {
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
+import { notBuilt } from "../alert-service.js";
 import { componentCalls } from "../components/component-calls.js";
 import { untilItHolds } from "../database/transaction.js";
 import { noRequest, noTask } from "../not-found.js";
@@ -73,6 +74,10 @@ export function createCommandStoreService(
 
   return {
     ...scheduleCalls(db),
+    recordAlerts: notBuilt,
+    listAlertTargets: notBuilt,
+    evaluateServerAlerts: notBuilt,
+    recordHostStatuses: notBuilt,
     async recordLostHosts(request) {
       checkRecordLostHosts(request);
       const lost = await recordLostHosts(db, request, Date.now());
