@@ -7,6 +7,7 @@ import { ambariVariables } from "./ambari-variables.js";
 import { startCleaner } from "./clean/cleaner.js";
 import { createUseMarks } from "./clean/use-marks.js";
 import { type CommandLine, foldersForShell, readCommandLine } from "./command-line.js";
+import { fileOutput } from "./connection/attempt-output.js";
 import { createSessionSlot, fetcher } from "./connection/fetcher.js";
 import { Reporter } from "./connection/reporter.js";
 import { connectionTo, type Servers, stayConnected } from "./connection/stay-connected.js";
@@ -145,7 +146,8 @@ async function run(
   await stayConnected(
     {
       ...servers,
-      ...{ agentVersion, journal, folders, queue, reporter, status, log },
+      ...{ agentVersion, journal, queue, reporter, status, log },
+      output: fileOutput(folders, log),
       hostName: settings.hostName,
       labels: settings.labels,
       lastStore: { storeId: journal.entries().at(-1)?.key.storeId ?? "" },

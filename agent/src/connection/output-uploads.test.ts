@@ -12,6 +12,7 @@ import { dataFiles } from "../run/data-files.js";
 import { neverStartedResult } from "../run/run-command.js";
 import { silent, temporaryFolders, testKey, until } from "../testing/test-agent.js";
 import { testStore } from "../testing/test-store.js";
+import { fileOutput } from "./attempt-output.js";
 import { createOutputUploads } from "./output-uploads.js";
 
 /** A journal with ended attempts that wrote `bytes` each, and a session whose server answers when told. */
@@ -40,7 +41,7 @@ async function uploadsOf(t: TestContext, count: number, bytes: number) {
   const stored = new Map<bigint, number>();
   const truth = { told: true };
   const uploads = createOutputUploads({
-    ...{ journal, folders, log: silent, signal: over.signal },
+    ...{ journal, output: fileOutput(folders, silent), log: silent, signal: over.signal },
     session: { storeId: testStore, hostId: 1n, sessionEpoch: 1n, outputCap: 1 << 30 },
     stream: {
       append: (request) =>

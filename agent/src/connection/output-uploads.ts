@@ -7,29 +7,20 @@ import {
 } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import type { Logger } from "pino";
-import type { AgentFolders } from "../folders.js";
 import type { JournalEntry } from "../journal/entry.js";
 import type { Journal } from "../journal/journal.js";
-import { dataFiles } from "../run/data-files.js";
 import { keyText, type TaskKey } from "../task-key.js";
-import {
-  type AttemptStream,
-  outputStreams,
-  readOutput,
-  storedPieces,
-  writtenBytes,
-} from "./output-source.js";
-import { createOutputWatch } from "./output-watch.js";
+import type { AttemptOutput } from "./attempt-output.js";
+import { type AttemptStream, outputStreams, storedPieces, writtenBytes } from "./output-source.js";
 import { piecesLength } from "./output-window.js";
 import { reconnectPauseMs } from "./server-addresses.js";
-import { readSmallOutput } from "./small-output.js";
 import { createUploadSlots } from "./upload-slots.js";
 import type { UploadStream } from "./upload-stream.js";
 
 /** What the uploads of a session need. */
 export interface OutputUploadsOptions {
   readonly journal: Journal;
-  readonly folders: AgentFolders;
+  readonly output: AttemptOutput;
   readonly log: Logger;
   readonly session: {
     readonly storeId: string;
@@ -102,14 +93,12 @@ const withReportBytes = 16 * 1024;
 
 /** Makes the uploads of a session. */
 export function createOutputUploads(options: OutputUploadsOptions): OutputUploads {
-  const { journal, folders, log, session, stream, signal } = options;
+  const { journal, output, log, session, stream, signal } = options;
   const cap = session.outputCap;
   const attempts = new Map<string, Attempt>();
   const slots = createUploadSlots(slotCount);
-  const files = createOutputWatch(folders.data, log);
   signal.addEventListener("abort", () => {
     slots.close();
-    files.close();
     for (const attempt of attempts.values()) stopFollowing(attempt);
     attempts.clear();
   });
@@ -136,21 +125,13 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
 
   function goLive(attempt: Attempt): void {
     attempt.timer = undefined;
-    // An attempt that runs has the plain names.
-    const { stdout, stderr } = dataFiles(folders, attempt.key.taskId);
-    const ends = attempt.uploads.flatMap((upload) => {
-      const path = pathOf(upload.stream);
-      if (path === undefined) return [];
-      wake(attempt, upload);
-      return [files.follow(path.slice(folders.data.length + 1), () => soon(attempt, upload))];
+    attempt.unfollow = output.follow(attempt.key, (stream) => {
+      const upload = attempt.uploads.find((each) => each.stream === stream);
+      if (upload !== undefined) soon(attempt, upload);
     });
-    attempt.unfollow = () => {
-      for (const end of ends) end();
-    };
-
-    function pathOf(stream: AttemptStream): string | undefined {
-      if (stream === OutputStream.STDOUT) return stdout;
-      return stream === OutputStream.STDERR ? stderr : undefined;
+    for (const upload of attempt.uploads) {
+      // Structured output is read when the command has ended.
+      if (upload.stream !== OutputStream.STRUCTURED) wake(attempt, upload);
     }
   }
 
@@ -212,9 +193,7 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
     // What the server has of a former session's upload it says in answer to an empty piece.
     const asking = !upload.known;
     const range = { stream: upload.stream, offset: upload.stored, most: pieceBytes, cap };
-    const data = asking
-      ? new Uint8Array()
-      : await readOutput(folders, () => current(attempt), range);
+    const data = asking ? new Uint8Array() : await output.read(() => current(attempt), range);
     if (!asking && data.length === 0) return "nothing";
     upload.begun = true;
     const { taskId, attempt: number } = attempt.key;
@@ -275,17 +254,16 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
     const total = lengths.reduce((sum, { written }) => sum + Number(written), 0);
     if (total > Math.min(withReportBytes, cap)) return { lengths };
     if (attempt?.uploads.some(({ begun }) => begun)) return { lengths };
-    const { key, fileSuffix } = journal.entry(entry.key) ?? entry;
-    const from = dataFiles(folders, key.taskId, fileSuffix);
-    const output = lengths
+    const now = journal.entry(entry.key) ?? entry;
+    const chunks = lengths
       .filter(({ length }) => length > 0n)
       .map(({ stream, length }) => ({
         length,
-        chunk: { stream, offset: 0n, data: readSmallOutput(from, stream, Number(length)) },
+        chunk: { stream, offset: 0n, data: output.readSmall(now, stream, Number(length)) },
       }));
     // A file that is gone or shorter than the journal says goes the long way, which copes with it.
-    const whole = output.every(({ chunk, length }) => BigInt(chunk.data.length) === length);
-    return whole ? { lengths, output: output.map(({ chunk }) => chunk) } : { lengths };
+    const whole = chunks.every(({ chunk, length }) => BigInt(chunk.data.length) === length);
+    return whole ? { lengths, output: chunks.map(({ chunk }) => chunk) } : { lengths };
   }
 
   return {

@@ -1,9 +1,9 @@
 import type { Client, ConnectError } from "@connectrpc/connect";
 import type { AgentService } from "@howdah/proto/howdah/v1/agent_service";
 import type { Logger } from "pino";
-import type { AgentFolders } from "../folders.js";
 import type { CommandQueue } from "../run/queue.js";
 import type { StatusChecks } from "../status/status-checks.js";
+import type { AttemptOutput } from "./attempt-output.js";
 import type { RegistrationOptions } from "./registration.js";
 import type { Reporter } from "./reporter.js";
 
@@ -18,10 +18,10 @@ export interface LiveSession {
 /** What a session works with. */
 export interface SessionOptions extends RegistrationOptions {
   readonly client: Client<typeof AgentService>;
-  readonly folders: AgentFolders;
+  readonly output: AttemptOutput;
   readonly queue: CommandQueue;
   readonly reporter: Reporter;
-  readonly status: StatusChecks;
+  readonly status: Pick<StatusChecks, "command" | "connected" | "disconnected">;
   readonly log: Logger;
   /** Told when the session lives, and with undefined when it ends. */
   readonly onLive: (session: LiveSession | undefined) => void;

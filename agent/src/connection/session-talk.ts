@@ -175,14 +175,14 @@ export class SessionTalk {
     if (signal.aborted) return;
     log.info({ host: String(hostId), epoch: String(sessionEpoch), store: storeId }, "registered");
     onLive({ client, key: { hostId, sessionEpoch }, signal });
-    const { folders, onJournalError } = this.options;
+    const { output, onJournalError } = this.options;
     reporter.connected({
       storeId,
       credit: Math.min(mostCredit, positive(result.maxUnackedReports, defaultCredit)),
       send: (value) => this.say({ case: "commandReport", value }),
       stale: () => this.fail("the session is no longer the host's", Code.Aborted),
       uploads: createOutputUploads({
-        ...{ journal, folders, log, signal, onJournalError },
+        ...{ journal, output, log, signal, onJournalError },
         session: {
           ...{ storeId, hostId, sessionEpoch },
           outputCap: positive(Number(result.outputCap), defaultOutputCap),

@@ -4,6 +4,7 @@ import { Code, createClient } from "@connectrpc/connect";
 import { AgentService } from "@howdah/proto/howdah/v1/agent_service";
 import { idleChecks, silent, startTestAgent, temporaryFolders } from "../testing/test-agent.js";
 import { serveDispatcher } from "../testing/test-dispatcher.js";
+import { fileOutput } from "./attempt-output.js";
 import { Outbox } from "./outbox.js";
 import { Reporter } from "./reporter.js";
 import { runSession } from "./session.js";
@@ -22,7 +23,8 @@ test("a server that does not answer the registration is given up", async (t) => 
   });
   const end = await runSession(
     {
-      ...{ folders, journal, queue, log: silent, hostName: "h", agentVersion: "1", labels: {} },
+      ...{ journal, queue, log: silent, hostName: "h", agentVersion: "1", labels: {} },
+      output: fileOutput(folders, silent),
       client: createClient(AgentService, transport),
       reporter: new Reporter(journal, silent),
       status: idleChecks(folders),
