@@ -13,12 +13,13 @@ import {
 } from "@howdah/proto/howdah/v1/stack";
 import { openCommonServices } from "./common-services.js";
 import type { RawConfigurations } from "./configuration.js";
+import { readCustomActions } from "./custom-actions.js";
 import { type Package, packFolder } from "./pack-folder.js";
-import { listIfPresent } from "./read-file.js";
 import type { RawService } from "./read-service.js";
 import { readStack } from "./read-stack.js";
 import { addServiceRules, orderedSections } from "./role-command-order.js";
 import type { RawComponent } from "./service-metainfo.js";
+import { withSharedFolders } from "./stack-folders.js";
 
 /** How a stack is loaded. */
 export interface LoadStackOptions {
@@ -67,8 +68,10 @@ export async function loadStack(
     packages.set(made.digest, { ...made, folder: source });
     return made.digest;
   };
-  const sharedHooks = join(dirname(stacks), "stack-hooks");
-  const hooks = stack.hooks ?? ((await listIfPresent(sharedHooks)) ? sharedHooks : undefined);
+  const { hooks, customActions, hostScripts } = await withSharedFolders(
+    dirname(stacks),
+    stack.folders,
+  );
 
   const definition = create(StackDefinitionSchema, {
     name: basename(dirname(absolute)),
@@ -76,6 +79,9 @@ export async function loadStack(
     roleCommandOrder: orderedSections(rules),
     configurationTypes: toConfigurationTypes(stack.configurations),
     hooksDigest: await pack(hooks),
+    customActionsDigest: await pack(customActions),
+    hostScriptsDigest: await pack(hostScripts),
+    customActions: customActions === undefined ? [] : await readCustomActions(customActions),
   });
   for (const service of services) {
     definition.services.push(toService(service, await pack(service.package?.folder)));

@@ -5,7 +5,7 @@ import {
   type RawConfigurations,
   readConfigurations,
 } from "./configuration.js";
-import { listFolders, listIfPresent, readTextIfPresent } from "./read-file.js";
+import { listFolders, readTextIfPresent } from "./read-file.js";
 import { inheritService, type RawService, readServiceFolder } from "./read-service.js";
 import {
   inheritRules,
@@ -13,6 +13,7 @@ import {
   type RoleCommandOrder,
 } from "./role-command-order.js";
 import { InheritanceCycleError, StackError } from "./stack-error.js";
+import { ownFolders, type StackFolders } from "./stack-folders.js";
 import { childText, parseXml } from "./xml.js";
 
 /** A stack with what it inherits merged in, its services' rules still apart. */
@@ -22,8 +23,8 @@ export interface RawStack {
   readonly configurations: RawConfigurations;
   /** Of the stack and its parents, not of their services. */
   readonly rules: RoleCommandOrder;
-  /** The folder of hooks nearest to it in the chain; undefined when no stack of the chain has one. */
-  readonly hooks: string | undefined;
+  /** Of hooks and the like: each the nearest to it in the chain. */
+  readonly folders: StackFolders;
 }
 
 /**
@@ -62,14 +63,13 @@ export async function readStack(
   const rules: RoleCommandOrder =
     rulesText === undefined ? new Map() : parseRoleCommandOrder(rulesText, rulesFile);
   const configurations = await readConfigurations(join(folder, "configuration"));
-  const hooks = join(folder, "hooks");
   return {
     services: await readServices(folder, `stacks/${id}`, parent, findParent),
     configurations: parent
       ? mergeConfigurations(parent.configurations, configurations)
       : configurations,
     rules: parent ? inheritRules(parent.rules, rules) : rules,
-    hooks: (await listIfPresent(hooks)) ? hooks : parent?.hooks,
+    folders: await ownFolders(folder, parent?.folders),
   };
 }
 

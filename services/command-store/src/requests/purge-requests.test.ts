@@ -175,12 +175,13 @@ describe("PurgeRequests", () => {
       await inTransaction(db, (trx) => insertPackage(trx, { digest, size: text.length, uploadId }));
       return digest;
     };
-    const [superseded, pushed, planned, again] = await Promise.all(
-      ["superseded", "pushed", "planned", "again"].map(put),
+    const [superseded, pushed, actions, planned, again] = await Promise.all(
+      ["superseded", "pushed", "actions", "planned", "again"].map(put),
     );
     const stack = {
       name: "SAMPLE",
       version: "1.0",
+      customActionsDigest: actions ?? "",
       services: ["ZOOKEEPER", "HDFS"].map((name) => ({
         name,
         packageDigest: pushed ?? "",
@@ -219,14 +220,16 @@ describe("PurgeRequests", () => {
     );
     const documents = before.filter(
       ({ digest }) =>
-        ![superseded, pushed, planned, again, ...current.map((c) => c.digest)].includes(digest),
+        ![superseded, pushed, actions, planned, again, ...current.map((c) => c.digest)].includes(
+          digest,
+        ),
     );
     assert.ok(documents.length > 0, "applying again must have superseded a document");
     assert.equal(packages, BigInt(documents.length + 1));
     assert.ok(packageBytes > 10n);
     for (const { digest } of documents) assert.ok(!left.has(digest));
     assert.ok(!left.has(superseded ?? ""));
-    for (const kept of [pushed, planned, again, ...current.map((c) => c.digest)]) {
+    for (const kept of [pushed, actions, planned, again, ...current.map((c) => c.digest)]) {
       assert.ok(left.has(kept ?? ""), `${kept} is named and gone`);
     }
     const [chunks] = await query<{ count: number }>(

@@ -50,8 +50,24 @@ function* stackProblems(stack: StackDefinition): Iterable<string> {
   if (!isVersion(stack.version)) {
     yield `stack.version: ${JSON.stringify(stack.version)} must be 1 to 100 letters, digits, -, _ and .`;
   }
-  if (stack.hooksDigest !== "" && !isDigest(stack.hooksDigest)) {
-    yield "stack.hooks_digest: must be SHA-256 in hex, 64 digits, lower case";
+  const digests = {
+    hooks_digest: stack.hooksDigest,
+    custom_actions_digest: stack.customActionsDigest,
+    host_scripts_digest: stack.hostScriptsDigest,
+  };
+  for (const [field, digest] of Object.entries(digests)) {
+    if (digest !== "" && !isDigest(digest)) {
+      yield `stack.${field}: must be SHA-256 in hex, 64 digits, lower case`;
+    }
+  }
+  for (const name of repeated(stack.customActions)) {
+    yield `stack.custom_actions[${name}]: is there twice`;
+  }
+  for (const { name, script } of stack.customActions) {
+    const field = `stack.custom_actions[${name}]`;
+    if (!isVersion(name)) yield `${field}: must be 1 to 100 letters, digits, -, _ and .`;
+    if (script === undefined) yield `${field}.script: is missing`;
+    yield* scriptProblems(`${field}.script`, script);
   }
   yield* typeProblems("stack", stack.configurationTypes);
   for (const name of repeated(stack.services)) yield `stack.services[${name}]: is there twice`;

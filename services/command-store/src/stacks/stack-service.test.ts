@@ -281,6 +281,15 @@ describe("stacks", () => {
     );
     await rejects(stacks.getStack({ name: "PACKED" }), Code.NotFound, /no stack PACKED/);
     await put(scripts);
+    stack.customActionsDigest = sha256Hex(Buffer.from("actions"));
+    stack.hostScriptsDigest = sha256Hex(Buffer.from("host scripts"));
+    await rejects(
+      stacks.pushStack({ stack }),
+      Code.FailedPrecondition,
+      /^stack: packages are missing: the (?:custom actions|host scripts) \(.*, the (?:custom actions|host scripts) \(/,
+    );
+    await put(Buffer.from("actions"));
+    await put(Buffer.from("host scripts"));
     await stacks.pushStack({ stack });
   });
 
@@ -290,6 +299,12 @@ describe("stacks", () => {
       [{ name: "a/b" }, /^stack.name: "a\/b" must be/],
       [{ version: "" }, /^stack.version: "" must be/],
       [{ hooksDigest: "x" }, /^stack.hooks_digest: must be SHA-256/],
+      [{ customActionsDigest: "x" }, /^stack.custom_actions_digest: must be SHA-256/],
+      [{ hostScriptsDigest: "x" }, /^stack.host_scripts_digest: must be SHA-256/],
+      [
+        { customActions: [{ name: "a/b" }] },
+        /^stack.custom_actions\[a\/b\]: must be 1 to 100.*\[a\/b\].script: is missing/,
+      ],
       [{ services: [{ name: "A" }, { name: "A" }] }, /^stack.services\[A\]: is there twice/],
       [{ services: [{ name: "a b" }] }, /^stack.services\[a b\]: a service's name/],
       [{ services: [{ name: "A", packageDigest: "x" }] }, /services\[A\].package_digest: must be/],

@@ -12,6 +12,7 @@ import { refreshMetadata } from "../fleet/refresh-metadata.js";
 import { findMissingPackages, findPackage, readPackageChunks } from "../store/read-package.js";
 import { listStacks, readStack, type StackRow } from "../store/read-stack.js";
 import { writeStack } from "../store/write-stack.js";
+import { packagesOfStack } from "./packages-of-stack.js";
 import { maxPackageBytes, receivePackage } from "./receive-package.js";
 import { checkDigest, checkDigests, checkStack, checkStackName } from "./stack-requests.js";
 
@@ -80,11 +81,7 @@ export function createStackService(
 }
 
 async function requirePackages(db: Knex, stack: StackDefinition): Promise<void> {
-  const owners = new Map<string, string>();
-  for (const { name, packageDigest } of stack.services) {
-    if (packageDigest !== "") owners.set(packageDigest, name);
-  }
-  if (stack.hooksDigest !== "") owners.set(stack.hooksDigest, "the hooks");
+  const owners = packagesOfStack(stack);
   const missing = await findMissingPackages(db, [...owners.keys()]);
   if (missing.length === 0) return;
   const names = missing.map((digest) => `${owners.get(digest)} (${digest})`);

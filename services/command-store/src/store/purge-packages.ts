@@ -3,6 +3,7 @@ import { StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
 import { untilItHolds } from "../database/transaction.js";
+import { packagesOfStack } from "../stacks/packages-of-stack.js";
 import type { PackageRow } from "./put-package.js";
 
 const requestsAtOnce = 100;
@@ -54,10 +55,9 @@ export async function listUnnamed(
 
 async function digestsOfStacks(db: Knex): Promise<string[]> {
   const rows = await query<{ definition: Buffer }>(db, "select definition from stack");
-  return rows.flatMap(({ definition }) => {
-    const { hooksDigest, services } = fromBinary(StackDefinitionSchema, definition);
-    return [hooksDigest, ...services.map(({ packageDigest }) => packageDigest)];
-  });
+  return rows.flatMap(({ definition }) => [
+    ...packagesOfStack(fromBinary(StackDefinitionSchema, definition)).keys(),
+  ]);
 }
 
 /** What was bound to tasks about which an agent may still say something: a task that is over needs its documents no more. */

@@ -4,6 +4,7 @@ import type { Knex } from "knex";
 import { sha256Hex } from "../canonical-json.js";
 import { bytes, execute, query } from "../database/query.js";
 import { inTransaction } from "../database/transaction.js";
+import { packagesOfStack } from "../stacks/packages-of-stack.js";
 import { touchPackages } from "./put-package.js";
 import type { StackRow } from "./read-stack.js";
 
@@ -17,7 +18,6 @@ export async function writeStack(
   const definition = bytes(toBinary(StackDefinitionSchema, stack));
   const digest = sha256Hex(definition);
   const services = stack.services.map((service) => service.name).sort();
-  const packages = [stack.hooksDigest, ...stack.services.map(({ packageDigest }) => packageDigest)];
   return inTransaction(db, async (trx) => {
     const [old] = await query<{ digest: string }>(
       trx,
@@ -38,10 +38,7 @@ export async function writeStack(
         definition = values(definition), pushed_at = values(pushed_at)`,
       [name, version, digest, JSON.stringify(services), definition, pushedAt],
     );
-    await touchPackages(
-      trx,
-      packages.filter((each) => each !== ""),
-    );
+    await touchPackages(trx, [...packagesOfStack(stack).keys()]);
     const replaced = old !== undefined && old.digest !== digest;
     return { row: { name, version, digest, services, pushedAt }, replaced };
   });
