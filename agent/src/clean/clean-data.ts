@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AgentFolders } from "../folders.js";
-import { isNeeded, type Journal } from "../journal/journal.js";
+import type { Journal } from "../journal/journal.js";
+import { isNeeded } from "../journal/keep-journal.js";
 import { strayRecordFolders } from "../run/record-folders.js";
 
 /** What is cleaned, and up to where. */

@@ -1,0 +1,237 @@
+import type { Json } from "../json.js";
+import { bootId, uptimeMs } from "../process-table.js";
+import { keyText, type TaskKey } from "../task-key.js";
+import {
+  applyRecord,
+  type CommandResult,
+  cutText,
+  type JournalEntry,
+  type JournalRecord,
+  type JournalState,
+  promisedBytes,
+  roomPerCommand,
+  snapshotRecords,
+} from "./entry.js";
+import type { AcceptAnswer, Journal } from "./journal.js";
+
+/** How long an acknowledged result is kept when nothing else is said: seven days. */
+export const keptAcknowledgedMs = 7 * 24 * 3_600_000;
+
+/** How long a journal remembers. */
+export interface KeepOptions {
+  /** How long an acknowledged result and an unused tombstone are kept. Default seven days. */
+  readonly keepMs?: number;
+  /** The wall clock; tests set it. */
+  readonly now?: () => number;
+  /** Told the keys that were dropped after `keepMs`, so that their other files can go too. */
+  readonly onForgotten?: (keys: readonly TaskKey[]) => void;
+}
+
+/** Where a journal's records go. */
+export interface RecordLog {
+  /** Makes sure of room for a record, and for so many bytes that may follow it. Throws when there is none. */
+  makeRoom(record: JournalRecord, following: number): void;
+  /** Resolves when the record is safe. */
+  append(record: JournalRecord): Promise<void>;
+  /** How often records were made safe. */
+  syncs(): number;
+  close(): Promise<void>;
+}
+
+/** What a journal knows, in memory. */
+export interface KeptState {
+  readonly state: JournalState;
+  /** The latest attempt of each task: the only one that may not have ended. */
+  readonly latest: Map<string, TaskKey>;
+  /** The wall clock. */
+  now(): number;
+  apply(text: string, change: JournalRecord): void;
+  /** The records that stand for it, without what is no longer needed. */
+  snapshot(): JournalRecord[];
+  /** Bytes promised to records that are still to come. */
+  promisedBytes(): number;
+  /** Drops what is no longer needed; returns how many attempts that were. */
+  dropForgotten(): number;
+}
+
+/** Keeps a state: what the records of a former run left, or nothing. */
+export function keepState(state: JournalState, options: KeepOptions): KeptState {
+  const keepMs = options.keepMs ?? keptAcknowledgedMs;
+  const now = options.now ?? Date.now;
+  const latest = new Map<string, TaskKey>();
+  let promised = 0;
+  for (const entry of state.entries.values()) {
+    promised += promisedBytes(entry);
+    latest.set(taskText(entry.key), entry.key);
+  }
+
+  function dropForgotten(): number {
+    const forgotten: TaskKey[] = [];
+    const oldest = now() - keepMs;
+    for (const [text, entry] of state.entries) {
+      if (isNeeded(entry, now(), keepMs)) continue;
+      const { key } = entry;
+      state.entries.delete(text);
+      if (latest.get(taskText(key))?.attempt === key.attempt) latest.delete(taskText(key));
+      forgotten.push(key);
+    }
+    for (const [text, { cancel }] of state.tombstones) {
+      if (cancel.atMs <= oldest) state.tombstones.delete(text);
+    }
+    if (forgotten.length > 0) options.onForgotten?.(forgotten);
+    return forgotten.length;
+  }
+
+  return {
+    ...{ state, latest, now, dropForgotten },
+    apply(text, change) {
+      const before = state.entries.get(text);
+      applyRecord(state, change);
+      const after = state.entries.get(text);
+      promised += (after ? promisedBytes(after) : 0) - (before ? promisedBytes(before) : 0);
+    },
+    snapshot() {
+      dropForgotten();
+      return snapshotRecords(state);
+    },
+    promisedBytes: () => promised,
+  };
+}
+
+/** A journal over what is kept and a log of what changes it. */
+export function keepJournal(kept: KeptState, log: RecordLog): Journal {
+  const { state, latest, now } = kept;
+
+  /** Appends and applies at once: a second call that comes while the first is being written already sees it. */
+  function record(text: string, change: JournalRecord): Promise<void> {
+    kept.apply(text, change);
+    return log.append(change);
+  }
+
+  function known(key: TaskKey): JournalEntry {
+    const entry = state.entries.get(keyText(key));
+    if (!entry) throw new Error(`the journal does not know ${keyText(key)}`);
+    return entry;
+  }
+
+  /** Records written before resolve before: so waiting for this one waits for them. */
+  const written = new Map<string, Promise<void>>();
+  function durably(text: string, done: Promise<void>): Promise<void> {
+    written.set(text, done);
+    const forget = () => {
+      if (written.get(text) === done) written.delete(text);
+    };
+    done.then(forget, forget);
+    return done;
+  }
+
+  async function accept(key: TaskKey, command: Json): Promise<AcceptAnswer> {
+    const text = keyText(key);
+    if (state.entries.has(text)) {
+      await written.get(text);
+      return "known";
+    }
+    const other = latest.get(taskText(key));
+    if (other && other.attempt > key.attempt) return "superseded";
+    if (other && known(other).state !== "ENDED") return "attempt-alive";
+    const cancel = state.tombstones.get(text)?.cancel ?? null;
+    const entry: JournalEntry = {
+      key,
+      command,
+      receivedAtMs: now(),
+      state: cancel ? "ENDED" : "RECEIVED",
+      start: null,
+      cancel,
+      result: cancel ? neverStarted(cancel.reason, now()) : null,
+      acknowledgedAtMs: null,
+      fileSuffix: "",
+    };
+    const change: JournalRecord = { type: "entry", entry };
+    log.makeRoom(change, roomPerCommand);
+    latest.set(taskText(key), key);
+    await durably(text, record(text, change));
+    return cancel ? "cancelled" : "accepted";
+  }
+
+  async function tombstone(key: TaskKey, reason: string) {
+    const text = keyText(key);
+    const entry = state.entries.get(text);
+    if (entry?.state === "ENDED" || entry?.cancel || state.tombstones.has(text)) {
+      await written.get(text);
+      return entry?.state;
+    }
+    const cancel = { atMs: now(), reason: cutText(reason) };
+    const change: JournalRecord = { type: "cancel", key, cancel };
+    if (!entry) log.makeRoom(change, 0);
+    await durably(text, record(text, change));
+    return entry?.state;
+  }
+
+  return {
+    journalId: state.journalId,
+    agentId: state.agentId,
+    entries: () => [...state.entries.values()],
+    entry: (key) => state.entries.get(keyText(key)),
+    accept,
+    tombstone,
+    started: async (key) => {
+      if (known(key).state !== "RECEIVED") return;
+      const start = { atMs: now(), uptimeMs: uptimeMs(), bootId: bootId() };
+      await record(keyText(key), { type: "start", key, start });
+    },
+    ended: async (key, result) => {
+      const text = keyText(key);
+      if (known(key).state === "ENDED") return written.get(text);
+      const cut = { ...result, reason: cutText(result.reason) };
+      await durably(text, record(text, { type: "end", key, result: cut }));
+    },
+    acknowledged: async (key) => {
+      const entry = known(key);
+      if (entry.result === null) {
+        throw new Error(`${keyText(key)} has not ended: there is no result to acknowledge`);
+      }
+      if (entry.acknowledgedAtMs !== null) return;
+      await record(keyText(key), { type: "acknowledged", key, atMs: now() });
+    },
+    filesMoved: async (key, suffix) => {
+      known(key);
+      await record(keyText(key), { type: "files", key, suffix });
+    },
+    syncs: log.syncs,
+    close: log.close,
+  };
+}
+
+/** Whether an attempt may still be asked for: it is not acknowledged, or was of late. */
+export function isNeeded(
+  { acknowledgedAtMs, result }: JournalEntry,
+  nowMs: number,
+  keepMs = keptAcknowledgedMs,
+): boolean {
+  if (acknowledgedAtMs === null || acknowledgedAtMs > nowMs - keepMs) return true;
+  // The wall clock may have been set meanwhile; the one since boot tells the truth as long as it was not begun anew.
+  return result?.bootId === bootId() && uptimeMs() - result.endedUptimeMs <= keepMs;
+}
+
+function taskText({ storeId, taskId }: TaskKey): string {
+  return `${storeId}:${taskId}`;
+}
+
+function neverStarted(reason: string, atMs: number): CommandResult {
+  const uptime = uptimeMs();
+  return {
+    status: "ABORTED",
+    exitCode: 1,
+    reason,
+    started: false,
+    tries: 0,
+    startedAtMs: atMs,
+    endedAtMs: atMs,
+    startedUptimeMs: uptime,
+    endedUptimeMs: uptime,
+    bootId: bootId(),
+    stdoutBytes: 0,
+    stderrBytes: 0,
+    structuredOutBytes: 0,
+  };
+}
