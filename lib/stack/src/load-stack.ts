@@ -11,10 +11,12 @@ import {
   StackDefinition_StackServiceSchema,
   StackDefinitionSchema,
 } from "@howdah/proto/howdah/v1/stack";
+import { checkAlertNames, parseAlerts, type RawAlerts } from "./alert-definitions.js";
 import { openCommonServices } from "./common-services.js";
 import type { RawConfigurations } from "./configuration.js";
 import { readCustomActions } from "./custom-actions.js";
 import { type Package, packFolder } from "./pack-folder.js";
+import { readTextIfPresent } from "./read-file.js";
 import type { RawService } from "./read-service.js";
 import { readStack } from "./read-stack.js";
 import { addServiceRules, orderedSections } from "./role-command-order.js";
@@ -73,12 +75,16 @@ export async function loadStack(
     stack.folders,
   );
 
+  const hostAlerts = await readHostAlerts(stacks);
+  checkAlertNames([hostAlerts, ...services.map((service) => service.alerts)]);
+
   const definition = create(StackDefinitionSchema, {
     name: basename(dirname(absolute)),
     version: basename(absolute),
     roleCommandOrder: orderedSections(rules),
     configurationTypes: toConfigurationTypes(stack.configurations),
     hooksDigest: await pack(hooks),
+    alertDefinitions: [...(hostAlerts?.definitions ?? [])],
     customActionsDigest: await pack(customActions),
     hostScriptsDigest: await pack(hostScripts),
     customActions: customActions === undefined ? [] : await readCustomActions(customActions),
@@ -87,6 +93,20 @@ export async function loadStack(
     definition.services.push(toService(service, await pack(service.package?.folder)));
   }
   return { definition, packages: [...packages.values()] };
+}
+
+/**
+ * The alerts that belong to no service of a stack: `alerts.json` beside the folder of stacks, where Ambari has it, else inside. Only those
+ * of the pseudo service AMBARI count.
+ */
+async function readHostAlerts(stacks: string): Promise<RawAlerts | undefined> {
+  for (const folder of [dirname(stacks), stacks]) {
+    const file = join(folder, "alerts.json");
+    const text = await readTextIfPresent(file);
+    if (text === undefined) continue;
+    return { file, definitions: parseAlerts(text, file).get("AMBARI") ?? [] };
+  }
+  return undefined;
 }
 
 function toService(service: RawService, packageDigest: string): StackDefinition_StackService {
@@ -104,6 +124,7 @@ function toService(service: RawService, packageDigest: string): StackDefinition_
     configurationDependencies: service.configurationDependencies
       .filter((type) => !service.configurations.has(type) && !service.excludedTypes.includes(type))
       .sort(),
+    alertDefinitions: [...(service.alerts?.definitions ?? [])],
   });
 }
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { parseAlerts, type RawAlerts } from "./alert-definitions.js";
 import {
   mergeConfigurations,
   type RawConfigurations,
@@ -26,6 +27,8 @@ export interface RawService extends ServiceMetainfo {
   readonly configurations: RawConfigurations;
   /** Its own role_command_order.json; undefined when it has none. */
   readonly rules: RoleCommandOrder | undefined;
+  /** What its own alerts.json says about it; undefined when it has none. */
+  readonly alerts: RawAlerts | undefined;
   /** Undefined when it brings no scripts of its own. */
   readonly package: PackageFolder | undefined;
 }
@@ -44,6 +47,9 @@ export async function readServiceFolder(folder: string, path: string): Promise<R
   const rulesFile = join(folder, "role_command_order.json");
   const rulesText = await readTextIfPresent(rulesFile);
   const rules = rulesText === undefined ? undefined : parseRoleCommandOrder(rulesText, rulesFile);
+  const alertsFile = join(folder, "alerts.json");
+  const alertsText = await readTextIfPresent(alertsFile);
+  const alerts = alertsText === undefined ? undefined : parseAlerts(alertsText, alertsFile);
   const scripts = join(folder, "package");
   const hasScripts = (await listIfPresent(scripts)) !== undefined;
   return Promise.all(
@@ -51,6 +57,8 @@ export async function readServiceFolder(folder: string, path: string): Promise<R
       ...service,
       configurations: await readConfigurations(join(folder, service.configurationFolder)),
       rules,
+      // What the file says about a service of another folder is passed over, as Ambari does.
+      alerts: alerts && { file: alertsFile, definitions: alerts.get(service.name) ?? [] },
       package: hasScripts ? { folder: scripts, path: `${path}/package` } : undefined,
     })),
   );
@@ -73,6 +81,7 @@ export function inheritService(parent: RawService, own: RawService): RawService 
       ...new Set([...parent.configurationDependencies, ...own.configurationDependencies]),
     ],
     rules: own.rules ?? parent.rules,
+    alerts: own.alerts ?? parent.alerts,
     package: own.package ?? parent.package,
   };
 }
