@@ -234,6 +234,34 @@ describe("loadStack()", () => {
     assert.deepEqual(x?.configurationDependencies, ["cluster-env", "core-site", "far"]);
   });
 
+  it("reads which components are started by the agents, with what they inherit", async () => {
+    const components = (...ofEach: [name: string, recovery: string][]) =>
+      `<components>${ofEach.map(([name, recovery]) => `<component><name>${name}</name>${recovery}</component>`).join("")}</components>`;
+    const yes = "<recovery_enabled>true</recovery_enabled>";
+    const no = "<recovery_enabled> False </recovery_enabled>";
+    const { definition } = await load({
+      "stacks/S/1/metainfo.xml": stackMeta(),
+      "stacks/S/1/services/X/metainfo.xml": serviceMeta(
+        `<name>X</name><extends>common-services/X/1</extends>${components(["A", ""], ["B", no], ["C", yes], ["D", ""])}`,
+      ),
+      "common-services/X/1/metainfo.xml": serviceMeta(
+        `<name>X</name>${components(["A", yes], ["B", yes], ["C", ""], ["D", ""])}`,
+      ),
+    });
+    assert.deepEqual(
+      definition.services[0]?.components.map(({ name, recoveryEnabled }) => [
+        name,
+        recoveryEnabled,
+      ]),
+      [
+        ["A", true],
+        ["B", false],
+        ["C", true],
+        ["D", false],
+      ],
+    );
+  });
+
   it("merges rules: a child's key replaces, services' lists are joined, the last of equal keys counts", async () => {
     const { definition } = await load(
       {
@@ -384,6 +412,11 @@ describe("loadStack()", () => {
       "a bad cardinality",
       component("<name>C</name><cardinality>3-1</cardinality>"),
       `${metainfo}:2: component C: cardinality 3-1 must read N, N+, N-M (N not above M) or ALL`,
+    ],
+    [
+      "an auto start that is neither on nor off",
+      component("<name>C</name><recovery_enabled>yes</recovery_enabled>"),
+      `${metainfo}:2: component C: recovery_enabled yes must be true or false`,
     ],
     [
       "a component twice",

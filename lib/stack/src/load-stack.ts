@@ -141,6 +141,7 @@ function toComponent(component: RawComponent): StackDefinition_Component {
       background: command.background,
       hidden: command.hidden,
     })),
+    recoveryEnabled: component.recoveryEnabled ?? false,
   });
 }
 

@@ -106,5 +106,6 @@ function inheritComponent(parent: RawComponent, own: RawComponent): RawComponent
     cardinality: own.cardinality ?? parent.cardinality,
     commandScript: own.commandScript ?? parent.commandScript,
     customCommands: new Map([...parent.customCommands, ...own.customCommands]),
+    recoveryEnabled: own.recoveryEnabled ?? parent.recoveryEnabled,
   };
 }

@@ -26,6 +26,8 @@ export interface RawComponent {
   readonly cardinality: string | undefined;
   readonly commandScript: RawScript | undefined;
   readonly customCommands: ReadonlyMap<string, RawCustomCommand>;
+  /** Whether agents start it by themselves (auto start). */
+  readonly recoveryEnabled: boolean | undefined;
   /** It takes an inherited component away. */
   readonly deleted: boolean;
 }
@@ -130,8 +132,24 @@ function parseComponent(element: XmlElement, service: string, file: string): Raw
     cardinality: parseCardinality(child(element, "cardinality"), name, file),
     commandScript: parseScript(child(element, "commandScript"), `component ${name}`, file),
     customCommands,
+    recoveryEnabled: parseRecovery(child(element, "recovery_enabled"), name, file),
     deleted: childFlag(element, "deleted"),
   };
+}
+
+function parseRecovery(
+  element: XmlElement | undefined,
+  component: string,
+  file: string,
+): boolean | undefined {
+  const text = element?.text.trim().toLowerCase();
+  if (!text) return undefined;
+  if (text === "true" || text === "false") return text === "true";
+  throw new StackError(
+    file,
+    `component ${component}: recovery_enabled ${text} must be true or false`,
+    element?.line,
+  );
 }
 
 function parseCardinality(
