@@ -1,13 +1,34 @@
 import { setMaxListeners } from "node:events";
+import type { Logger } from "pino";
 import type { CommandResult, JournalEntry } from "../journal/entry.js";
-import type { AcceptAnswer } from "../journal/journal.js";
+import type { AcceptAnswer, Journal } from "../journal/journal.js";
 import type { Json } from "../json.js";
 import { keyText, type TaskKey } from "../task-key.js";
 import { findOrphans } from "./record-folders.js";
 import { type CommandContext, neverStartedResult, runCommand } from "./run-command.js";
 
-/** What a queue needs, and whom it tells. */
-export interface QueueOptions extends Omit<CommandContext, "detach"> {
+/** What a queue that runs commands on this host needs. */
+export interface QueueOptions extends Omit<CommandContext, "detach">, QueueTells {}
+
+/** What any queue needs. */
+export interface RunQueueOptions extends QueueTells {
+  readonly journal: Journal;
+  readonly log: Logger;
+  /**
+   * Runs a command that the journal holds as RUNNING to its end; it may have begun under a former queue. Rejects when detached: then
+   * what runs goes on.
+   */
+  readonly run: (
+    entry: JournalEntry,
+    cancel: AbortSignal,
+    detach: AbortSignal,
+  ) => Promise<CommandResult>;
+  /** Whether another attempt of the task runs that the journal does not know. Default: none. */
+  readonly hasLiveOrphan?: (key: TaskKey) => boolean;
+}
+
+/** How a queue orders its commands, and whom it tells. */
+export interface QueueTells {
   /** Commands of one lane run one at a time, in the journal's order; lanes run beside each other. Default: one lane. */
   readonly laneOf?: (entry: JournalEntry) => string;
   /** A command's first step is about to start. Not told again after a restart of the agent. */
@@ -42,16 +63,24 @@ interface Running {
   readonly cancel: AbortController;
 }
 
-/** Takes up what the journal holds unfinished, in its order, and then what is accepted. */
+/** Takes up what the journal holds unfinished, in its order, and then what is accepted, and runs it on this host. */
 export function openQueue(options: QueueOptions): CommandQueue {
-  const { journal, log } = options;
+  return openRunQueue({
+    ...options,
+    run: (entry, cancel, detach) => runCommand(entry, cancel, { ...options, detach }),
+    hasLiveOrphan: findOrphans(options.folders, options.journal),
+  });
+}
+
+/** The same with another way to run a command. */
+export function openRunQueue(options: RunQueueOptions): CommandQueue {
+  const { journal, log, hasLiveOrphan = () => false } = options;
   const laneOf = options.laneOf ?? (() => "commands");
   const detach = new AbortController();
   setMaxListeners(0, detach.signal); // each lane listens
   const waiting = new Map<string, TaskKey>();
   const running = new Map<string, Running>();
   const lanes = new Map<string, Promise<void>>();
-  const hasLiveOrphan = findOrphans(options.folders, journal);
   let idle: (() => void)[] = [];
 
   for (const entry of journal.entries()) if (entry.state !== "ENDED") enqueue(entry);
@@ -85,13 +114,12 @@ export function openQueue(options: QueueOptions): CommandQueue {
   }
 
   async function run(entry: JournalEntry, cancel: AbortSignal): Promise<CommandResult> {
-    const context = { ...options, detach: detach.signal };
-    if (entry.state !== "RECEIVED") return runCommand(entry, cancel, context);
+    if (entry.state !== "RECEIVED") return options.run(entry, cancel, detach.signal);
     if (cancel.aborted) return neverStartedResult(entry);
     await journal.started(entry.key);
     const started = journal.entry(entry.key) ?? entry;
     options.onStarted?.(started);
-    return runCommand(started, cancel, context);
+    return options.run(started, cancel, detach.signal);
   }
 
   async function end(key: TaskKey, result: CommandResult): Promise<void> {
