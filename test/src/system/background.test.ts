@@ -1,67 +1,24 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { type Fleet, over, pushStack, startFleet, tasksOf, until } from "./fleet.js";
-
-const metainfo = `<metainfo>
-  <schemaVersion>2.0</schemaVersion>
-  <services>
-    <service>
-      <name>SLOW</name>
-      <version>1.0</version>
-      <components>
-        <component>
-          <name>MOVER</name>
-          <category>SLAVE</category>
-          <cardinality>1+</cardinality>
-          <commandScript>
-            <script>scripts/mover.sh</script>
-            <scriptType>SHELL</scriptType>
-            <timeout>60</timeout>
-          </commandScript>
-          <customCommands>
-            <customCommand>
-              <name>BALANCE</name>
-              <background>true</background>
-              <commandScript>
-                <script>scripts/mover.sh</script>
-                <scriptType>SHELL</scriptType>
-                <timeout>60</timeout>
-              </commandScript>
-            </customCommand>
-          </customCommands>
-        </component>
-      </components>
-    </service>
-  </services>
-</metainfo>
-`;
+import { type Fleet, over, pushStack, runLine, startFleet, tasksOf, until } from "./fleet.js";
+import { writeStack } from "./write-stack.js";
 
 /** Waits until the file `go` is there. */
 const script = `
 until [ -e "$HOWDAH_PREFIX/go" ]; do sleep 0.05; done
 `;
 
-function writeStack(dir: string): string {
-  const stack = join(dir, "stacks", "SLOW", "1.0");
-  const service = join(stack, "services", "SLOW");
-  mkdirSync(join(service, "package", "scripts"), { recursive: true });
-  writeFileSync(
-    join(stack, "metainfo.xml"),
-    "<metainfo><versions><active>true</active></versions></metainfo>",
-  );
-  writeFileSync(join(service, "metainfo.xml"), metainfo);
-  writeFileSync(join(service, "package", "scripts", "mover.sh"), script);
-  return stack;
-}
-
 describe("a background command", () => {
   let fleet: Fleet;
   before(async () => {
     fleet = await startFleet({ agents: 1 });
-    await pushStack(fleet, writeStack(fleet.dir));
+    const customCommands = [{ name: "BALANCE", background: true }];
+    const components = [{ name: "MOVER", script: "mover.sh", customCommands }];
+    const files = { "package/scripts/mover.sh": script };
+    await pushStack(fleet, writeStack(fleet.dir, "SLOW", components, files));
     const services = [{ name: "SLOW", components: [{ name: "MOVER", hostNames: ["host1"] }] }];
     await fleet.fleet.applyCluster({ name: "slow", stack: "SLOW/1.0", services });
   });
@@ -69,14 +26,7 @@ describe("a background command", () => {
 
   it("runs beside what its host does in order, which waits for it no more than it for that", async () => {
     const go = join(fleet.prefix("host1"), "go");
-    const run = async (line: string) => {
-      const { request } = await fleet.requests.submitRequest({
-        operation: {
-          kind: { case: "adHoc", value: { argv: [line], hosts: { names: ["host1"] } } },
-        },
-      });
-      return request?.requestId ?? 0n;
-    };
+    const run = (line: string) => runLine(fleet, line, ["host1"]);
     const starts = async (requestId: bigint) => {
       await until(`request ${requestId} to run`, async () => {
         const [task] = await tasksOf(fleet, requestId);

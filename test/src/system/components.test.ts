@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { type Fleet, pushStack, startFleet } from "./fleet.js";
 import { howdah } from "./howdah.js";
+import { writeStack } from "./write-stack.js";
 
 const hosts = ["host1", "host2"];
 
@@ -31,43 +32,21 @@ STATUS) [ -e "$up" ] && kill -0 "$(cat "$up")" ;;
 esac
 `;
 
-const component = (name: string, category: string, file: string) => `<component>
-  <name>${name}</name><category>${category}</category><cardinality>0+</cardinality>
-  <commandScript><script>scripts/${file}</script><scriptType>SHELL</scriptType><timeout>60</timeout></commandScript>
-</component>`;
-
-const metainfo = `<metainfo><services><service>
-  <name>DAEMON</name><version>1.0</version>
-  <components>
-    ${component("RUNNER", "SLAVE", "runner.sh")}
-    ${component("RUNNER_CLIENT", "CLIENT", "client.sh")}
-  </components>
-</service></services></metainfo>`;
-
-function writeStack(dir: string): string {
-  const stack = join(dir, "stacks", "DAEMON", "1.0");
-  const service = join(stack, "services", "DAEMON");
-  const files = {
-    [join(stack, "metainfo.xml")]:
-      "<metainfo><versions><active>true</active></versions></metainfo>",
-    [join(service, "metainfo.xml")]: metainfo,
-    [join(service, "package", "scripts", "runner.sh")]: script,
-    [join(service, "package", "scripts", "client.sh")]: "exit 0\n",
-    [join(service, "configuration", "daemon-env.xml")]:
-      "<configuration><property><name>port</name><value>1</value></property></configuration>",
-  };
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(join(path, ".."), { recursive: true });
-    writeFileSync(path, content);
-  }
-  return stack;
-}
-
 describe("components", () => {
   let fleet: Fleet;
   before(async () => {
     fleet = await startFleet({ agents: 2 });
-    await pushStack(fleet, writeStack(fleet.dir));
+    const components = [
+      { name: "RUNNER", script: "runner.sh" },
+      { name: "RUNNER_CLIENT", category: "CLIENT" as const, script: "client.sh" },
+    ];
+    const files = {
+      "package/scripts/runner.sh": script,
+      "package/scripts/client.sh": "exit 0\n",
+      "configuration/daemon-env.xml":
+        "<configuration><property><name>port</name><value>1</value></property></configuration>",
+    };
+    await pushStack(fleet, writeStack(fleet.dir, "DAEMON", components, files));
     await configure("1");
   });
   after(async () => {

@@ -7,7 +7,7 @@ import { findProcesses } from "@howdah/launcher/find-processes";
 import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { type Fleet, healthyHosts, over, startFleet, tasksOf, until } from "./fleet.js";
+import { type Fleet, healthyHosts, over, runLine, startFleet, tasksOf, until } from "./fleet.js";
 import { directly, reaches } from "./replicas.js";
 
 describe("a host whose disk was wiped", () => {
@@ -18,13 +18,9 @@ describe("a host whose disk was wiped", () => {
   after(() => fleet?.stop());
 
   /** Runs a line on the host, which first writes its name where no wiped disk takes it along. */
-  async function run(name: string, line: string): Promise<bigint> {
-    const argv = [`echo ${name} >> ${join(fleet.dir, "ran.log")}; ${line}`];
-    const { request } = await fleet.requests.submitRequest({
-      operation: { kind: { case: "adHoc", value: { argv, hosts: { names: ["host1"] } } } },
-      options: { concurrency: Concurrency.PARALLEL },
-    });
-    return request?.requestId ?? 0n;
+  function run(name: string, line: string): Promise<bigint> {
+    const noted = `echo ${name} >> ${join(fleet.dir, "ran.log")}; ${line}`;
+    return runLine(fleet, noted, ["host1"], { concurrency: Concurrency.PARALLEL });
   }
 
   const runs = () => readFileSync(join(fleet.dir, "ran.log"), "utf8").trimEnd().split("\n");

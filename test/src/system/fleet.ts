@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { endProcessesBelow } from "@howdah/launcher/find-processes";
@@ -14,6 +15,7 @@ import {
 } from "@howdah/launcher/start-installation";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import type { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import type { Request, Task } from "@howdah/proto/howdah/v1/request";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
 import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
@@ -39,6 +41,21 @@ export interface Fleet {
   /** The folder of a host's agent. */
   prefix(host: string): string;
   stop(): Promise<void>;
+}
+
+/** Submits a command line to be run on hosts, and returns the request's id. */
+export async function runLine(
+  fleet: Fleet,
+  line: string,
+  names: string[],
+  options: MessageInitShape<typeof RequestOptionsSchema> = {},
+): Promise<bigint> {
+  const { request } = await fleet.requests.submitRequest({
+    operation: { kind: { case: "adHoc", value: { argv: [line], hosts: { names } } } },
+    options,
+  });
+  assert.ok(request);
+  return request.requestId;
 }
 
 /** Waits until a condition holds, asking again and again; fails with what was waited for. */

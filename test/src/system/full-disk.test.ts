@@ -6,7 +6,7 @@ import type { Unit } from "@howdah/launcher/unit";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { mountSmallDisk } from "../chaos/fleet/small-disk.js";
 import { agentsDoor, startAgent } from "./extra-agent.js";
-import { type Fleet, healthyHosts, outputOf, over, startFleet, tasksOf } from "./fleet.js";
+import { type Fleet, healthyHosts, outputOf, over, runLine, startFleet, tasksOf } from "./fleet.js";
 import { reaches } from "./replicas.js";
 
 const undo: (() => void)[] = [];
@@ -33,12 +33,7 @@ describe("a full disk on a host", () => {
     await fleet?.stop();
   });
 
-  async function run(line: string): Promise<bigint> {
-    const { request } = await fleet.requests.submitRequest({
-      operation: { kind: { case: "adHoc", value: { argv: [line], hosts: { names: ["host1"] } } } },
-    });
-    return request?.requestId ?? 0n;
-  }
+  const run = (line: string) => runLine(fleet, line, ["host1"]);
 
   /** Leaves not a byte of the host's disk. */
   function fill(file: string): void {

@@ -8,7 +8,7 @@ import { type Host, HostState } from "@howdah/proto/howdah/v1/fleet";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { type Link, openLink } from "../chaos/fleet/link.js";
 import { agentsDoor, startAgent } from "./extra-agent.js";
-import { type Fleet, healthyHosts, over, startFleet, tasksOf, until } from "./fleet.js";
+import { type Fleet, healthyHosts, over, runLine, startFleet, tasksOf, until } from "./fleet.js";
 import { reaches } from "./replicas.js";
 
 const hosts = ["host1", "host2"];
@@ -55,14 +55,8 @@ describe("a host that dies, and one that nobody can reach", () => {
   }
 
   it("are HEARTBEAT_LOST after 30 s, their tasks UNKNOWN at their deadline; back, their journals say what happened", async () => {
-    const argv = [
-      `echo ran >> $HOWDAH_PREFIX/ran.log; until [ -e ${file("gate")} ]; do sleep 0.1; done; touch ${file("$HOWDAH_HOSTNAME")}`,
-    ];
-    const { request } = await fleet.requests.submitRequest({
-      operation: { kind: { case: "adHoc", value: { argv, hosts: { names: hosts } } } },
-      options: { timeout: { seconds: 24n } },
-    });
-    const requestId = request?.requestId ?? 0n;
+    const line = `echo ran >> $HOWDAH_PREFIX/ran.log; until [ -e ${file("gate")} ]; do sleep 0.1; done; touch ${file("$HOWDAH_HOSTNAME")}`;
+    const requestId = await runLine(fleet, line, hosts, { timeout: { seconds: 24n } });
     await reaches(fleet, requestId, Status.IN_PROGRESS);
     const [agent, link, other] = [agents[0], links[0], links[1]];
     assert.ok(agent && link && other);

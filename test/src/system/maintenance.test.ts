@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { OfflinePolicy, type RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
+import { OfflinePolicy } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
-import { applyTestCluster, type Fleet, over, startFleet, submit, tasksOf, until } from "./fleet.js";
+import {
+  applyTestCluster,
+  type Fleet,
+  over,
+  runLine,
+  startFleet,
+  submit,
+  tasksOf,
+  until,
+} from "./fleet.js";
 import { howdah } from "./howdah.js";
 
 const hosts = ["host1", "host2", "host3"];
@@ -21,19 +29,6 @@ describe("maintenance mode", () => {
     assert.equal(code, 0, stderr);
     return stdout;
   };
-
-  async function run(
-    line: string,
-    names: string[],
-    options: MessageInitShape<typeof RequestOptionsSchema> = {},
-  ): Promise<bigint> {
-    const { request } = await fleet.requests.submitRequest({
-      operation: { kind: { case: "adHoc", value: { argv: [line], hosts: { names } } } },
-      options,
-    });
-    assert.ok(request);
-    return request.requestId;
-  }
 
   /** `ROLE HOST STATUS` of each task, and what was left out. */
   async function outcome(requestId: bigint) {
@@ -53,11 +48,11 @@ describe("maintenance mode", () => {
     );
     assert.match(await cli("maintenance"), /host +host2 .* new disks/);
     assert.match(await cli("hosts"), /host2 .* new disks\n.*3 hosts, all connected, 1 in maint/s);
-    assert.deepEqual(await outcome(await run("true", ["host*"])), {
+    assert.deepEqual(await outcome(await runLine(fleet, "true", ["host*"])), {
       tasks: ["RUN host1 COMPLETED", "RUN host3 COMPLETED"],
       skipped: ["host2: in maintenance: new disks"],
     });
-    assert.deepEqual(await outcome(await run("true", ["host2"])), {
+    assert.deepEqual(await outcome(await runLine(fleet, "true", ["host2"])), {
       tasks: ["RUN host2 COMPLETED"],
       skipped: [],
     });
@@ -65,7 +60,7 @@ describe("maintenance mode", () => {
     assert.ok(tasks.length > 0 && tasks.every((task) => !task.includes("host2")), `${tasks}`);
     assert.deepEqual(skipped, ["host2: in maintenance: new disks"]);
     await assert.rejects(
-      run("true", ["*"], { offlinePolicy: OfflinePolicy.REFUSE }),
+      runLine(fleet, "true", ["*"], { offlinePolicy: OfflinePolicy.REFUSE }),
       /host2 \(in maintenance: new disks\)/,
     );
     assert.equal(
@@ -96,7 +91,7 @@ describe("maintenance mode", () => {
 
   it("is waited for until it ends, and says so", async () => {
     await cli("maintenance", "on", "--host", "host3", "--reason", "new disks");
-    const id = await run("true", ["*"], { offlinePolicy: OfflinePolicy.WAIT });
+    const id = await runLine(fleet, "true", ["*"], { offlinePolicy: OfflinePolicy.WAIT });
     const tasks = () => tasksOf(fleet, id);
     const shown = async () => (await tasks()).map(({ status }) => Status[status]).join(" ");
     await until("the others", async () => (await shown()) === "COMPLETED COMPLETED PENDING");
@@ -114,7 +109,7 @@ describe("maintenance mode", () => {
   it("is waited for no longer than the request says, a scheduler's end in between", async () => {
     const offlineExpiry = { seconds: 6n };
     await cli("maintenance", "on", "--host", "host3", "--reason", "new disks");
-    const id = await run("true", ["*"], {
+    const id = await runLine(fleet, "true", ["*"], {
       ...{ offlinePolicy: OfflinePolicy.WAIT, offlineExpiry },
       successFactors: { RUN: 0.5 },
     });

@@ -5,7 +5,16 @@ import type { Unit } from "@howdah/launcher/unit";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { type Link, openLink } from "../chaos/fleet/link.js";
 import { agentsDoor, startAgent } from "./extra-agent.js";
-import { type Fleet, healthyHosts, outputOf, over, startFleet, tasksOf, until } from "./fleet.js";
+import {
+  type Fleet,
+  healthyHosts,
+  outputOf,
+  over,
+  runLine,
+  startFleet,
+  tasksOf,
+  until,
+} from "./fleet.js";
 import { type Held, startHeld } from "./replicas.js";
 
 describe("the network between an agent and its dispatcher", () => {
@@ -85,12 +94,7 @@ describe("the network between an agent and its dispatcher", () => {
       const { hosts } = await fleet.fleet.listHosts({});
       return hosts[0]?.disconnectedAt !== undefined;
     });
-    const { request } = await fleet.requests.submitRequest({
-      operation: {
-        kind: { case: "adHoc", value: { argv: ["echo", "late"], hosts: { names: ["host1"] } } },
-      },
-    });
-    const requestId = request?.requestId ?? 0n;
+    const requestId = await runLine(fleet, "echo late", ["host1"]);
     link.set("open");
     assert.equal(Status[(await over(fleet, requestId)).status], "COMPLETED");
   });

@@ -6,7 +6,16 @@ import { createDatabase } from "@howdah/launcher/create-database";
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { createConnection } from "mysql2/promise";
-import { type Fleet, healthyHosts, outputOf, over, startFleet, tasksOf, until } from "./fleet.js";
+import {
+  type Fleet,
+  healthyHosts,
+  outputOf,
+  over,
+  runLine,
+  startFleet,
+  tasksOf,
+  until,
+} from "./fleet.js";
 import { reaches } from "./replicas.js";
 
 describe("a database that was made anew, under agents that served the one before", () => {
@@ -19,13 +28,8 @@ describe("a database that was made anew, under agents that served the one before
   const file = (name: string) => join(fleet.dir, name);
 
   /** Runs a line on the host, beside what else runs there. */
-  async function run(line: string): Promise<bigint> {
-    const { request } = await fleet.requests.submitRequest({
-      operation: { kind: { case: "adHoc", value: { argv: [line], hosts: { names: ["host1"] } } } },
-      options: { concurrency: Concurrency.PARALLEL },
-    });
-    return request?.requestId ?? 0n;
-  }
+  const run = (line: string) =>
+    runLine(fleet, line, ["host1"], { concurrency: Concurrency.PARALLEL });
 
   const waitFor = (name: string) => `until [ -e ${file(name)} ]; do sleep 0.1; done`;
 

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { type Fleet, over, pushStack, startFleet, submit, until } from "./fleet.js";
+import { writeStack } from "./write-stack.js";
 
 const hosts = ["host1", "host2"];
 
@@ -26,47 +27,13 @@ STATUS) [ -e "$up" ] && kill -0 "$(cat "$up")" ;;
 esac
 `;
 
-const metainfo = `<metainfo>
-  <schemaVersion>2.0</schemaVersion>
-  <services>
-    <service>
-      <name>DAEMON</name>
-      <version>1.0</version>
-      <components>
-        <component>
-          <name>RUNNER</name>
-          <category>SLAVE</category>
-          <cardinality>1+</cardinality>
-          <commandScript>
-            <script>scripts/runner.sh</script>
-            <scriptType>SHELL</scriptType>
-            <timeout>60</timeout>
-          </commandScript>
-        </component>
-      </components>
-    </service>
-  </services>
-</metainfo>
-`;
-
-function writeStack(dir: string): string {
-  const stack = join(dir, "stacks", "DAEMON", "1.0");
-  const service = join(stack, "services", "DAEMON");
-  mkdirSync(join(service, "package", "scripts"), { recursive: true });
-  writeFileSync(
-    join(stack, "metainfo.xml"),
-    "<metainfo><versions><active>true</active></versions></metainfo>",
-  );
-  writeFileSync(join(service, "metainfo.xml"), metainfo);
-  writeFileSync(join(service, "package", "scripts", "runner.sh"), script);
-  return stack;
-}
-
 describe("the status of components", () => {
   let fleet: Fleet;
   before(async () => {
     fleet = await startFleet({ agents: 2, env: { HOWDAH_STATUS_CHECK_EVERY: "1s" } });
-    await pushStack(fleet, writeStack(fleet.dir));
+    const components = [{ name: "RUNNER", script: "runner.sh" }];
+    const files = { "package/scripts/runner.sh": script };
+    await pushStack(fleet, writeStack(fleet.dir, "DAEMON", components, files));
     const services = [{ name: "DAEMON", components: [{ name: "RUNNER", hostNames: hosts }] }];
     await fleet.fleet.applyCluster({ name: "daemon", stack: "DAEMON/1.0", services });
   });

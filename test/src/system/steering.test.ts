@@ -3,15 +3,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import {
-  Concurrency,
-  OnFailure,
-  type RequestOptionsSchema,
-} from "@howdah/proto/howdah/v1/operation";
+import { Concurrency, OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Resolution } from "@howdah/proto/howdah/v1/request_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { type Fleet, over, startFleet, tasksOf, until } from "./fleet.js";
+import { type Fleet, over, runLine, startFleet, tasksOf, until } from "./fleet.js";
 
 describe("steering requests, through the whole system", () => {
   let fleet: Fleet;
@@ -27,19 +22,6 @@ describe("steering requests, through the whole system", () => {
   const file = (name: string) => join(folder, name);
   const appear = (name: string) => writeFileSync(file(name), "");
 
-  async function run(
-    line: string,
-    names: string[],
-    options: MessageInitShape<typeof RequestOptionsSchema> = {},
-  ): Promise<bigint> {
-    const { request } = await fleet.requests.submitRequest({
-      operation: { kind: { case: "adHoc", value: { argv: [line], hosts: { names } } } },
-      options,
-    });
-    assert.ok(request);
-    return request.requestId;
-  }
-
   async function statuses(requestId: bigint): Promise<string> {
     const tasks = await tasksOf(fleet, requestId);
     return tasks.map(({ status, attempt }) => `${Status[status]} ${attempt}`).join(", ");
@@ -53,13 +35,13 @@ describe("steering requests, through the whole system", () => {
   it("tries a task again by itself", async () => {
     const line = `test -e ${file("second")} || { touch ${file("second")}; exit 1; }`;
     const retry = { maxAttempts: 2, backoff: { nanos: 100_000_000 } };
-    const id = await run(line, ["host1"], { retry });
+    const id = await runLine(fleet, line, ["host1"], { retry });
     assert.equal(Status[(await over(fleet, id)).status], "COMPLETED");
     assert.equal(await statuses(id), "COMPLETED 2");
   });
 
   it("pauses a rolling request whose canary fails, resumes it, and retries what failed alone", async () => {
-    const id = await run(`test -e ${file("ready")}`, ["*"], {
+    const id = await runLine(fleet, `test -e ${file("ready")}`, ["*"], {
       rolling: { canary: 1, batch: { case: "batchSize", value: 1 }, maxFailures: 0 },
     });
     await reaches(id, "FAILED 1, PENDING 1, PENDING 1");
@@ -75,7 +57,9 @@ describe("steering requests, through the whole system", () => {
   });
 
   it("holds what failed until a person says retry", async () => {
-    const id = await run(`test -e ${file("mended")}`, ["host2"], { onFailure: OnFailure.HOLD });
+    const id = await runLine(fleet, `test -e ${file("mended")}`, ["host2"], {
+      onFailure: OnFailure.HOLD,
+    });
     await reaches(id, "HOLDING_FAILED 1");
     const [task] = await tasksOf(fleet, id);
     const { waits } = await fleet.requests.explainTask({ taskId: task?.taskId ?? 0n });
@@ -94,10 +78,15 @@ describe("steering requests, through the whole system", () => {
 
   it("begins with a manual step: nothing runs before a person says so, nothing at all when it is given up", async () => {
     const line = `touch ${file("confirmed")}`;
-    const id = await run(line, ["host1", "host2"], { confirm: "the load balancer is drained" });
+    const id = await runLine(fleet, line, ["host1", "host2"], {
+      confirm: "the load balancer is drained",
+    });
     await reaches(id, "HOLDING 1, PENDING 1, PENDING 1");
     // The step holds up nobody else.
-    assert.equal(Status[(await over(fleet, await run("true", ["host1"]))).status], "COMPLETED");
+    assert.equal(
+      Status[(await over(fleet, await runLine(fleet, "true", ["host1"]))).status],
+      "COMPLETED",
+    );
     const { stages } = await fleet.store.getRequest({ requestId: id });
     assert.deepEqual(
       stages[0]?.roles.map(({ role, manual }) => [role, manual]),
@@ -108,7 +97,7 @@ describe("steering requests, through the whole system", () => {
     assert.equal(Status[(await over(fleet, id)).status], "COMPLETED");
     assert.ok(existsSync(file("confirmed")));
 
-    const other = await run(`touch ${file("never")}`, ["host1"], { confirm: "really?" });
+    const other = await runLine(fleet, `touch ${file("never")}`, ["host1"], { confirm: "really?" });
     await reaches(other, "HOLDING 1, PENDING 1");
     await fleet.requests.resolveTasks({ requestId: other, resolution: Resolution.ABORT });
     assert.equal(Status[(await over(fleet, other)).status], "ABORTED");
@@ -116,9 +105,11 @@ describe("steering requests, through the whole system", () => {
   });
 
   it("runs a PARALLEL request beside one that is at work on the host", async () => {
-    const long = await run(`until test -e ${file("end")}; do sleep 0.1; done`, ["host3"]);
+    const long = await runLine(fleet, `until test -e ${file("end")}; do sleep 0.1; done`, [
+      "host3",
+    ]);
     await reaches(long, "IN_PROGRESS 1");
-    const beside = await run("true", ["host3"], { concurrency: Concurrency.PARALLEL });
+    const beside = await runLine(fleet, "true", ["host3"], { concurrency: Concurrency.PARALLEL });
     assert.equal(Status[(await over(fleet, beside)).status], "COMPLETED");
     assert.equal(await statuses(long), "IN_PROGRESS 1");
     appear("end");
@@ -126,7 +117,9 @@ describe("steering requests, through the whole system", () => {
   });
 
   it("runs a cancelled request again", async () => {
-    const id = await run(`until test -e ${file("again")}; do sleep 0.1; done`, ["host1"]);
+    const id = await runLine(fleet, `until test -e ${file("again")}; do sleep 0.1; done`, [
+      "host1",
+    ]);
     await reaches(id, "IN_PROGRESS 1");
     await fleet.requests.cancelRequest({ requestId: id });
     assert.equal(Status[(await over(fleet, id)).status], "ABORTED");
