@@ -105,3 +105,13 @@ export function countOption(text: string): number {
   if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError("It is a whole number.");
   return Number(text);
 }
+
+/** Reads "key=value" parameters; the option may be given again. */
+export function paramOption(
+  text: string,
+  before: Record<string, string> = {},
+): Record<string, string> {
+  const [, key = "", value = ""] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (key === "") throw new InvalidArgumentError("Write it as KEY=VALUE.");
+  return { ...before, [key]: value };
+}

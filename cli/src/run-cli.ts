@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { explain } from "./cli-error.js";
+import { addAction } from "./commands/action.js";
 import { addCluster } from "./commands/cluster.js";
 import { addCommand } from "./commands/command.js";
 import { addComponents } from "./commands/components.js";
@@ -51,6 +52,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   addOperate(program, run);
   addRun(program, run);
   addCommand(program, run);
+  addAction(program, run);
   addSchedule(program, run);
   addWindow(program, run);
   addRequests(program, run);

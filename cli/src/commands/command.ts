@@ -1,6 +1,6 @@
-import { type CommandUnknownOpts, InvalidArgumentError } from "@commander-js/extra-typings";
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { followUnlessDetached } from "../follow/follow-unless-detached.js";
-import { labelOption, type Run, sessionOf } from "../leaf-command.js";
+import { labelOption, paramOption, type Run, sessionOf } from "../leaf-command.js";
 import { requestCommand } from "../request-flags.js";
 import { requestOptions } from "../request-options.js";
 import { submit } from "../submit.js";
@@ -14,7 +14,7 @@ export function addCommand(program: CommandUnknownOpts, run: Run): void {
     .option(
       "--param <key=value>",
       "what its script finds in commandParams; may be given again",
-      param,
+      paramOption,
     )
     .option("--cluster <name>", "the cluster; not needed where there is one")
     .option("--service <name>", "the service, where several have such a component")
@@ -37,10 +37,4 @@ export function addCommand(program: CommandUnknownOpts, run: Run): void {
       const request = await submit(session, submission);
       run.exitCode = await followUnlessDetached(session, request, detach);
     });
-}
-
-function param(text: string, before: Record<string, string> = {}): Record<string, string> {
-  const [, key = "", value = ""] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-  if (key === "") throw new InvalidArgumentError("Write it as KEY=VALUE.");
-  return { ...before, [key]: value };
 }

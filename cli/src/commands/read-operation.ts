@@ -4,11 +4,12 @@ import { ExitCode } from "../exit-code.js";
 import type { Run } from "../leaf-command.js";
 import type { Session } from "../session.js";
 import type { Submission } from "../submit.js";
+import { addAction } from "./action.js";
 import { addCommand } from "./command.js";
 import { addOperate } from "./operate.js";
 import { addRun } from "./run.js";
 
-const verbs = ["install", "start", "stop", "restart", "check", "command", "run"];
+const verbs = ["install", "start", "stop", "restart", "check", "command", "action", "run"];
 
 /**
  * Reads an operation as it stands on a command line, after `howdah`: what it would submit. Throws CliError, for wrong usage, for another
@@ -42,6 +43,7 @@ export async function readOperation(
     .exitOverride();
   addOperate(program, reading);
   addCommand(program, reading);
+  addAction(program, reading);
   addRun(program, reading);
   await program.parseAsync([...words], { from: "user" });
   if (found === undefined) throw new CliError(`${verb} asks for nothing`, ExitCode.usage);

@@ -14,6 +14,11 @@ export function operationWords(operation: Operation | undefined): string {
       const { command, component, cluster, hosts } = operation.kind.value;
       return `${command} of ${component} of ${cluster || "the cluster"}${onHosts(hosts)}`;
     }
+    case "customAction": {
+      const { name, cluster, component, hosts } = operation.kind.value;
+      const about = component === "" ? cluster : `${component} of ${cluster}`;
+      return `${name}${about === "" ? "" : ` for ${about}`}${onHosts(hosts)}`;
+    }
     case "adHoc": {
       const { argv, hosts } = operation.kind.value;
       return `run \`${oneLine(argv.join(" "))}\`${onHosts(hosts)}`;

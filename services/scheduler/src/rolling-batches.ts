@@ -1,4 +1,5 @@
 import type { Rolling } from "@howdah/proto/howdah/v1/operation";
+import { batchSize } from "@howdah/state/batch-size";
 import { invalidArgument } from "./invalid-argument.js";
 
 /** The highest place of a batch that the store takes. */
@@ -16,7 +17,7 @@ export function batchesOf(
   const names = [...new Set(hosts)].sort();
   if (rolling === undefined) return new Map(names.map((name) => [name, 0]));
   const canary = Math.min(rolling.canary, names.length);
-  const size = sizeOf(rolling, names.length);
+  const size = batchSize(rolling.batch, names.length);
   const first = canary > 0 ? 1 : 0;
   const batches = new Map<string, number>();
   for (const [at, name] of names.entries()) {
@@ -28,15 +29,4 @@ export function batchesOf(
     "options.rolling",
     `makes ${last + 1} batches of ${names.length} hosts; at most ${lastBatch + 1} are allowed, raise the size`,
   );
-}
-
-function sizeOf({ batch }: Rolling, hosts: number): number {
-  switch (batch.case) {
-    case "batchSize":
-      return batch.value;
-    case "batchPercent":
-      return Math.max(1, Math.ceil((batch.value * hosts) / 100));
-    default:
-      return Math.max(1, hosts);
-  }
 }
