@@ -35,6 +35,9 @@ export function checkPlan({
 }
 
 function checkOperation(operation: Operation | undefined): void {
+  if (operation?.kind.case === "customAction") {
+    checkTimeout("operation.custom_action.timeout", operation.kind.value.timeout);
+  }
   if (operation?.kind.case !== "adHoc") return;
   const { argv, timeout } = operation.kind.value;
   if (argv.length === 0) {

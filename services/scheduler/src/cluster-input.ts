@@ -40,7 +40,7 @@ export interface ClusterInput {
  */
 export async function clusterInput(
   { fleet, stacks }: PlanningSources,
-  kind: "service" | "custom_command",
+  kind: "service" | "custom_command" | "custom_action",
   asked: ComponentsAsked,
   signal: AbortSignal,
 ): Promise<ClusterInput> {

@@ -15,6 +15,7 @@ import {
 } from "./cluster-input.js";
 import { invalidArgument } from "./invalid-argument.js";
 import { planCommandLine } from "./plan-command-line.js";
+import { planCustomAction } from "./plan-custom-action.js";
 import { commonOptions } from "./plan-options.js";
 import { cut, type PlannedRequest } from "./planned-request.js";
 import { NotInstalledError } from "./planner/component-states.js";
@@ -46,8 +47,12 @@ export async function planRequest(
         return await planCustomCommand(sources, operation.kind.value, options, signal);
       case "adHoc":
         return await planCommandLine(sources, operation.kind.value, options, signal);
-      default:
-        throw invalidArgument("operation", "is empty; set service, custom_command or ad_hoc");
+      case "customAction":
+        return await planCustomAction(sources, operation.kind.value, options, signal);
+      default: {
+        const known = "service, custom_command, custom_action or ad_hoc";
+        throw invalidArgument("operation", `is empty; set ${known}`);
+      }
     }
   } catch (error) {
     throw toConnectError(error);

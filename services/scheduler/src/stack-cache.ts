@@ -1,6 +1,7 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
-import type { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import type { StackService, StackSummary } from "@howdah/proto/howdah/v1/stack_service";
 
 /** Stack definitions, read again only when their digest has changed: they are large and change seldom. */
 export class StackCache {
@@ -8,11 +9,14 @@ export class StackCache {
 
   constructor(private readonly stacks: Client<typeof StackService>) {}
 
-  /** The digests of the stacks there are now, by `NAME/VERSION`. Stacks that are gone are forgotten. */
+  /** The digests of the stacks there are now, by `NAME/VERSION`, those pushed last first. Stacks that are gone are forgotten. */
   async digests(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
     const { stacks } = await this.stacks.listStacks({}, { signal });
+    const pushedAt = (stack: StackSummary) => (stack.pushedAt ? timestampMs(stack.pushedAt) : 0);
     const digests = new Map(
-      stacks.map(({ name, version, digest }) => [`${name}/${version}`, digest]),
+      stacks
+        .toSorted((a, b) => pushedAt(b) - pushedAt(a))
+        .map(({ name, version, digest }) => [`${name}/${version}`, digest]),
     );
     for (const name of this.known.keys()) if (!digests.has(name)) this.known.delete(name);
     return digests;
