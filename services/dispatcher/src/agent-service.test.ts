@@ -132,13 +132,14 @@ test("a message that is not known is answered with its field number", async (t) 
   const { agent } = await fixture.dispatcher();
   const one = agent();
   await one.register("web-1");
-  // Field 31, an empty message.
-  one.sayRaw(fromBinary(ConnectRequestSchema, new Uint8Array([0xfa, 0x01, 0x00])));
-  one.say({ case: "alertReport", value: {} });
+  // Fields 31 and 30, empty messages.
+  for (const tag of [0xfa, 0xf2]) {
+    one.sayRaw(fromBinary(ConnectRequestSchema, new Uint8Array([tag, 0x01, 0x00])));
+  }
   await eventually("two answers", () => one.all("unsupported").length === 2);
   assert.deepEqual(
     one.all("unsupported").map(({ fieldNumber }) => fieldNumber),
-    [31, 8],
+    [31, 30],
   );
   assert.equal(one.ended, undefined);
 });

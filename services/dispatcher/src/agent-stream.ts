@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   AckResult,
+  type AlertReport,
   type CommandAck,
   type CommandReport,
   CommandReportSchema,
@@ -15,6 +16,7 @@ import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_
 import { peerSilentMs } from "@howdah/rpc/silent-peer";
 import type { Logger } from "pino";
 import type { AdaptiveBatcher } from "./adaptive-batcher.js";
+import type { AlertBatcher } from "./alerts/alert-batcher.js";
 import { attemptKey } from "./attempt-key.js";
 import { reportProblem, toTaskReport } from "./command-report.js";
 import type { OpenSession } from "./open-session.js";
@@ -32,6 +34,7 @@ export interface AgentStreamParts {
   readonly openSession: OpenSession;
   readonly reports: AdaptiveBatcher<PendingReport>;
   readonly statuses: StatusBatcher;
+  readonly alerts: AlertBatcher;
   readonly heartbeatMs: number;
   readonly maxUnackedReports: number;
   readonly outputCap: bigint;
@@ -149,6 +152,13 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
     unsupported(7, problem);
   }
 
+  function alerts(from: Session, said: AlertReport): void {
+    const problem = parts.alerts.add(from, said);
+    if (problem === undefined) return;
+    log.warn({ host: from.identity.hostName, reason: problem }, "an alert was refused");
+    unsupported(8, problem);
+  }
+
   async function take(request: ConnectRequest, signal: AbortSignal): Promise<void> {
     const { message } = request;
     if (message.case === undefined) {
@@ -189,7 +199,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
       case "componentStatusReport":
         return statuses(session, message.value);
       case "alertReport":
-        return unsupported(8, "alerts are not built yet");
+        return alerts(session, message.value);
       case "hostStatusReport":
         return unsupported(9, "host status is not built yet");
     }

@@ -1,11 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { CancelCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
 import type {
   CommandCancel,
   DispatcherService,
   EnqueuedCommand,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
+import { type AlertCallParts, createAlertCalls } from "./alerts/alert-calls.js";
 import { attemptKey } from "./attempt-key.js";
 import type { Deliveries } from "./deliveries.js";
 import { invalid } from "./invalid.js";
@@ -15,7 +16,7 @@ import type { SessionRegistry } from "./session-registry.js";
 import { checksByHost } from "./status-commands.js";
 
 /** What serving schedulers and other dispatchers needs. */
-export interface DispatcherServiceParts {
+export interface DispatcherServiceParts extends AlertCallParts {
   readonly registry: SessionRegistry;
   readonly deliveries: Deliveries;
   readonly fence: SchedulerFence;
@@ -26,10 +27,6 @@ export interface DispatcherServiceParts {
 }
 
 const maxInCall = 1_000;
-
-function notBuilt(): never {
-  throw new ConnectError("alerts are not built yet", Code.Unimplemented);
-}
 
 /** Makes the service that schedulers and other dispatchers call. */
 export function createDispatcherService(
@@ -67,8 +64,7 @@ export function createDispatcherService(
   }
 
   return {
-    sendAlertDefinitions: notBuilt,
-    executeAlert: notBuilt,
+    ...createAlertCalls(parts),
     enqueueCommands({ schedulerToken, commands }) {
       fence.check(schedulerToken);
       checkCount("commands", commands.length);

@@ -10,6 +10,8 @@ import type { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_servi
 import type { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import type { Logger } from "pino";
 import { createAgentService } from "./agent-service.js";
+import { createAlertBatcher } from "./alerts/alert-batcher.js";
+import { createAlertExecutions } from "./alerts/alert-executions.js";
 import { createDeliveries } from "./deliveries.js";
 import { createDispatcherService } from "./dispatcher-service.js";
 import { keepLease, type LeaseKeeper } from "./lease.js";
@@ -90,10 +92,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   const deliveries = createDeliveries({ dispatcher: leaseName, sessions: () => registry.all() });
   const closer = createSessionCloser(store, signal, log);
+  const executions = createAlertExecutions(() => registry);
   const registry = new SessionRegistry(
     {
       opened: (session) => deliveries.opened(session),
       closed(session, end, silentMs) {
+        executions.ended(session);
         deliveries.closed(session, silentMs);
         // The store knows of one that was replaced from the session that took its place.
         if (end !== "replaced") closer.add(session.key);
@@ -160,6 +164,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     agentService: createAgentService({
       ...{ registry, openSession, reports, openStreams, heartbeatMs, log },
       statuses: createStatusBatcher({ store, signal, log }),
+      alerts: createAlertBatcher({ store, executions, signal, log }),
       maxUnackedReports: options.maxUnackedReports ?? 100,
       outputCap: BigInt(options.outputCap ?? 64 << 20),
       registerWithinMs: options.registerWithinMs ?? 60_000,
@@ -180,7 +185,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       closedBecause: () => (draining ? goingAway : undefined),
     }),
     dispatcherService: createDispatcherService({
-      ...{ registry, deliveries, missing },
+      ...{ registry, deliveries, missing, executions },
       fence: createSchedulerFence((token) => deliveries.fence(token)),
       draining: () => draining,
     }),

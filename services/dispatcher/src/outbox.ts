@@ -1,6 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  type AlertDefinitionCommand,
+  type AlertExecutionCommand,
+  AlertReportAckSchema,
   type ConnectResponse,
   ConnectResponseSchema,
   RegistrationCommandSchema,
@@ -18,16 +21,23 @@ export type Outgoing = Extract<ConnectResponse["message"], { value: unknown }>;
 const maxBeside = 100;
 /** How many acknowledgements travel in one message. */
 const maxAcks = 1_000;
+/** How many reports of alerts may be acknowledged to an agent that does not read it. */
+const maxAlertAcks = 1_000;
+/** How many alerts may wait to be run. */
+const maxExecutions = 100;
 
 /**
- * What waits to be written to one agent's stream: answers first, then cancels, acknowledgements, the status command, commands. A message is made
+ * What waits to be written to one agent's stream: answers first, then cancels, acknowledgements, the status command, alerts, commands. A message is made
  * when the transport takes it, so that what waits stays small and acknowledgements join into one.
  */
 export class Outbox {
   readonly queue = new ActionQueue();
   #beside: Outgoing[] = [];
   #acks: ReportAcked[] = [];
+  #alertAcks: bigint[] = [];
   #checks: StatusCheck[] | undefined;
+  #alerts: AlertDefinitionCommand | undefined;
+  #executions: AlertExecutionCommand[] = [];
   #end: { readonly error?: ConnectError | undefined } | undefined;
   #wake: (() => void) | undefined;
 
@@ -72,6 +82,35 @@ export class Outbox {
     this.wake();
   }
 
+  /** Acknowledges a report of alerts. An agent that does not read it and goes on reporting loses its stream. */
+  acknowledgeAlerts(sequence: bigint): void {
+    if (this.#alertAcks.length >= maxAlertAcks) {
+      this.end(new ConnectError("acknowledgements are not being read", Code.ResourceExhausted));
+      return;
+    }
+    this.#alertAcks.push(sequence);
+    this.wake();
+  }
+
+  /** Says which alerts to watch. Takes the place of what was said and is not written yet. */
+  watchAlerts(command: AlertDefinitionCommand): void {
+    this.#alerts = command;
+    this.wake();
+  }
+
+  /** Has an alert run. False when as many wait as may. */
+  executeAlert(command: AlertExecutionCommand): boolean {
+    if (this.#executions.length >= maxExecutions) return false;
+    this.#executions.push(command);
+    this.wake();
+    return true;
+  }
+
+  /** Takes an execution of an alert back, if it is not written yet. */
+  withdrawAlert(executionId: bigint): void {
+    this.#executions = this.#executions.filter((one) => one.executionId !== executionId);
+  }
+
   /** Ends the stream: with an error at once, without one after all that waits. Only the first end counts. */
   end(error?: ConnectError): void {
     if (this.#end !== undefined) return;
@@ -112,7 +151,10 @@ export class Outbox {
       this.#beside.shift() ??
       this.queue.nextCancel() ??
       this.#takeAcks() ??
+      this.#takeAlertAck() ??
       this.#takeChecks() ??
+      this.#takeAlerts() ??
+      this.#takeExecution() ??
       this.queue.nextCommand()
     );
   }
@@ -128,5 +170,22 @@ export class Outbox {
     const value = create(StatusCommandSchema, { checks: this.#checks });
     this.#checks = undefined;
     return { case: "statusCommand", value };
+  }
+
+  #takeAlertAck(): Outgoing | undefined {
+    const sequence = this.#alertAcks.shift();
+    if (sequence === undefined) return undefined;
+    return { case: "alertReportAck", value: create(AlertReportAckSchema, { sequence }) };
+  }
+
+  #takeAlerts(): Outgoing | undefined {
+    const value = this.#alerts;
+    this.#alerts = undefined;
+    return value && { case: "alertDefinitionCommand", value };
+  }
+
+  #takeExecution(): Outgoing | undefined {
+    const value = this.#executions.shift();
+    return value && { case: "alertExecutionCommand", value };
   }
 }

@@ -5,6 +5,7 @@ import { type ExecutionCommand, ExecutionCommandSchema } from "@howdah/proto/how
 import {
   type AppendOutputRequest,
   CommandStoreService,
+  type HostAlertResults,
   type HostComponentStatus,
   type LeaseSchema,
   type OpenSessionRequest,
@@ -41,6 +42,8 @@ export class FakeStore {
   readonly reportBatches: TaskReport[][] = [];
   /** The batches that came to recordComponentStatuses. */
   readonly statusBatches: HostComponentStatus[][] = [];
+  /** The calls of recordAlerts, whatever became of them. */
+  readonly alertBatches: HostAlertResults[][] = [];
   readonly opens: OpenSessionRequest[] = [];
   readonly closed: { hostId: bigint; sessionEpoch: bigint }[] = [];
   appendCalls = 0;
@@ -194,6 +197,15 @@ export class FakeStore {
         throw new ConnectError("statuses: one of them is bad", Code.InvalidArgument);
       }
       return { changed: statuses.length };
+    },
+    recordAlerts: async ({ hosts }) => {
+      this.alertBatches.push(hosts);
+      await this.hold;
+      this.#check();
+      if (hosts.some(({ results }) => results.some(({ text }) => text === "POISON"))) {
+        throw new ConnectError("hosts: one of the results is bad", Code.InvalidArgument);
+      }
+      return { changed: 0 };
     },
     appendOutput: ({ appends }) => {
       this.appendCalls += 1;
