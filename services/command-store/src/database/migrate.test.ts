@@ -35,4 +35,33 @@ describe("migrate()", () => {
       await test.close();
     }
   });
+
+  it("should refuse a database that another build made, and leave it as it is", async () => {
+    const test = await openTestDatabase();
+    try {
+      await migrate(test.db, silent);
+      const other =
+        /made by another build of Howdah: its migration 0001-store is not .* empty database/;
+      await execute(test.db, "update migration_digest set digest = ?", ["0".repeat(64)]);
+      await assert.rejects(migrate(test.db, silent), other);
+      // As builds did that kept no digests.
+      await test.db.raw("drop table migration_digest");
+      await assert.rejects(migrate(test.db, silent), other);
+      assert.equal(await test.db.schema.hasTable("migration_digest"), false);
+    } finally {
+      await test.close();
+    }
+  });
+
+  it("should do with a database that a newer build has migrated further", async () => {
+    const test = await openTestDatabase();
+    try {
+      const later =
+        "insert into knex_migrations (name, batch, migration_time) values (?, 2, now())";
+      await execute(test.db, later, ["0002-later"]);
+      await migrate(test.db, silent);
+    } finally {
+      await test.close();
+    }
+  });
 });

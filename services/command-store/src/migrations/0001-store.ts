@@ -1,5 +1,3 @@
-import type { Knex } from "knex";
-
 const tables = [
   // The store itself: one row. Agents' journals are keyed by its id, so that a re-created database never meets old answers.
   `create table if not exists store (
@@ -330,16 +328,12 @@ const types: Readonly<Record<string, string>> = {
     'HOLDING_TIMEDOUT','ABORTED','SKIPPED_FAILED','UNKNOWN')`,
 };
 
-/** The first tables. May be run again after it broke off half-way: DDL commits by itself. */
-export async function up(knex: Knex): Promise<void> {
-  for (const statement of tables) {
-    const sql = statement.replace(
-      /\b(COMPONENT_STATE|ROLE_COMMAND|STATUS) /g,
-      (_, name: string) => `${types[name]} `,
-    );
-    const suffix = sql.startsWith("create table")
-      ? " engine = InnoDB default character set utf8mb4 collate utf8mb4_bin"
-      : "";
-    await knex.raw(`${sql}${suffix}`);
-  }
-}
+/** The first tables. */
+export const statements = tables.map((statement) => {
+  const sql = statement.replace(
+    /\b(COMPONENT_STATE|ROLE_COMMAND|STATUS) /g,
+    (_, name: string) => `${types[name]} `,
+  );
+  const suffix = " engine = InnoDB default character set utf8mb4 collate utf8mb4_bin";
+  return sql.startsWith("create table") ? `${sql}${suffix}` : sql;
+});
