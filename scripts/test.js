@@ -46,7 +46,8 @@ if (files.length === 0) {
   process.stderr.write(`no test file matches ${parts.join(" ")}\n`);
   process.exit(1);
 }
-run({ files, concurrency: Math.max(2, availableParallelism()), timeout: 600_000 })
+// One more than there are cores: for a third of its time a test file waits, for leases to run out or for processes to start.
+run({ files, concurrency: availableParallelism() + 1, timeout: 600_000 })
   .on("test:fail", () => {
     process.exitCode = 1;
   })
