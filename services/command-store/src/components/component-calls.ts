@@ -64,5 +64,8 @@ function toComponent(row: CheckedRow): CheckedComponent {
     configurationsDigest: row.configurations,
     topologyDigest: row.topology,
     metadataDigest: row.metadata,
+    recoveryEnabled: row.autoStart,
+    desiredState: row.desired,
+    desiredRequestId: BigInt(row.desiredRequestId),
   });
 }

@@ -146,9 +146,14 @@ describe("listStatusChecks()", () => {
     const first = 9_000_000_000_000;
     const rows = Array.from({ length: 500 }, (_, i) => [
       ...[Number(clusterId), "DATANODE", first + i, "HDFS", `many${i}`, 0],
-      ...["STARTED", "STARTED", 0, 0],
+      ...["STARTED", "STARTED", 0],
     ]);
-    await execute(database.db, "insert into host_component values ?", [rows]);
+    await execute(
+      database.db,
+      `insert into host_component (cluster_id, component_name, host_id, service_name, host_name, client, desired_state,
+        current_state, changed_at) values ?`,
+      [rows],
+    );
     let read = 0;
     const count = ([found]: [unknown[]]) => {
       read += found.length;

@@ -1,13 +1,13 @@
 import type { ApplyClusterRequest } from "@howdah/proto/howdah/v1/fleet_service";
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
+import { planAlerts, writeAlerts } from "../alerts/write-cluster-alerts.js";
 import { inTransaction } from "../database/transaction.js";
 import { putDocument } from "../store/put-package.js";
 import { readCluster } from "../store/read-cluster.js";
 import { readClusterHosts } from "../store/read-cluster-hosts.js";
 import { listStacks, readStack, readStackDigest, type StoredStack } from "../store/read-stack.js";
 import { advanceCluster, insertCluster, writeClusterParts } from "../store/write-cluster.js";
-import { clientsOf } from "./clients-of.js";
 import type { ClusterContent, ClusterHost, DocumentDigests, StoredCluster } from "./cluster.js";
 import { checkServices, placementsOf } from "./cluster-check.js";
 import { effectiveConfigurations } from "./cluster-configuration.js";
@@ -18,6 +18,7 @@ import {
   topologyDocument,
 } from "./cluster-documents.js";
 import { describePlan, planCluster } from "./cluster-plan.js";
+import { componentMarks } from "./component-marks.js";
 
 /** Thrown when a cluster cannot be as it was asked for; the message lists every problem, `; ` between them. */
 export class ClusterProblemsError extends Error {
@@ -85,14 +86,20 @@ async function applyOnce(
     metadata: metadataDocument(next, definition),
   };
   const digests = digestsOf(documents);
+  const alerts = await planAlerts(trx, current?.clusterId, next, definition);
   // Racks, addresses and the stack's services may have changed while the cluster as such did not.
   if (changes.length === 0 && current !== undefined) {
     changes.push(...renewed(current.digests, digests));
+    if (alerts.changed) changes.push("renew the alerts that agents watch");
     if (changes.length === 0) return { stack, changes };
   }
   // First the row that all writers of the cluster meet at, so that the loser does no work for nothing.
   await advanceCluster(trx, clusterId, current?.version ?? 0, definition, digests);
-  await writeClusterParts(trx, clusterId, plan, hosts, clientsOf(definition));
+  const marks = componentMarks(definition, next.placements);
+  await writeClusterParts(trx, clusterId, plan, hosts, marks);
+  await writeAlerts(trx, clusterId, alerts, [
+    ...new Set(plan.taken.flatMap(({ hostNames }) => hostNames)),
+  ]);
   for (const text of Object.values(documents)) await putDocument(trx, text);
   return { stack, changes };
 }

@@ -110,6 +110,7 @@ export function placementsOf(services: readonly ClusterService[]): Placement[] {
         hostNames: [...new Set(component.hostNames.map((name) => name.toLowerCase()))].sort(
           compareHostNames,
         ),
+        autoStart: component.autoStart,
       })),
     )
     .filter((placement) => placement.hostNames.length > 0)

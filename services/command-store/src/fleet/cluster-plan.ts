@@ -16,12 +16,21 @@ export type TypeStep =
   /** It is no longer part of the cluster; its versions stay. */
   | { kind: "leave"; type: string };
 
+/** What a cluster says about a component: whether agents start it by themselves; undefined: nothing, or it is gone. */
+export interface AutoStartStep {
+  readonly service: string;
+  readonly component: string;
+  readonly enabled: boolean | undefined;
+}
+
 /** The way from a stored cluster to another content. */
 export interface ClusterPlan {
   readonly addedServices: string[];
   readonly removedServices: string[];
   readonly put: Placement[];
   readonly taken: Placement[];
+  /** Components of which the cluster says otherwise than before whether agents start them by themselves. */
+  readonly autoStart: AutoStartStep[];
   readonly types: TypeStep[];
 }
 
@@ -33,6 +42,7 @@ export function planCluster(current: StoredCluster | undefined, next: ClusterCon
     removedServices: before.filter((name) => !next.services.includes(name)),
     put: missingFrom(current?.placements ?? [], next.placements),
     taken: missingFrom(next.placements, current?.placements ?? []),
+    autoStart: planAutoStart(current?.placements ?? [], next.placements),
     types: planTypes(current?.types ?? new Map(), next.configurations),
   };
 }
@@ -46,6 +56,19 @@ function missingFrom(there: readonly Placement[], wanted: readonly Placement[]):
       hostNames: placement.hostNames.filter((name) => !hosts.get(key(placement))?.has(name)),
     }))
     .filter((placement) => placement.hostNames.length > 0);
+}
+
+function planAutoStart(before: readonly Placement[], after: readonly Placement[]): AutoStartStep[] {
+  const key = ({ service, component }: Placement) => `${service}/${component}`;
+  const was = new Map(before.map((each) => [key(each), each.autoStart]));
+  const now = new Map(after.map((each) => [key(each), each.autoStart]));
+  const gone = before.filter((each) => !now.has(key(each)));
+  return [...after, ...gone]
+    .filter((each) => was.get(key(each)) !== now.get(key(each)))
+    .map((each) => ({
+      ...{ service: each.service, component: each.component },
+      enabled: now.get(key(each)),
+    }));
 }
 
 function planTypes(
@@ -95,8 +118,20 @@ export function describePlan(
     ...plan.taken
       .filter((each) => !gone.has(each.service))
       .map((each) => `take ${each.component} off ${listed(each.hostNames)}`),
+    ...plan.autoStart
+      .filter((each) => isPlaced(next, each))
+      .map((each) => `auto start of ${each.component}: ${autoStartWord(each.enabled)}`),
     ...plan.types.map((step) => describeType(step, custom)),
   ];
+}
+
+function isPlaced({ placements }: ClusterContent, { service, component }: AutoStartStep): boolean {
+  return placements.some((each) => each.service === service && each.component === component);
+}
+
+function autoStartWord(enabled: boolean | undefined): string {
+  if (enabled === undefined) return "as the stack says";
+  return enabled ? "on" : "off";
 }
 
 function describeType(step: TypeStep, custom: (type: string) => boolean): string {

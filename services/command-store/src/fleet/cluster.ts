@@ -4,6 +4,8 @@ export interface Placement {
   readonly component: string;
   /** At least one, in lower case, each once. */
   readonly hostNames: readonly string[];
+  /** Whether agents start it by themselves; undefined: as the stack says. */
+  readonly autoStart?: boolean | undefined;
 }
 
 /** The values of one configuration type, and what the stack says about them. */

@@ -85,7 +85,10 @@ function toService(name: string, { placements, maintenance }: ClusterSummary): C
     ...(row === undefined ? {} : { maintenance: toMaintenance(row) }),
     components: placements
       .filter((placement) => placement.service === name)
-      .map(({ component, hostNames }) => ({ name: component, hostNames: [...hostNames] })),
+      .map(({ component, hostNames, autoStart }) => ({
+        ...{ name: component, hostNames: [...hostNames] },
+        ...(autoStart === undefined ? {} : { autoStart }),
+      })),
   });
 }
 

@@ -104,21 +104,32 @@ const tables = [
   )`,
   // A component on a host. \`host_name\` never changes, and stands here so that lists are read in order from \`listing\`.
   // \`client\`: installed and never started, by the cluster's stack. \`binding_id\`: the documents that its last successful START
-  // or RESTART (INSTALL, for a client) ran with; 0 before the first one.
+  // or RESTART (INSTALL, for a client) ran with; 0 before the first one. \`auto_start\`: its agent starts it when it does not run and
+  // should. \`desired_request_id\`: the request that last wrote \`desired_state\`.
   `create table if not exists host_component (
     cluster_id bigint not null,
     component_name varchar(100) not null,
     host_id bigint not null,
     service_name varchar(100) not null,
     host_name varchar(255) not null,
-    client tinyint not null,
+    client tinyint not null default 0,
+    auto_start tinyint not null default 0,
     desired_state COMPONENT_STATE not null,
     current_state COMPONENT_STATE not null,
+    desired_request_id bigint not null default 0,
     changed_at bigint not null,
-    binding_id bigint not null,
+    binding_id bigint not null default 0,
     primary key (cluster_id, component_name, host_id),
     key host (host_id),
     key listing (cluster_id, service_name, component_name, host_name)
+  )`,
+  // Where a cluster says otherwise, or the same, than its stack whether agents start a component, and nothing else.
+  `create table if not exists auto_start (
+    cluster_id bigint not null,
+    service_name varchar(100) not null,
+    component_name varchar(100) not null,
+    enabled tinyint not null,
+    primary key (cluster_id, service_name, component_name)
   )`,
   // What is in maintenance, and nothing else, since that is little. A host: cluster 0 and no names. A service: host 0 and no component.
   // Rows of what a cluster no longer has are removed with it.

@@ -1,4 +1,4 @@
-import type { ComponentState } from "@howdah/proto/howdah/v1/fleet";
+import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
@@ -26,13 +26,14 @@ from ${jsonRows("v", { ...keyColumns, epoch: "bigint", state: "tinyint" })}
   straight_join session s force index (primary) on s.host_id = v.host_id and s.session_epoch = v.epoch and s.open = 1
   straight_join host_component hc force index (primary)
     on hc.cluster_id = v.cluster_id and hc.component_name = v.component_name and hc.host_id = v.host_id
-where hc.current_state in ('INSTALLED', 'STARTED', 'UNKNOWN') and hc.current_state <> v.state and hc.client = 0
+where (hc.current_state in ('INSTALLED', 'STARTED', 'UNKNOWN')
+    or hc.auto_start = 1 and hc.current_state = 'INSTALL_FAILED' and v.state = ${ComponentState.STARTED}) and hc.current_state <> v.state and hc.client = 0
   and not exists (select 1 from host_role_command t force index (host_open)
     where t.host_id = v.host_id and t.open = 1 and t.role = v.component_name and t.status in ('QUEUED', 'IN_PROGRESS'))`;
 
 /**
- * Those of the statuses that are news: the component is INSTALLED, STARTED or UNKNOWN, in another state than this, no task of it is
- * under way on the host, and the session they came on is its host's and open. In the order given, no lock.
+ * Those of the statuses that are news: the component is INSTALLED, STARTED or UNKNOWN (or its agent installed it again by itself, and it
+ * runs), in another state than this, no task of it is under way on the host, and the session they came on is its host's and open. In the order given, no lock.
  */
 export async function findChangedStatuses(
   db: Knex,

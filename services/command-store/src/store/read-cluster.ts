@@ -106,6 +106,11 @@ async function readParts(db: Knex, clusters: readonly ClusterRow[]): Promise<Clu
     [ids],
   );
   const maintenance = await readServiceMaintenance(db, ids);
+  const autoStart = await query<AutoStartRow>(
+    db,
+    `select cluster_id, service_name, component_name, enabled from auto_start where cluster_id in (?)`,
+    [ids],
+  );
   return clusters.map((row) => ({
     clusterId: row.cluster_id,
     name: row.name,
@@ -125,17 +130,33 @@ async function readParts(db: Knex, clusters: readonly ClusterRow[]): Promise<Clu
         .filter((each) => each.clusterId === row.cluster_id)
         .map(({ serviceName, reason, since }) => [serviceName, { reason, since }]),
     ),
-    placements: placements(components.filter((each) => each.cluster_id === row.cluster_id)),
+    placements: placements(
+      components.filter((each) => each.cluster_id === row.cluster_id),
+      autoStart.filter((each) => each.cluster_id === row.cluster_id),
+    ),
   }));
+}
+
+interface AutoStartRow {
+  readonly cluster_id: number;
+  readonly service_name: string;
+  readonly component_name: string;
+  readonly enabled: number;
 }
 
 function placements(
   rows: readonly { service_name: string; component_name: string; host_name: string }[],
+  autoStart: readonly AutoStartRow[],
 ): Placement[] {
-  const found = new Map<string, { service: string; component: string; hostNames: string[] }>();
+  const found = new Map<string, Placement & { hostNames: string[] }>();
+  const said = new Map(autoStart.map((row) => [`${row.service_name}/${row.component_name}`, row]));
   for (const { service_name: service, component_name: component, host_name } of rows) {
     const key = `${service}/${component}`;
-    const placement = found.get(key) ?? { service, component, hostNames: [] };
+    const enabled = said.get(key)?.enabled;
+    const placement = found.get(key) ?? {
+      ...{ service, component, hostNames: [] },
+      autoStart: enabled === undefined ? undefined : enabled === 1,
+    };
     placement.hostNames.push(host_name);
     found.set(key, placement);
   }

@@ -3,7 +3,8 @@ import { canonicalJson } from "../canonical-json.js";
 import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { execute } from "../database/query.js";
 import type { ClusterContent, ClusterHost, DocumentDigests, Placement } from "../fleet/cluster.js";
-import type { ClusterPlan } from "../fleet/cluster-plan.js";
+import type { AutoStartStep, ClusterPlan } from "../fleet/cluster-plan.js";
+import type { ComponentMarks } from "../fleet/component-marks.js";
 import { forgetMaintenance } from "./write-maintenance.js";
 
 const rowsAtOnce = 1_000;
@@ -57,15 +58,14 @@ export async function advanceCluster(
 }
 
 /**
- * Writes what a plan changes in services, components and configurations. `hosts` must have every host of the plan's `put`, `clients`
- * the components of the stack that are never started.
+ * Writes what a plan changes in services, components and configurations. `hosts` must have every host of the plan's `put`.
  */
 export async function writeClusterParts(
   trx: Knex.Transaction,
   clusterId: number,
   plan: ClusterPlan,
   hosts: readonly ClusterHost[],
-  clients: ReadonlySet<string>,
+  marks: ComponentMarks,
 ): Promise<void> {
   if (plan.removedServices.length > 0) {
     await execute(trx, "delete from cluster_service where cluster_id = ? and service_name in (?)", [
@@ -82,8 +82,9 @@ export async function writeClusterParts(
     ]);
   }
   await removeComponents(trx, clusterId, plan.taken);
-  await addComponents(trx, clusterId, plan.put, hosts, clients);
-  await markClients(trx, clusterId, clients);
+  await addComponents(trx, clusterId, plan.put, hosts);
+  await writeAutoStart(trx, clusterId, plan.autoStart);
+  await markComponents(trx, clusterId, marks);
   await writeTypes(trx, clusterId, plan);
 }
 
@@ -108,7 +109,6 @@ async function addComponents(
   clusterId: number,
   put: readonly Placement[],
   hosts: readonly ClusterHost[],
-  clients: ReadonlySet<string>,
 ): Promise<void> {
   const now = Date.now();
   const ids = new Map(hosts.map((host) => [host.hostName, host.hostId]));
@@ -116,34 +116,58 @@ async function addComponents(
     hostNames.map((name) => {
       const hostId = ids.get(name);
       if (hostId === undefined) throw new Error(`host ${name} is not among the hosts given`);
-      const client = clients.has(component) ? 1 : 0;
-      return [clusterId, component, hostId, service, name, client, "INIT", "INIT", now, 0];
+      return [clusterId, component, hostId, service, name, "INIT", "INIT", now];
     }),
   );
   for (let start = 0; start < rows.length; start += rowsAtOnce) {
     await execute(
       trx,
-      `insert into host_component (cluster_id, component_name, host_id, service_name, host_name, client, desired_state,
-        current_state, changed_at, binding_id) values ?`,
+      `insert into host_component (cluster_id, component_name, host_id, service_name, host_name, desired_state,
+        current_state, changed_at) values ?`,
       [rows.slice(start, start + rowsAtOnce)],
     );
   }
 }
 
-/** Follows a stack that says otherwise than before which components are clients. */
-export async function markClients(
+/** Writes what the cluster says about who starts components; the table has nothing else. */
+async function writeAutoStart(
   trx: Knex.Transaction,
   clusterId: number,
-  clients: ReadonlySet<string>,
+  steps: readonly AutoStartStep[],
 ): Promise<void> {
-  // An empty list is no SQL; no component has an empty name.
-  const names = ["", ...clients];
+  if (steps.length === 0) return;
   await execute(
     trx,
-    `update host_component set client = 1 - client
-    where cluster_id = ? and client <> if(component_name in (?), 1, 0)`,
-    [clusterId, names],
+    "delete from auto_start where cluster_id = ? and (service_name, component_name) in (?)",
+    [clusterId, steps.map(({ service, component }) => [service, component])],
   );
+  const said = steps.filter(({ enabled }) => enabled !== undefined);
+  if (said.length === 0) return;
+  await execute(
+    trx,
+    "insert into auto_start (cluster_id, service_name, component_name, enabled) values ?",
+    [said.map((step) => [clusterId, step.service, step.component, step.enabled ? 1 : 0])],
+  );
+}
+
+/** Marks the cluster's components as its stack has it now; touches none that is marked so already. */
+export async function markComponents(
+  trx: Knex.Transaction,
+  clusterId: number,
+  { clients, autoStarted }: ComponentMarks,
+): Promise<void> {
+  for (const [column, names] of [
+    ["client", clients],
+    ["auto_start", autoStarted],
+  ] as const) {
+    await execute(
+      trx,
+      `update host_component set ${column} = 1 - ${column}
+      where cluster_id = ? and ${column} <> if(component_name in (?), 1, 0)`,
+      // An empty list is no SQL; no component has an empty name.
+      [clusterId, ["", ...names]],
+    );
+  }
 }
 
 async function writeTypes(

@@ -47,7 +47,7 @@ const updateDesired = `update (
 ) o straight_join ${jsonRows("v", { component_name: componentName, next: mapColumn })} on v.component_name = o.role
   straight_join host_component hc force index (primary)
     on hc.cluster_id = ? and hc.component_name = o.role and hc.host_id = o.host_id
-set hc.desired_state = ${mappedState("v.next", "hc.desired_state", "hc.client")}`;
+set hc.desired_state = ${mappedState("v.next", "hc.desired_state", "hc.client")}, hc.desired_request_id = ?`;
 
 /** Tasks of a request about a cluster. */
 export interface WantedOf {
@@ -65,6 +65,6 @@ export async function writeDesired(
 ): Promise<void> {
   if (maps.size === 0 || taskIds.length === 0) return;
   const [first, last] = [Math.min(...taskIds), Math.max(...taskIds)];
-  const values = [first, last, requestId, JSON.stringify([...maps]), clusterId];
+  const values = [first, last, requestId, JSON.stringify([...maps]), clusterId, requestId];
   await execute(trx, updateDesired, values);
 }

@@ -65,6 +65,8 @@ export interface ComponentFixture {
   pushStack(options: {
     readonly clients: readonly string[];
     readonly dependencies?: Readonly<Record<string, string[]>>;
+    /** Components that agents start by themselves. Default: none. */
+    readonly autoStarted?: readonly string[];
   }): Promise<void>;
   close(): Promise<void>;
 }
@@ -97,13 +99,18 @@ export async function openComponentFixture(): Promise<ComponentFixture> {
     assert.ok(found, name);
     return found;
   };
-  const pushStack: ComponentFixture["pushStack"] = async ({ clients, dependencies = {} }) => {
+  const pushStack: ComponentFixture["pushStack"] = async ({
+    clients,
+    dependencies = {},
+    autoStarted = [],
+  }) => {
     const stack = sampleStack();
     for (const service of stack.services) {
       service.configurationDependencies = dependencies[service.name] ?? [];
     }
     for (const component of stack.services.flatMap((service) => service.components)) {
       if (clients.includes(component.name)) component.category = Category.CLIENT;
+      component.recoveryEnabled = autoStarted.includes(component.name);
     }
     await stacks.pushStack({ stack });
   };
