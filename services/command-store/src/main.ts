@@ -6,7 +6,7 @@ import { createRpcServer } from "@howdah/rpc/server";
 import { serverTls } from "@howdah/service/common-config";
 import { integer, text } from "@howdah/service/fields";
 import { runService } from "@howdah/service/run-service";
-import { createAlertService } from "./alert-service.js";
+import { createAlertService } from "./alerts/alert-service.js";
 import { openDatabase } from "./database/database.js";
 import { createStartingGate } from "./database/starting-gate.js";
 import { prepareDatabase, watchDatabase } from "./database/watch-database.js";

@@ -4,7 +4,7 @@ import { type Client, Code, createClient } from "@connectrpc/connect";
 import { AlertService } from "@howdah/proto/howdah/v1/alert_service";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { StackService } from "@howdah/proto/howdah/v1/stack_service";
-import { createAlertService } from "../alert-service.js";
+import { createAlertService } from "../alerts/alert-service.js";
 import { execute } from "../database/query.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { inMemory } from "../testing/in-memory.js";

@@ -1,3 +1,5 @@
+import { alertTables } from "./alert-tables.js";
+
 const tables = [
   // The store itself: one row. Agents' journals are keyed by its id, so that a re-created database never meets old answers.
   `create table if not exists store (
@@ -86,6 +88,7 @@ const tables = [
     primary key (name, version)
   )`,
 
+  // \`alert_targets\`: a serialised howdah.v1.ClusterAlerts with what follows from its stack, and no digest of a document.
   `create table if not exists cluster (
     cluster_id bigint not null auto_increment primary key,
     name varchar(80) not null,
@@ -95,6 +98,9 @@ const tables = [
     configurations_digest varchar(64) not null,
     topology_digest varchar(64) not null,
     metadata_digest varchar(64) not null,
+    alert_definitions_digest varchar(64) not null default '',
+    alert_targets mediumblob null,
+    alerts_repeat_tolerance smallint not null default 1,
     unique key name (name)
   )`,
   `create table if not exists cluster_service (
@@ -327,10 +333,14 @@ const tables = [
     time_zone varchar(64) not null,
     duration_ms bigint not null
   )`,
+  ...alertTables,
 ];
 
 // As enums, so that the tables read well in SQL and take one byte a row. New values go to the end.
 const types: Readonly<Record<string, string>> = {
+  ALERT_SOURCE_TYPE: `enum('PORT','WEB','METRIC','SCRIPT','RECOVERY','AMS','AGGREGATE','SERVER')`,
+  // What is worst comes first: lists are in this order.
+  ALERT_STATE: `enum('CRITICAL','WARNING','UNKNOWN','OK')`,
   COMPONENT_STATE: `enum('INIT','INSTALLING','INSTALL_FAILED','INSTALLED','STARTING','STARTED','STOPPING','UNINSTALLING',
     'UNINSTALLED','WIPING_OUT','UPGRADING','DISABLED','UNKNOWN')`,
   ROLE_COMMAND: `enum('INSTALL','UNINSTALL','START','RESTART','STOP','EXECUTE','UPGRADE','SERVICE_CHECK','CUSTOM_COMMAND',
@@ -342,7 +352,7 @@ const types: Readonly<Record<string, string>> = {
 /** The first tables. */
 export const statements = tables.map((statement) => {
   const sql = statement.replace(
-    /\b(COMPONENT_STATE|ROLE_COMMAND|STATUS) /g,
+    /\b(ALERT_SOURCE_TYPE|ALERT_STATE|COMPONENT_STATE|ROLE_COMMAND|STATUS) /g,
     (_, name: string) => `${types[name]} `,
   );
   const suffix = " engine = InnoDB default character set utf8mb4 collate utf8mb4_bin";

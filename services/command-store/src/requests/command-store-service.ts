@@ -9,7 +9,8 @@ import {
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
-import { notBuilt } from "../alert-service.js";
+import { alertCalls } from "../alerts/alert-calls.js";
+import { notBuilt } from "../alerts/alert-service.js";
 import { componentCalls } from "../components/component-calls.js";
 import { untilItHolds } from "../database/transaction.js";
 import { noRequest, noTask } from "../not-found.js";
@@ -74,9 +75,7 @@ export function createCommandStoreService(
 
   return {
     ...scheduleCalls(db),
-    recordAlerts: notBuilt,
-    listAlertTargets: notBuilt,
-    evaluateServerAlerts: notBuilt,
+    ...alertCalls(db),
     recordHostStatuses: notBuilt,
     async recordLostHosts(request) {
       checkRecordLostHosts(request);

@@ -11,7 +11,7 @@ const requestsAtOnce = 100;
 const chunksAtOnce = 20;
 
 const isCurrentDocument = `exists (select 1 from cluster c where p.digest in
-  (c.configurations_digest, c.topology_digest, c.metadata_digest))`;
+  (c.configurations_digest, c.topology_digest, c.metadata_digest, c.alert_definitions_digest))`;
 
 /**
  * Whether no stack was pushed and no cluster's document put since a time. Else something may have begun with what they named before,

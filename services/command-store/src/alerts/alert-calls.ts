@@ -1,0 +1,62 @@
+import { create, fromBinary } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { ClusterAlertsSchema } from "@howdah/proto/howdah/v1/alert";
+import {
+  type AlertTargets,
+  AlertTargetsSchema,
+  type CommandStoreService,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import type { Knex } from "knex";
+import {
+  type AlertTargetsRow,
+  listClusterVersions,
+  readAlertTargets,
+} from "../store/list-alert-targets.js";
+import { readSnapshot } from "../store/read-cluster.js";
+import { notBuilt } from "./alert-service.js";
+import { checkRecordAlerts, recordAlerts } from "./record-alerts.js";
+
+/** The calls of the command store about alerts. */
+export function alertCalls(
+  db: Knex,
+): Pick<
+  ServiceImpl<typeof CommandStoreService>,
+  "recordAlerts" | "listAlertTargets" | "evaluateServerAlerts"
+> {
+  return {
+    async recordAlerts(request) {
+      checkRecordAlerts(request);
+      return { changed: await recordAlerts(db, request.hosts, Date.now()) };
+    },
+
+    async listAlertTargets({ knownVersions }) {
+      const versions = await listClusterVersions(db);
+      const changed = [...versions]
+        .filter(([id, version]) => knownVersions[`${id}`] !== BigInt(version))
+        .map(([id]) => id);
+      const rows =
+        changed.length === 0 ? [] : await readSnapshot(db, (trx) => readAlertTargets(trx, changed));
+      return { changed: rows.map(toTargets), clusterIds: [...versions.keys()].map(BigInt) };
+    },
+
+    evaluateServerAlerts: notBuilt,
+  };
+}
+
+function toTargets(row: AlertTargetsRow): AlertTargets {
+  const alerts =
+    row.targets === null
+      ? create(ClusterAlertsSchema)
+      : fromBinary(ClusterAlertsSchema, row.targets);
+  alerts.clusterId = BigInt(row.clusterId);
+  alerts.clusterName = row.name;
+  alerts.definitionsDigest = row.definitions;
+  alerts.configurationsDigest = row.configurations;
+  alerts.topologyDigest = row.topology;
+  alerts.metadataDigest = row.metadata;
+  return create(AlertTargetsSchema, {
+    version: BigInt(row.version),
+    alerts,
+    hostIds: row.hostIds.map(BigInt),
+  });
+}

@@ -1,0 +1,42 @@
+import type { Knex } from "knex";
+import { execute, query } from "../database/query.js";
+
+/** An alert that a host has not checked for long. */
+export interface StaleAlert {
+  readonly hostId: number;
+  readonly definitionId: number;
+}
+
+const rowsAtOnce = 1_000;
+
+/** Makes what is stored about these hosts what they say. Writes what differs. */
+export async function writeStaleAlerts(
+  trx: Knex.Transaction,
+  hostIds: readonly number[],
+  said: readonly StaleAlert[],
+  now: number,
+): Promise<void> {
+  if (hostIds.length === 0) return;
+  const stored = await query<StaleAlert>(
+    trx,
+    "select host_id as hostId, definition_id as definitionId from alert_stale where host_id in (?)",
+    [hostIds],
+  );
+  const keyOf = ({ hostId, definitionId }: StaleAlert) => `${hostId}/${definitionId}`;
+  const before = new Set(stored.map(keyOf));
+  const after = new Map(said.map((each) => [keyOf(each), each]));
+  const gone = stored.filter((each) => !after.has(keyOf(each)));
+  const added = [...after.values()].filter((each) => !before.has(keyOf(each)));
+  for (let start = 0; start < gone.length; start += rowsAtOnce) {
+    const rows = gone.slice(start, start + rowsAtOnce);
+    await execute(trx, "delete from alert_stale where (host_id, definition_id) in (?)", [
+      rows.map(({ hostId, definitionId }) => [hostId, definitionId]),
+    ]);
+  }
+  for (let start = 0; start < added.length; start += rowsAtOnce) {
+    const rows = added.slice(start, start + rowsAtOnce);
+    await execute(trx, "insert ignore into alert_stale (host_id, definition_id, since) values ?", [
+      rows.map(({ hostId, definitionId }) => [hostId, definitionId, now]),
+    ]);
+  }
+}
