@@ -98,17 +98,23 @@ function checkOf(
   component: CheckedComponent,
   stack: StackDefinition | Error | undefined,
 ): StatusCheck | string {
-  const { clusterId, cluster, serviceName, componentName } = component;
+  const { clusterId, cluster, serviceName, componentName, recoveryEnabled } = component;
   const not = (why: string) => `the status of ${cluster}/${componentName} is not checked: ${why}`;
   if (stack === undefined || stack instanceof Error) {
     return not(ConnectError.from(stack).rawMessage);
   }
-  const spec = statusSpec({ id: clusterId, name: cluster }, stack, serviceName, componentName);
-  if (spec === undefined) {
+  const names = { id: clusterId, name: cluster };
+  const made = statusSpec(names, stack, serviceName, componentName, recoveryEnabled);
+  if (made === undefined) {
     return not(`${stack.name}/${stack.version} has no script for ${serviceName}/${componentName}`);
   }
   const { configurationsDigest, topologyDigest, metadataDigest } = component;
+  const { desiredState, desiredRequestId } = component;
   return create(StatusCheckSchema, {
-    ...{ componentName, spec, configurationsDigest, topologyDigest, metadataDigest },
+    ...{ componentName, spec: made.spec, configurationsDigest, topologyDigest, metadataDigest },
+    ...(recoveryEnabled && {
+      ...{ recoveryEnabled, desiredState, desiredRequestId },
+      recoveryTimeoutMs: BigInt(made.recoveryTimeoutMs),
+    }),
   });
 }

@@ -8,7 +8,7 @@ import {
   CheckedComponentSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import { type HostStatusCheck, SessionSchema } from "@howdah/proto/howdah/v1/dispatcher_service";
-import { ClusterSchema } from "@howdah/proto/howdah/v1/fleet";
+import { ClusterSchema, ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
 import { pino } from "pino";
@@ -109,6 +109,32 @@ function start(t: TestContext, everyMs = 3_600_000) {
 function session(hostId: number, epoch = 1) {
   return create(SessionSchema, { hostId: BigInt(hostId), sessionEpoch: BigInt(epoch) });
 }
+
+test("what agents start by themselves comes with what it is wanted to be, its hooks and its time", async (t) => {
+  const world = start(t);
+  const wanted = { desiredState: ComponentState.STARTED, desiredRequestId: 9n };
+  world.components = [
+    component("NN", [1], { recoveryEnabled: true, ...wanted }),
+    component("DN", [1], { recoveryEnabled: true }),
+    component("DN", [2], { recoveryEnabled: true, ...wanted }),
+  ];
+  world.open("d1", 1);
+  world.open("d1", 2);
+  world.run();
+  await eventually("a call", () => world.sent.length === 1);
+  assert.deepEqual(world.sent, ["d1: NN@1 DN@1 DN@2"]);
+  assert.deepEqual(
+    world.raw[0]?.map(({ check }) => [
+      ...[check?.recoveryEnabled, check?.desiredState, check?.desiredRequestId],
+      ...[check?.recoveryTimeoutMs, check?.spec?.timeoutMs, check?.spec?.hooksDigest],
+    ]),
+    [
+      [true, ComponentState.STARTED, 9n, 7_000n, 7_000n, "hooks"],
+      [true, ComponentState.UNSPECIFIED, 0n, 900_000n, 60_000n, "hooks"],
+      [true, ComponentState.STARTED, 9n, 900_000n, 60_000n, "hooks"],
+    ],
+  );
+});
 
 test("each dispatcher is asked for its own hosts, each host for all of its components", async (t) => {
   const world = start(t);

@@ -74,24 +74,35 @@ export function checkSpec(
 /** A check that takes longer than that is of no use: the next one is due. */
 const longestCheckMs = 60_000;
 
-/** What the check of a component's status runs, without hooks; undefined when the stack has no script for the component. */
+/** How a component's status is checked, and what its agent needs besides to start it by itself. */
+export interface StatusSpec {
+  /** Its time-out is the check's. Only a component that is started has hooks: a check runs none. */
+  readonly spec: CommandSpec;
+  /** For each step of a START. */
+  readonly recoveryTimeoutMs: number;
+}
+
+/** What the check of a component's status runs; undefined when the stack has no script for the component. */
 export function statusSpec(
   cluster: Pick<ClusterTopology, "id" | "name">,
   stack: StackDefinition,
   serviceName: string,
   componentName: string,
-): CommandSpec | undefined {
+  recoveryEnabled: boolean,
+): StatusSpec | undefined {
   const service = stack.services.find(({ name }) => name === serviceName);
   const script = service?.components.find(({ name }) => name === componentName)?.commandScript;
   if (service === undefined || !script?.script) return undefined;
-  const timeoutMs = Math.min(scriptTimeout({}, script.timeoutSeconds), longestCheckMs);
-  return create(CommandSpecSchema, {
+  const recoveryTimeoutMs = scriptTimeout({}, script.timeoutSeconds);
+  const spec = create(CommandSpecSchema, {
     ...{ serviceName, componentName, scriptType: script.scriptType, script: script.script },
     packageDigest: service.packageDigest,
+    hooksDigest: recoveryEnabled ? stack.hooksDigest : "",
     clusterName: cluster.name,
     clusterId: cluster.id,
-    timeoutMs: BigInt(timeoutMs),
+    timeoutMs: BigInt(Math.min(recoveryTimeoutMs, longestCheckMs)),
   });
+  return { spec, recoveryTimeoutMs };
 }
 
 function shared(
