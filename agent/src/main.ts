@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TlsFileError } from "@howdah/rpc/tls";
 import { type Logger, pino } from "pino";
+import { Alerts } from "./alerts/alerts.js";
 import { ambariVariables } from "./ambari-variables.js";
 import { startCleaner } from "./clean/cleaner.js";
 import { createUseMarks } from "./clean/use-marks.js";
@@ -69,13 +70,18 @@ function say(lines: readonly string[]): void {
 }
 
 /** Logs to the standard output, or to a file of its own, which begins anew at SIGHUP when it was moved away. */
-function openLog(commandLine: CommandLine, settings: Settings, folders: AgentFolders): Logger {
+function openLog(
+  name: string,
+  commandLine: CommandLine,
+  settings: Settings,
+  folders: AgentFolders,
+): Logger {
   const options = {
     level: settings.log.level,
     base: { service: "agent", host: settings.hostName },
   };
   if (!commandLine.logFile) return pino(options);
-  const path = join(folders.log, "howdah-agent.log");
+  const path = join(folders.log, name);
   try {
     const file = openLogFile(path, settings.log);
     process.on("SIGHUP", () => file.reopen());
@@ -92,7 +98,8 @@ async function run(
 ): Promise<void> {
   const servers = serversOf(settings);
   createFolders(folders);
-  const log = openLog(commandLine, settings, folders);
+  const log = openLog("howdah-agent.log", commandLine, settings, folders);
+  const alertLog = openLog("howdah-alerts.log", commandLine, settings, folders);
   const journal = await openJournal(folders, log, {
     onForgotten: (keys) => removeRecordFolders(folders, keys),
   });
@@ -127,6 +134,10 @@ async function run(
     intervalMs: settings.componentStatusIntervalMs,
     busy: (name) => queue.openEntries().some((entry) => isAbout(entry, name)),
   });
+  const alerts = new Alerts({
+    ...{ folders, packages, facts, log, changes: alertLog, agentId: journal.agentId },
+  });
+  await alerts.restore();
   const queue = openQueue({
     ...{ journal, folders, log, laneOf, onBroken, settings: scripts },
     async resolve(entry, signal) {
@@ -146,7 +157,7 @@ async function run(
   await stayConnected(
     {
       ...servers,
-      ...{ agentVersion, journal, queue, reporter, status, log },
+      ...{ agentVersion, journal, queue, reporter, status, alerts, log },
       output: fileOutput(folders, log),
       hostName: settings.hostName,
       labels: settings.labels,
@@ -159,7 +170,7 @@ async function run(
     },
     stopping.signal,
   );
-  await Promise.all([queue.close(), status.close(), cleaner.close()]);
+  await Promise.all([queue.close(), status.close(), alerts.close(), cleaner.close()]);
   await journal.close();
   await rm(folders.pidFile, { force: true });
   log.info("stopped");

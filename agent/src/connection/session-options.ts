@@ -1,6 +1,7 @@
 import type { Client, ConnectError } from "@connectrpc/connect";
 import type { AgentService } from "@howdah/proto/howdah/v1/agent_service";
 import type { Logger } from "pino";
+import type { SessionAlerts } from "../alerts/alerts.js";
 import type { CommandQueue } from "../run/queue.js";
 import type { StatusChecks } from "../status/status-checks.js";
 import type { AttemptOutput } from "./attempt-output.js";
@@ -22,6 +23,7 @@ export interface SessionOptions extends RegistrationOptions {
   readonly queue: CommandQueue;
   readonly reporter: Reporter;
   readonly status: Pick<StatusChecks, "command" | "connected" | "disconnected">;
+  readonly alerts: SessionAlerts;
   readonly log: Logger;
   /** Told when the session lives, and with undefined when it ends. */
   readonly onLive: (session: LiveSession | undefined) => void;

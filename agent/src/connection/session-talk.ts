@@ -96,7 +96,7 @@ export class SessionTalk {
 
   private async obey(response: ConnectResponse): Promise<void> {
     const { message } = response;
-    const { reporter, status, log } = this.options;
+    const { reporter, status, alerts, log } = this.options;
     if (message.case === "registrationResult") return this.begin(message.value);
     if (this.registeredAt === undefined) {
       if (message.case === "registrationCommand" || message.case === "drain") {
@@ -119,6 +119,12 @@ export class SessionTalk {
         return this.drain(message.value);
       case "statusCommand":
         return status.command(message.value.checks);
+      case "alertDefinitionCommand":
+        return alerts.command(message.value);
+      case "alertExecutionCommand":
+        return alerts.execute(message.value);
+      case "alertReportAck":
+        return alerts.acknowledged(message.value.sequence);
       case "registrationCommand":
         log.info({ reason: message.value.reason }, "asked to register again");
         return this.leave("registering again", { reconnectAfterMs: 0, sameServer: true });
@@ -194,6 +200,10 @@ export class SessionTalk {
     status.connected((statuses) =>
       this.say({ case: "componentStatusReport", value: { statuses } }),
     );
+    this.options.alerts.connected({
+      storeId,
+      send: (value) => this.say({ case: "alertReport", value }),
+    });
     this.heartbeat = setInterval(() => this.beat(), everyMs);
   }
 
@@ -236,6 +246,7 @@ export class SessionTalk {
     this.options.onLive(undefined);
     this.options.reporter.disconnected();
     this.options.status.disconnected();
+    this.options.alerts.disconnected();
     this.outbox.end();
   }
 }

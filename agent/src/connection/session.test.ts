@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { AgentService } from "@howdah/proto/howdah/v1/agent_service";
-import { idleChecks, silent, startTestAgent, temporaryFolders } from "../testing/test-agent.js";
+import {
+  idleAlerts,
+  idleChecks,
+  silent,
+  startTestAgent,
+  temporaryFolders,
+} from "../testing/test-agent.js";
 import { serveDispatcher } from "../testing/test-dispatcher.js";
 import { fileOutput } from "./attempt-output.js";
 import { Outbox } from "./outbox.js";
@@ -28,6 +34,7 @@ test("a server that does not answer the registration is given up", async (t) => 
       client: createClient(AgentService, transport),
       reporter: new Reporter(journal, silent),
       status: idleChecks(folders),
+      alerts: idleAlerts(folders),
       onLive: () => undefined,
       onJournalError: (error) => {
         throw error;

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
+import { Alerts } from "../alerts/alerts.js";
 import { type AgentFolders, agentFolders, createFolders } from "../folders.js";
 import type { JournalEntry } from "../journal/entry.js";
 import { openJournal } from "../journal/journal.js";
@@ -91,6 +92,16 @@ export function idleChecks(folders: AgentFolders): StatusChecks {
   const none = () => Promise.reject(new Error("nothing can be fetched"));
   return new StatusChecks({
     ...{ folders, log: silent, settings: {}, intervalMs: 60_000, busy: () => false },
+    packages: { folder: none, document: none },
+    facts: { hostName: "h", publicHostName: "h", cacheDir: folders.cache },
+  });
+}
+
+/** Watches no alert. */
+export function idleAlerts(folders: AgentFolders): Alerts {
+  const none = () => Promise.reject(new Error("nothing can be fetched"));
+  return new Alerts({
+    ...{ folders, log: silent, changes: silent, agentId: "a" },
     packages: { folder: none, document: none },
     facts: { hostName: "h", publicHostName: "h", cacheDir: folders.cache },
   });

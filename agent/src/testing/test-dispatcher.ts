@@ -70,6 +70,8 @@ export interface Script {
   deaf: boolean;
   /** Reports are kept, and acknowledged once this is false again. */
   holdAcks: boolean;
+  /** Reports of alerts are not acknowledged. */
+  holdAlertAcks: boolean;
   outcome: ReportOutcome;
   /** Nothing is answered to uploads. */
   holdUploads: boolean;
@@ -129,6 +131,7 @@ export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
     verdicts: () => [],
     deaf: false,
     holdAcks: false,
+    holdAlertAcks: false,
     outcome: ReportOutcome.RECORDED,
     holdUploads: false,
     refuseUploads: "",
@@ -184,6 +187,9 @@ export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
     }
     if (message.case === "commandAck") acks.push(message.value);
     if (message.case === "goodbye") session.end();
+    if (message.case === "alertReport" && !script.holdAlertAcks) {
+      session.say({ case: "alertReportAck", value: { sequence: message.value.sequence } });
+    }
     if (message.case === "commandReport") {
       reports.push(message.value);
       unacked += 1;
