@@ -16,6 +16,22 @@ describe("parseClusterFile()", () => {
     });
   });
 
+  it("reads whether a component is started by its agents, beside its hosts", () => {
+    const { services } = parseClusterFile(
+      "name: c\nstack: S\nservices:\n  A:\n    B: [h1]\n    C: {hosts: 'h[1-2]', auto_start: true}\n    D:\n      auto_start: false\n      hosts: [h1]\n    E: {hosts: h1}\n",
+      "f",
+    );
+    assert.deepEqual(
+      services[0]?.components.map(({ name, hostNames, autoStart }) => [name, hostNames, autoStart]),
+      [
+        ["B", ["h1"], undefined],
+        ["C", ["h1", "h2"], true],
+        ["D", ["h1"], false],
+        ["E", ["h1"], undefined],
+      ],
+    );
+  });
+
   it("says what is wrong, and on which line", () => {
     const head = "name: demo\nstack: S\n";
     const cases: [string, RegExp][] = [
@@ -27,6 +43,15 @@ describe("parseClusterFile()", () => {
       [`${head}services:\n  A:\n    B: [1]\n`, /^f:5: B: list its hosts/],
       [`${head}services:\n  A:\n    B: [db-[1-2]]\n`, /^f:5: .*/],
       [`${head}services:\n  A:\n    B: web-*\n`, /^f:5: B: "web-\*" must name hosts one by one/],
+      [`${head}services:\n  A:\n    B: {auto_start: true}\n`, /^f:5: B: "hosts" is missing/],
+      [
+        `${head}services:\n  A:\n    B: {hosts: h, auto_start: yes}\n`,
+        /^f:5: B: auto_start must be true or false$/,
+      ],
+      [
+        `${head}services:\n  A:\n    B: {hosts: h, start: true}\n`,
+        /^f:5: B: there is no "start"; it has hosts: .* auto_start/,
+      ],
       [`${head}configurations:\n  t: {p: [1]}\n`, /^f:4: p must be a text or a number/],
       [`${head}hosts: []\n`, /^f:3: there is no "hosts" in a cluster file; it has name, stack/],
     ];

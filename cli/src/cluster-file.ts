@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { type ClusterComponent, ClusterComponentSchema } from "@howdah/proto/howdah/v1/fleet";
 import {
   type ApplyClusterRequest,
   ApplyClusterRequestSchema,
@@ -9,7 +10,8 @@ import { expandHostPattern } from "./host-pattern.js";
 
 /**
  * Reads a cluster from YAML or JSON: `name`, `stack`, `services` (service to component to hosts) and `configurations`
- * (type to properties). A host may stand for several, as `db-[01-20]`. Throws CliError of one line that begins with
+ * (type to properties). A component may be a mapping instead: `hosts`, and `auto_start: true` or `false`, which is otherwise as the
+ * stack says. A host may stand for several, as `db-[01-20]`. Throws CliError of one line that begins with
  * FILE:LINE.
  */
 export function parseClusterFile(content: string, file: string): ApplyClusterRequest {
@@ -60,6 +62,25 @@ export function parseClusterFile(content: string, file: string): ApplyClusterReq
     return names;
   }
 
+  /** Its hosts, or `{hosts: …, auto_start: …}`. */
+  function component(name: string, node: unknown, line: number): ClusterComponent {
+    const made = create(ClusterComponentSchema, { name });
+    if (!isMap(node)) return Object.assign(made, { hostNames: hosts(node, name, line) });
+    const inside = "hosts: [HOST, …], auto_start: true or false";
+    for (const each of entries(node, name, inside)) {
+      if (each.name === "hosts") made.hostNames = hosts(each.value, name, each.line);
+      else if (each.name === "auto_start") made.autoStart = flag(each.value, name, each.line);
+      else throw refuse(each.line, `${name}: there is no "${each.name}"; it has ${inside}`);
+    }
+    if (made.hostNames.length === 0) throw refuse(line, `${name}: "hosts" is missing`);
+    return made;
+  }
+
+  function flag(node: unknown, component: string, line: number): boolean {
+    if (isScalar(node) && typeof node.value === "boolean") return node.value;
+    throw refuse(line, `${component}: auto_start must be true or false`);
+  }
+
   const request = create(ApplyClusterRequestSchema);
   const shape = "name, stack, services, configurations";
   for (const { name, value, line } of entries(document.contents, "a cluster file", shape)) {
@@ -70,12 +91,8 @@ export function parseClusterFile(content: string, file: string): ApplyClusterReq
         (service) => ({
           $typeName: "howdah.v1.ClusterService",
           name: service.name,
-          components: entries(service.value, service.name, "COMPONENT: [HOST, …]").map(
-            (component) => ({
-              $typeName: "howdah.v1.ClusterComponent",
-              name: component.name,
-              hostNames: hosts(component.value, component.name, component.line),
-            }),
+          components: entries(service.value, service.name, "COMPONENT: [HOST, …]").map((each) =>
+            component(each.name, each.value, each.line),
           ),
         }),
       );

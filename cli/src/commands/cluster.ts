@@ -106,8 +106,8 @@ export function clusterPage(
   );
   const types = Object.entries(cluster.configurations).sort(([a], [b]) => (a < b ? -1 : 1));
   const head = `cluster ${cluster.name}, stack ${cluster.stack}, version ${cluster.version}, ${plural(hostsOf(cluster).size, "host")}\n`;
-  const maintenance = cluster.services.map(maintenanceLine).join("");
-  const table = `${renderTable(["SERVICE", "COMPONENT", "STATE", "TO RESTART", "HOSTS"], rows)}${maintenance}`;
+  const notes = [autoStartLine(cluster), ...cluster.services.map(maintenanceLine)].join("");
+  const table = `${renderTable(["SERVICE", "COMPONENT", "STATE", "TO RESTART", "HOSTS"], rows)}${notes}`;
   if (!show.config) {
     const names = types.map(([type, { version }]) => `${type} v${version}`);
     return `${head}${table}configurations: ${names.join(", ") || "none"} (--config shows them)\n`;
@@ -118,6 +118,16 @@ export function clusterPage(
       .map(([name, value]) => [`${type} v${configuration.version}`, name, value]),
   );
   return `${head}${table}${renderTable(["CONFIGURATION", "PROPERTY", "VALUE"], properties)}`;
+}
+
+/** Only what the cluster says itself; its stack says the rest. */
+function autoStartLine({ services }: Cluster): string {
+  const said = services.flatMap(({ components }) =>
+    components.flatMap(({ name, autoStart }) =>
+      autoStart === undefined ? [] : `${name} ${autoStart ? "on" : "off"}`,
+    ),
+  );
+  return said.length === 0 ? "" : `auto start: ${said.join(", ")}; else as the stack says\n`;
 }
 
 function maintenanceLine({ name, maintenance }: ClusterService): string {
