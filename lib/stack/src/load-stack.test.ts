@@ -20,6 +20,14 @@ const property = (name: string, value: string, more = "") =>
 const configuration = (...properties: string[]) =>
   `<configuration>${properties.join("")}</configuration>`;
 
+const fromFile = (name: string, value: string, file: string) =>
+  property(
+    name,
+    value,
+    `<property-type>VALUE_FROM_PROPERTY_FILE</property-type>
+     <value-attributes><property-file-name>${file}</property-file-name></value-attributes>`,
+  );
+
 describe("loadStack()", () => {
   let root: string;
   before(async () => {
@@ -141,6 +149,48 @@ describe("loadStack()", () => {
     assert.deepEqual(
       packages.map(({ digest }) => digest).sort(),
       [definition.hooksDigest, x?.packageDigest].sort(),
+    );
+  });
+
+  it("reads what properties name, and the values that stand in files of their own", async () => {
+    const env = [
+      property(
+        "x_user",
+        "x",
+        `<property-type>USER</property-type><value-attributes><user-groups>
+          <property><type>cluster-env</type><name>user_group</name></property>
+        </user-groups></value-attributes>`,
+      ),
+      fromFile("template", "old", "x.j2"),
+      fromFile("absent", "as it stands", "y.j2"),
+    ];
+    const { definition } = await load({
+      ...withService("<name>X</name>"),
+      "stacks/S/1/configuration/cluster-env.xml": configuration(
+        fromFile("stack_tools", "", "stack_tools.json"),
+      ),
+      "stacks/S/1/properties/stack_tools.json": '{ "S": {} }\n',
+      "stacks/S/1/services/X/configuration/x-env.xml": configuration(...env),
+      "stacks/S/1/services/X/properties/x.j2": " {{x}} \n",
+    });
+    const [tools] = definition.configurationTypes[0]?.properties ?? [];
+    assert.equal(tools?.value, '{ "S": {} }\n');
+    const [user, template, absent] =
+      definition.services[0]?.configurationTypes[0]?.properties ?? [];
+    assert.deepEqual(user?.types, ["USER"]);
+    assert.deepEqual(
+      user?.userGroups.map(({ type, name }) => [type, name]),
+      [["cluster-env", "user_group"]],
+    );
+    assert.deepEqual([template?.value, absent?.value], [" {{x}} \n", "as it stands"]);
+    await assert.rejects(
+      load({
+        ...withService("<name>X</name>"),
+        "stacks/S/1/services/X/configuration/x-env.xml": configuration(
+          fromFile("template", "", "../../secret"),
+        ),
+      }),
+      /x-env\.xml:\d+: property-file-name: \.\.\/\.\.\/secret must be a file of .*properties/,
     );
   });
 

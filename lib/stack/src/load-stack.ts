@@ -151,12 +151,14 @@ function toConfigurationTypes(types: RawConfigurations): ConfigurationType[] {
       name,
       properties: [...properties.values()]
         .filter((property) => !property.deleted)
-        .map(({ name, value, description, secret, final }) => ({
+        .map(({ name, value, description, secret, final, types, userGroups }) => ({
           name,
           value,
           description,
           secret,
           final,
+          types: [...types],
+          userGroups: [...userGroups],
         })),
     }),
   );

@@ -55,7 +55,10 @@ export async function readServiceFolder(folder: string, path: string): Promise<R
   return Promise.all(
     parseServiceMetainfo(content, file).map(async (service) => ({
       ...service,
-      configurations: await readConfigurations(join(folder, service.configurationFolder)),
+      configurations: await readConfigurations(
+        join(folder, service.configurationFolder),
+        join(folder, "properties"),
+      ),
       rules,
       // What the file says about a service of another folder is passed over, as Ambari does.
       alerts: alerts && { file: alertsFile, definitions: alerts.get(service.name) ?? [] },

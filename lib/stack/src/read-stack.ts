@@ -62,7 +62,10 @@ export async function readStack(
   const rulesText = await readTextIfPresent(rulesFile);
   const rules: RoleCommandOrder =
     rulesText === undefined ? new Map() : parseRoleCommandOrder(rulesText, rulesFile);
-  const configurations = await readConfigurations(join(folder, "configuration"));
+  const configurations = await readConfigurations(
+    join(folder, "configuration"),
+    join(folder, "properties"),
+  );
   return {
     services: await readServices(folder, `stacks/${id}`, parent, findParent),
     configurations: parent

@@ -6,6 +6,7 @@ import {
   compareHostNames,
   type DocumentDigests,
 } from "./cluster.js";
+import { namedByProperties } from "./named-by-properties.js";
 
 /** What agents assemble `command-N.json` from, in Ambari's words. Each is canonical JSON: equal content, equal digest. */
 export interface ClusterDocuments {
@@ -83,11 +84,7 @@ export function metadataDocument(cluster: ClusterContent, stack: StackDefinition
       stack_name: stack.name,
       stack_version: stack.version,
       ...(stack.hooksDigest === "" ? {} : { hooks_folder: "stack-hooks" }),
-      // JSON inside JSON: so scripts expect them.
-      user_list: "[]",
-      group_list: "[]",
-      user_groups: "{}",
-      not_managed_hdfs_path_list: "[]",
+      ...namedByProperties(cluster, stack),
     },
     serviceLevelParams: Object.fromEntries(
       stack.services
