@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { TlsFileError } from "@howdah/rpc/tls";
 import { type Logger, pino } from "pino";
 import { Alerts } from "./alerts/alerts.js";
@@ -13,6 +14,7 @@ import { createSessionSlot, fetcher } from "./connection/fetcher.js";
 import { Reporter } from "./connection/reporter.js";
 import { connectionTo, type Servers, stayConnected } from "./connection/stay-connected.js";
 import { type AgentFolders, agentFolders, createFolders, FolderError } from "./folders.js";
+import { gatherHostFacts } from "./host/host-facts.js";
 import { PrefixInUseError } from "./instance-lock.js";
 import type { JournalEntry } from "./journal/entry.js";
 import { JournalDamagedError, openJournal } from "./journal/journal.js";
@@ -37,6 +39,9 @@ const operators = [
   ...[SettingsError, FolderError, PrefixInUseError, JournalDamagedError],
   ...[TlsFileError, ResetRefusedError],
 ];
+
+/** What of the host takes longer to find out is told by the next registration. */
+const factsWaitMs = 1_000;
 
 function serversOf({ server }: Settings): Servers {
   const { addresses, caFile, certFile, keyFile } = server;
@@ -100,6 +105,11 @@ async function run(
   createFolders(folders);
   const log = openLog("howdah-agent.log", commandLine, settings, folders);
   const alertLog = openLog("howdah-alerts.log", commandLine, settings, folders);
+  const hostFacts = gatherHostFacts({
+    ...{ prefix: folders.prefix, dataFolder: folders.data, log },
+    ...{ hostName: settings.hostName, publicHostName: settings.publicHostName },
+    overrides: settings.resourceOverrides,
+  });
   const journal = await openJournal(folders, log, {
     onForgotten: (keys) => removeRecordFolders(folders, keys),
   });
@@ -124,7 +134,7 @@ async function run(
   const packages = await openPackageCache(folders, fetcher(sessions, log), marks);
   const facts = {
     hostName: settings.hostName,
-    publicHostName: settings.hostName,
+    publicHostName: settings.publicHostName,
     cacheDir: folders.cache,
     scriptVariables: ambariVariables(settings, commandLine.config),
   };
@@ -154,6 +164,7 @@ async function run(
   const cleaner = startCleaner({ folders, journal, marks, log, settings: settings.clean });
   log.info({ journal: journal.journalId, open: queue.open(), version: agentVersion }, "started");
 
+  await Promise.race([hostFacts.gathered, sleep(factsWaitMs, undefined, { ref: false })]);
   await stayConnected(
     {
       ...servers,
@@ -161,6 +172,7 @@ async function run(
       output: fileOutput(folders, log),
       hostName: settings.hostName,
       labels: settings.labels,
+      factsJson: () => hostFacts.json(),
       lastStore: { storeId: journal.entries().at(-1)?.key.storeId ?? "" },
       onLive: (session) => sessions.set(session),
       onJournalError: (error) => {

@@ -26,6 +26,8 @@ test("the least that must be said, and what follows", (t) => {
       ...{ caFile: undefined, certFile: undefined, keyFile: undefined },
     },
     hostName: hostname().toLowerCase(),
+    publicHostName: hostname().toLowerCase(),
+    resourceOverrides: undefined,
     prefix: "/var/lib/howdah-agent",
     folders: { conf: dirname(file) },
     log: { level: "info", maxBytes: 10_000_000, maxFiles: 25 },
@@ -54,6 +56,8 @@ cert_file = /etc/cert.pem
 key_file = /etc/key.pem
 [agent]   # ours
 hostname = Web-1.Example.com
+public_hostname = web1.example.org
+system_resource_overrides = /etc/howdah/facts/
 prefix = /srv/agent/
 data_dir = /data/agent
 cache_dir = /var/cache/agent
@@ -84,6 +88,8 @@ GREETING = "a # b ; c"
       ...{ caFile: "/etc/ca.pem", certFile: "/etc/cert.pem", keyFile: "/etc/key.pem" },
     },
     hostName: "web-1.example.com",
+    publicHostName: "web1.example.org",
+    resourceOverrides: "/etc/howdah/facts",
     prefix: "/srv/agent",
     folders: {
       ...{ conf: dirname(file), data: "/data/agent", cache: "/var/cache/agent" },

@@ -15,6 +15,8 @@ export interface Settings {
   };
   /** In lower case. */
   readonly hostName: string;
+  /** The name by which others reach the host. */
+  readonly publicHostName: string;
   readonly prefix: string;
   /** Folders that are not where the prefix puts them; the one of the ini file is always told. */
   readonly folders: FolderOverrides;
@@ -25,6 +27,8 @@ export interface Settings {
     readonly maxFiles: number;
   };
   readonly python: string;
+  /** A folder of JSON files with facts about the host that an operator states. */
+  readonly resourceOverrides: string | undefined;
   readonly componentStatusIntervalMs: number;
   readonly clean: CleanSettings;
   readonly labels: Readonly<Record<string, string>>;
@@ -52,6 +56,8 @@ export function readSettings(file: string): Settings {
       keyFile: server.key_file,
     },
     hostName: agent.hostname,
+    publicHostName: agent.public_hostname ?? agent.hostname,
+    resourceOverrides: agent.system_resource_overrides,
     prefix: agent.prefix,
     folders,
     log: { level: agent.log_level, maxBytes: agent.log_max_size, maxFiles: agent.log_max_files },

@@ -8,7 +8,6 @@ import {
 import type { Journal } from "../journal/journal.js";
 import { bootId } from "../process-table.js";
 import { keyText } from "../task-key.js";
-import { hostFacts } from "./host-facts.js";
 
 /** Who registers, and with what. */
 export interface RegistrationOptions {
@@ -17,6 +16,8 @@ export interface RegistrationOptions {
   readonly agentVersion: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly journal: Journal;
+  /** What to say of the host: a JSON object of at most 64 KiB. */
+  readonly factsJson: () => string;
 }
 
 const entriesPerMessage = 1_000;
@@ -58,7 +59,7 @@ export function registration(options: RegistrationOptions, storeId: string): Reg
     storeId,
     agentVersion: options.agentVersion,
     labels: { ...options.labels },
-    factsJson: JSON.stringify(hostFacts()),
+    factsJson: options.factsJson(),
   };
   const messages: ConnectRequest[] = [];
   let from = 0;

@@ -30,6 +30,7 @@ test("a server that does not answer the registration is given up", async (t) => 
   const end = await runSession(
     {
       ...{ journal, queue, log: silent, hostName: "h", agentVersion: "1", labels: {} },
+      factsJson: () => "{}",
       output: fileOutput(folders, silent),
       client: createClient(AgentService, transport),
       reporter: new Reporter(journal, silent),

@@ -43,6 +43,7 @@ export const serverKeys = {
 /** The keys of [agent]. */
 export const agentKeys = {
   hostname: key(hostName, hostname(), "the machine's"),
+  public_hostname: optional(hostName, "`hostname`"),
   prefix: key(path, "/var/lib/howdah-agent"),
   data_dir: optional(path, "`PREFIX/data`"),
   cache_dir: optional(path, "`PREFIX/cache`"),
@@ -54,6 +55,7 @@ export const agentKeys = {
   log_max_files: key(count(0, 1_000), "25"),
   python: key(text, "/usr/bin/python3"),
   python_path: optional(text, "none"),
+  system_resource_overrides: optional(path, "none"),
   component_status_interval: key(duration("1s", "24h"), "60s"),
   data_cleanup_interval: key(durationOrOff("1h", "7d"), "1d"),
   data_cleanup_max_age: key(duration("1d", "3650d"), "30d"),
