@@ -16,22 +16,20 @@ import { connectionTo, type Servers, stayConnected } from "./connection/stay-con
 import { type AgentFolders, agentFolders, createFolders, FolderError } from "./folders.js";
 import { gatherHostFacts } from "./host/host-facts.js";
 import { PrefixInUseError } from "./instance-lock.js";
-import type { JournalEntry } from "./journal/entry.js";
 import { JournalDamagedError, openJournal } from "./journal/journal.js";
 import { JournalBrokenError } from "./journal/journal-file.js";
-import { isJsonObject } from "./json.js";
 import { openLogFile } from "./log-file.js";
 import { openPackageCache } from "./package-cache.js";
 import { ResetRefusedError, resetAgent } from "./reset-agent.js";
 import { resolveCommand } from "./resolve-command.js";
 import { installAmbariSudo, installSupervisor } from "./run/install-supervisor.js";
+import { laneOf } from "./run/lane-of.js";
 import { openQueue } from "./run/queue.js";
 import { removeRecordFolders } from "./run/record-folders.js";
 import { readSettings, type Settings, SettingsError } from "./settings.js";
 import { removeLeftChecks } from "./status/check-files.js";
 import { componentOf, isAbout } from "./status/component-of.js";
 import { StatusChecks } from "./status/status-checks.js";
-import { keyText } from "./task-key.js";
 import { agentVersion } from "./version.js";
 
 /** Errors that an operator can mend: told in a line each, without a stack. */
@@ -51,12 +49,6 @@ function serversOf({ server }: Settings): Servers {
   // Whatever the files lack is said now, not in the log of a connection that never comes about.
   for (const address of addresses) connectionTo(address, servers.tls).close();
   return servers;
-}
-
-/** Background commands run beside the others, which wait for each other. */
-function laneOf({ key, command }: JournalEntry): string {
-  const spec = isJsonObject(command) ? command.spec : undefined;
-  return isJsonObject(spec) && spec.background === true ? `background ${keyText(key)}` : "commands";
 }
 
 async function main(): Promise<void> {
