@@ -1,14 +1,21 @@
-// Runs a compiled program of this repository on a clone that may be fresh: `node scripts/run.js FILE ARGUMENT…`.
+// Runs a compiled program of this repository on a clone that may be fresh: `node scripts/run.js [--database-unless=OPTION] FILE ARGUMENT…`.
+// With --database-unless the program starts a database of its own unless it is given that option: then `mariadbd` is seen to.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { root, setup } from "./setup.js";
 
-const [file, ...args] = process.argv.slice(2);
+const words = process.argv.slice(2);
+const [, unless] = /^--database-unless=(.+)$/.exec(words[0] ?? "") ?? [];
+if (unless !== undefined) words.shift();
+const [file, ...args] = words;
 if (file === undefined) {
-  process.stderr.write("usage: node scripts/run.js FILE [ARGUMENT…]\n");
+  process.stderr.write("usage: node scripts/run.js [--database-unless=OPTION] FILE [ARGUMENT…]\n");
   process.exit(2);
 }
-setup({ database: false });
+const given = args.some(
+  (arg) => arg === unless || arg.startsWith(`${unless}=`) || arg === "--help",
+);
+setup({ database: unless !== undefined && !given });
 const child = spawn(process.execPath, ["--enable-source-maps", join(root, file), ...args], {
   stdio: "inherit",
 });

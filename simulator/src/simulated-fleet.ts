@@ -1,0 +1,66 @@
+import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Servers } from "@howdah/agent/connection/stay-connected";
+import type { Logger } from "pino";
+import type { Behaviour } from "./behaviour.js";
+import { createPretendedOutput } from "./pretended-output.js";
+import { simulateAgent } from "./simulated-agent.js";
+import { newTally, type Tally } from "./tally.js";
+
+/** Which hosts to play, and how. */
+export interface SimulatedFleetOptions {
+  readonly agents: number;
+  /** Hosts are called PREFIX-00001 and so on. */
+  readonly prefix: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly servers: Servers;
+  readonly behaviour: Behaviour;
+  /** How many agents begin to connect in a second. */
+  readonly connectRate: number;
+  readonly log: Logger;
+}
+
+/** Hosts that are played in this process. */
+export interface SimulatedFleet {
+  readonly tally: Tally;
+  /** Resolves when every agent has said goodbye. */
+  stop(): Promise<void>;
+}
+
+const startEveryMs = 20;
+
+/** Begins to play; the agents connect one after the other, at the rate that is asked for. */
+export function simulateFleet(options: SimulatedFleetOptions): SimulatedFleet {
+  const { agents, prefix, connectRate, log } = options;
+  const tally = newTally();
+  const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal); // every agent listens
+  const output = createPretendedOutput();
+  const playing: Promise<void>[] = [];
+
+  async function startAll(): Promise<void> {
+    const atOnce = Math.max(1, Math.round((connectRate * startEveryMs) / 1_000));
+    const everyMs = Math.max(startEveryMs, 1_000 / connectRate);
+    while (playing.length < agents && !stopping.signal.aborted) {
+      for (let n = 0; n < atOnce && playing.length < agents; n += 1) start(playing.length + 1);
+      await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
+  }
+
+  function start(number: number): void {
+    const hostName = `${prefix}-${String(number).padStart(5, "0")}`;
+    const more = { hostName, agentId: randomUUID(), output, tally, log };
+    playing.push(simulateAgent({ ...options, ...more }, stopping.signal));
+  }
+
+  const starting = startAll();
+  return {
+    tally,
+    async stop() {
+      stopping.abort();
+      await starting;
+      await Promise.all(playing);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "./fleet.js";
+
+/** Counts as the simulator tells them. */
+export interface Counts {
+  readonly connected: number;
+  readonly running: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly aborted: number;
+  readonly reconnects: number;
+}
+
+/** A simulator as a process of its own. */
+export interface Simulator {
+  readonly process: ChildProcess;
+  /** What it told last; undefined before the first. */
+  counts(): Counts | undefined;
+  errors(): string;
+  /** SIGTERM; resolves with its exit code, or the signal. */
+  stop(): Promise<number | string>;
+}
+
+/** Starts a simulator for a dispatcher, which tells its counts ten times a second. */
+export function startSimulator(server: string, ...args: string[]): Simulator {
+  const program = join(root, "simulator", "dist", "main.js");
+  const fixed = ["--server", server, "--json", "--report-every", "100ms", "--log-level", "warn"];
+  const child = spawn(
+    process.execPath,
+    ["--enable-source-maps", program, ...fixed, "--connect-rate", "1000", ...args],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  let counts: Counts | undefined;
+  let rest = "";
+  let errors = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    const lines = `${rest}${text}`.split("\n");
+    rest = lines.pop() ?? "";
+    const last = lines.at(-1);
+    if (last !== undefined) counts = JSON.parse(last);
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    errors += text;
+  });
+  return {
+    process: child,
+    counts: () => counts,
+    errors: () => errors,
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) {
+        const closed = once(child, "close");
+        child.kill("SIGTERM");
+        await closed;
+      }
+      return child.exitCode ?? child.signalCode ?? -1;
+    },
+  };
+}
+
+/** The local ports of a process's connections to a port of this machine, of all processes of this network. */
+export function connectionsTo(port: number): string[] {
+  const established = "01";
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , to = "", state]) => to.endsWith(remote) && state === established)
+    .map(([, from = ""]) => from);
+}
