@@ -17,7 +17,14 @@ const cluster: ClusterContent = {
   configurations: new Map([
     ["hdfs-site", { properties: { a: "1", b: "2" }, final: ["b"], secret: [] }],
     ["db", { properties: { password: "real" }, final: [], secret: ["password"] }],
-    ["cluster-env", { properties: { java_home: "/usr/lib/jvm" }, final: [], secret: [] }],
+    [
+      "cluster-env",
+      {
+        properties: { java_home: "/usr/lib/jvm", gpl_license_accepted: "true" },
+        final: [],
+        secret: [],
+      },
+    ],
   ]),
 };
 const hosts = [
@@ -38,7 +45,7 @@ describe("a cluster's documents", () => {
   it("configurations: types, final attributes, secrets as they are", () => {
     assert.deepEqual(JSON.parse(configurationsDocument(cluster)), {
       configurations: {
-        "cluster-env": { java_home: "/usr/lib/jvm" },
+        "cluster-env": { gpl_license_accepted: "true", java_home: "/usr/lib/jvm" },
         db: { password: "real" },
         "hdfs-site": { a: "1", b: "2" },
       },
@@ -77,8 +84,17 @@ describe("a cluster's documents", () => {
       metadata.serviceLevelParams.HDFS?.service_package_folder,
       "stacks/SAMPLE/1.0/services/HDFS/package",
     );
-    assert.equal(metadata.ambariLevelParams.java_home, "/usr/lib/jvm");
-    assert.equal(metadata.ambariLevelParams.host_sys_prepped, "false");
+    assert.deepEqual(metadata.ambariLevelParams, {
+      agent_stack_retry_count: "5",
+      agent_stack_retry_on_unavailability: "false",
+      ambari_server_host: "localhost",
+      ambari_server_port: "8080",
+      ambari_server_use_ssl: "false",
+      gpl_license_accepted: "true",
+      host_sys_prepped: "false",
+      java_home: "/usr/lib/jvm",
+      java_version: "8",
+    });
     assert.ok(
       !("hooks_folder" in JSON.parse(metadataDocument(cluster, sampleStack())).clusterLevelParams),
     );

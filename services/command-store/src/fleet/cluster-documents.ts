@@ -24,8 +24,28 @@ export function digestsOf(documents: ClusterDocuments): DocumentDigests {
   };
 }
 
-/** The properties of `cluster-env` that scripts expect among Ambari's own parameters: here nobody else knows them. */
-const hostWideProperties = ["java_home", "java_version", "jdk_location", "jdk_name"];
+/**
+ * What scripts expect among Ambari's own parameters [A 3.6], with what they are told unless a property of `cluster-env` of the same name
+ * says otherwise; without a default only that property tells it. There is no Ambari server: scripts look up its address, few ever use it.
+ */
+const installationParameters: Readonly<Record<string, string | undefined>> = {
+  agent_stack_retry_count: "5",
+  agent_stack_retry_on_unavailability: "false",
+  ambari_server_host: "localhost",
+  ambari_server_port: "8080",
+  ambari_server_use_ssl: "false",
+  db_driver_filename: undefined,
+  db_name: undefined,
+  gpl_license_accepted: "false",
+  host_sys_prepped: "false",
+  java_home: undefined,
+  java_version: "8",
+  jce_name: undefined,
+  jdk_location: undefined,
+  jdk_name: undefined,
+  mysql_jdbc_url: undefined,
+  oracle_jdbc_url: undefined,
+};
 
 /** `{ configurations, configurationAttributes }`, with the secrets as they are: scripts need them. */
 export function configurationsDocument(cluster: ClusterContent): string {
@@ -99,16 +119,10 @@ export function metadataDocument(cluster: ClusterContent, stack: StackDefinition
           },
         ]),
     ),
-    ambariLevelParams: {
-      agent_stack_retry_on_unavailability: "false",
-      agent_stack_retry_count: "5",
-      host_sys_prepped: "false",
-      gpl_license_accepted: "false",
-      ...Object.fromEntries(
-        hostWideProperties
-          .filter((name) => Object.hasOwn(environment, name))
-          .map((name) => [name, environment[name]]),
-      ),
-    },
+    ambariLevelParams: Object.fromEntries(
+      Object.entries(installationParameters)
+        .map(([name, usual]) => [name, environment[name] ?? usual] as const)
+        .filter(([, value]) => value !== undefined),
+    ),
   });
 }
