@@ -31,6 +31,15 @@ describe("nextAlert()", () => {
     ["new and skipped", undefined, SKIPPED, once, "drop", undefined, false],
     ["skipped", at(CRITICAL, SOFT, 2), SKIPPED, thrice, "told", at(CRITICAL, SOFT, 2), false],
     ["of no state", at(OK, HARD, 2), UNSPECIFIED, once, "drop", undefined, false],
+    [
+      "of a state that nobody knows",
+      at(OK, HARD, 2),
+      77 as AlertState,
+      once,
+      "drop",
+      undefined,
+      false,
+    ],
     ["the same OK", at(OK, HARD, 7), OK, once, "same", at(OK, HARD, 8), false],
     [
       "the same, still SOFT",

@@ -32,17 +32,24 @@ export interface AlertStep {
 
 const mostOccurrences = 2 ** 31 - 1;
 
+/** The states that an alert can be in. */
+const lasting: ReadonlySet<AlertState> = new Set([
+  AlertState.OK,
+  AlertState.WARNING,
+  AlertState.CRITICAL,
+  AlertState.UNKNOWN,
+]);
+
 /** What comes of finding an alert in a state. `was`: how it stood; undefined when it is found for the first time. */
 export function nextAlert(
   was: AlertStanding | undefined,
   found: AlertState,
   { tolerance, aggregate }: AlertRules,
 ): AlertStep {
-  if (found === AlertState.SKIPPED || found === AlertState.UNSPECIFIED) {
-    return was === undefined || found === AlertState.UNSPECIFIED
-      ? { kind: "drop", firm: false }
-      : { kind: "told", next: was, firm: false };
+  if (found === AlertState.SKIPPED && was !== undefined) {
+    return { kind: "told", next: was, firm: false };
   }
+  if (!lasting.has(found)) return { kind: "drop", firm: false };
   if (was === undefined) {
     const next = { state: found, firmness: AlertFirmness.HARD, occurrences: 1 };
     return { kind: "changed", next, firm: true };

@@ -38,7 +38,7 @@ await runService({
     server.add(CommandStoreService, createCommandStoreService(db, log));
     server.add(FleetService, createFleetService(db));
     server.add(StackService, createStackService(db));
-    server.add(AlertService, createAlertService());
+    server.add(AlertService, createAlertService(db));
 
     // It listens before it is ready, so that who asks hears why it is not.
     const main = await server.listen(config.listen);

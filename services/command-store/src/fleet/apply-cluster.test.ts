@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Client, Code, createClient } from "@connectrpc/connect";
-import { AlertService } from "@howdah/proto/howdah/v1/alert_service";
+import { type Client, Code } from "@connectrpc/connect";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { StackService } from "@howdah/proto/howdah/v1/stack_service";
-import { createAlertService } from "../alerts/alert-service.js";
 import { execute } from "../database/query.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
-import { inMemory } from "../testing/in-memory.js";
 import { rejects } from "../testing/rejects.js";
 import { hdfs, openFleet, readDocuments, type Wish } from "../testing/sample-cluster.js";
 import { addHosts, sampleStack } from "../testing/sample-fleet.js";
@@ -363,12 +360,6 @@ describe("GetCluster, ListClusters and ListConfigurationVersions", () => {
       );
       await rejects(versions({ cluster: "a" }), Code.InvalidArgument, /^type: is empty/);
       await rejects(versions({ type: "a" }), Code.InvalidArgument, /^cluster: is empty/);
-      const alerts = createClient(
-        AlertService,
-        inMemory(({ service }) => service(AlertService, createAlertService())),
-      );
-      await rejects(alerts.listAlerts({}), Code.Unimplemented, "alerts are not built yet");
-      await rejects(alerts.listAlertDefinitions({}), Code.Unimplemented, /not built/);
     } finally {
       await own.close();
     }

@@ -1,4 +1,5 @@
 import type { ConfigurationType, StackDefinition } from "@howdah/proto/howdah/v1/stack";
+import { definitionProblems } from "../alerts/definition-checks.js";
 import { parseCardinality } from "../fleet/cardinality.js";
 import { invalidArgument } from "../invalid.js";
 
@@ -76,6 +77,28 @@ function* stackProblems(stack: StackDefinition): Iterable<string> {
     yield `stack.services: component ${name} is there twice; a stack may have it once`;
   }
   for (const service of stack.services) yield* serviceProblems(service);
+  yield* alertProblems(stack);
+}
+
+function* alertProblems({ alertDefinitions: own, services }: StackDefinition): Iterable<string> {
+  const owners = [
+    { field: "stack", name: "AMBARI", definitions: own },
+    ...services.map(({ name, alertDefinitions: definitions }) => ({
+      ...{ field: `stack.services[${name}]`, name, definitions },
+    })),
+  ];
+  for (const name of repeated(owners.flatMap(({ definitions }) => definitions))) {
+    yield `stack: alert definition ${name} is there twice; a cluster may have it once`;
+  }
+  for (const { field, name, definitions } of owners) {
+    for (const each of definitions) {
+      const at = `${field}.alert_definitions[${each.name}]`;
+      if (each.serviceName !== name) {
+        yield `${at}.service_name: ${JSON.stringify(each.serviceName)} must be ${name}`;
+      }
+      yield* definitionProblems(at, each);
+    }
+  }
 }
 
 function* serviceProblems(service: StackDefinition["services"][number]): Iterable<string> {

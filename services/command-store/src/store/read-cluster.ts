@@ -66,6 +66,7 @@ export async function readCluster(db: Knex, name: string): Promise<StoredCluster
 /** A cluster's own row. */
 export interface ClusterHeader {
   readonly clusterId: number;
+  readonly version: number;
   readonly name: string;
   readonly stackName: string;
   readonly stackVersion: string;
@@ -79,7 +80,7 @@ export async function readClusterHeader(
 ): Promise<ClusterHeader | undefined> {
   const [row] = await query<ClusterHeader>(
     db,
-    `select cluster_id as clusterId, name, stack_name as stackName, stack_version as stackVersion,
+    `select cluster_id as clusterId, version, name, stack_name as stackName, stack_version as stackVersion,
       configurations_digest as configurationsDigest from cluster where name = ?`,
     [name],
   );

@@ -40,3 +40,17 @@ export async function writeStaleAlerts(
     ]);
   }
 }
+
+/** Which of these alerts their hosts have not checked for long, as `HOST/DEFINITION`. */
+export async function readStaleAlerts(
+  db: Knex,
+  alerts: readonly StaleAlert[],
+): Promise<ReadonlySet<string>> {
+  if (alerts.length === 0) return new Set();
+  const rows = await query<StaleAlert>(
+    db,
+    "select host_id as hostId, definition_id as definitionId from alert_stale where (host_id, definition_id) in (?)",
+    [alerts.map(({ hostId, definitionId }) => [hostId, definitionId])],
+  );
+  return new Set(rows.map(({ hostId, definitionId }) => `${hostId}/${definitionId}`));
+}

@@ -1,0 +1,113 @@
+import type { AlertState } from "@howdah/proto/howdah/v1/alert";
+import type { Knex } from "knex";
+import { type Binding, query } from "../database/query.js";
+import {
+  fromStoredFirmness,
+  fromStoredState,
+  storedStates,
+  toStoredState,
+} from "./alert-states.js";
+import type { CurrentAlert } from "./current-alerts.js";
+
+/** An alert as lists show it. */
+export interface ListedAlert extends Omit<CurrentAlert, "version"> {
+  readonly service: string;
+  readonly name: string;
+  readonly hostName: string;
+}
+
+/** Which alerts of a cluster to list. */
+export interface AlertFilter {
+  readonly clusterId: number;
+  /** Undefined means all. */
+  readonly definitionId: number | undefined;
+  /** Empty means all. */
+  readonly service: string;
+  /** Undefined means all. */
+  readonly hostId: number | undefined;
+}
+
+/** Where in the list something stands. */
+export interface AlertPlace {
+  readonly state: AlertState;
+  readonly name: string;
+  readonly hostName: string;
+}
+
+/**
+ * The next alerts in these states behind `after`, `limit` at most: what is worst first, then by name and host. Reads each state's part of an
+ * index from where it goes on, so a page costs the same wherever it is.
+ */
+export async function listAlerts(
+  db: Knex,
+  filter: AlertFilter,
+  states: readonly AlertState[],
+  after: AlertPlace | undefined,
+  limit: number,
+): Promise<ListedAlert[]> {
+  const found: ListedAlert[] = [];
+  for (const state of storedStates) {
+    if (found.length >= limit) break;
+    if (states.length > 0 && !states.includes(state)) continue;
+    if (after !== undefined && toStoredState(state) < toStoredState(after.state)) continue;
+    const within = after?.state === state ? after : undefined;
+    found.push(...(await listState(db, filter, state, within, limit - found.length)));
+  }
+  return found;
+}
+
+async function listState(
+  db: Knex,
+  filter: AlertFilter,
+  state: AlertState,
+  after: AlertPlace | undefined,
+  limit: number,
+): Promise<ListedAlert[]> {
+  const { index, where, bindings } = narrowed(filter);
+  const conditions = [...where, "a.alert_state = ?"];
+  const all: Binding[] = [...bindings, toStoredState(state)];
+  if (after !== undefined) {
+    conditions.push("a.name >= ? and (a.name > ? or a.host_name > ?)");
+    all.push(after.name, after.name, after.hostName);
+  }
+  const order = filter.definitionId === undefined ? "a.name, a.host_name" : "a.host_name";
+  const rows = await query<ListedAlert>(
+    db,
+    `select a.definition_id as definitionId, a.host_id as hostId, a.service_name as service, a.name, a.host_name as hostName,
+      a.alert_state + 0 as state, a.firmness + 0 as firmness, a.occurrences, a.since, a.told_at as toldAt, a.latest_text as text
+    from alert_current a force index (${index}) where ${conditions.join(" and ")}
+    order by ${order} limit ?`,
+    [...all, limit],
+  );
+  return rows.map((row) => ({
+    ...row,
+    state: fromStoredState(row.state),
+    firmness: fromStoredFirmness(row.firmness),
+  }));
+}
+
+/** The conditions of a filter, and the index that serves them: of a host there are few, so those are sorted. */
+export function narrowed({ clusterId, definitionId, service, hostId }: AlertFilter): {
+  index: string;
+  where: string[];
+  bindings: Binding[];
+} {
+  const where = ["a.cluster_id = ?"];
+  const bindings: Binding[] = [clusterId];
+  if (hostId !== undefined) {
+    where.push("a.host_id = ?");
+    bindings.push(hostId);
+  }
+  if (definitionId !== undefined) {
+    where.push("a.definition_id = ?");
+    bindings.push(definitionId);
+  }
+  if (service !== "") {
+    where.push("a.service_name = ?");
+    bindings.push(service);
+  }
+  if (hostId !== undefined)
+    return { index: definitionId === undefined ? "host" : "primary", where, bindings };
+  if (definitionId !== undefined) return { index: "name_listing", where, bindings };
+  return { index: service === "" ? "listing" : "service_listing", where, bindings };
+}
