@@ -1,5 +1,5 @@
 import { AgentService } from "@howdah/proto/howdah/v1/agent_service";
-import { AlertService } from "@howdah/proto/howdah/v1/alert_service";
+import { AlertRunService, AlertService } from "@howdah/proto/howdah/v1/alert_service";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
@@ -53,6 +53,7 @@ await runService({
       routes: [
         [RequestService, scheduler],
         [ScheduleService, scheduler],
+        [AlertRunService, scheduler],
         [CommandStoreService, commandStore],
         [FleetService, commandStore],
         [StackService, commandStore],

@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, ConnectError } from "@connectrpc/connect";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
-import type { HostStatusCheck } from "@howdah/proto/howdah/v1/dispatcher_service";
+import type {
+  ExecuteAlertResponse,
+  HostStatusCheck,
+  HostsAlertDefinitions,
+} from "@howdah/proto/howdah/v1/dispatcher_service";
 import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
 import {
+  type AlertExecution,
   type Cancel,
   type DispatcherEvents,
   DispatcherLink,
@@ -66,6 +71,25 @@ export class Dispatchers {
   /** Asks a dispatcher's agents for status checks. False when that could not be done. */
   async checkStatuses(dispatcher: string, checks: HostStatusCheck[]): Promise<boolean> {
     return (await this.links.get(dispatcher)?.link.checkStatuses(checks)) ?? false;
+  }
+
+  /** Has a dispatcher tell its agents which alerts to watch. False when that could not be done. */
+  async sendAlertDefinitions(
+    dispatcher: string,
+    definitions: HostsAlertDefinitions[],
+  ): Promise<boolean> {
+    return (await this.links.get(dispatcher)?.link.sendAlertDefinitions(definitions)) ?? false;
+  }
+
+  /** Has a dispatcher's agents run an alert now; one answer for each host as it comes. */
+  async *executeAlert(
+    dispatcher: string,
+    request: AlertExecution,
+    signal: AbortSignal,
+  ): AsyncGenerator<ExecuteAlertResponse> {
+    const link = this.links.get(dispatcher)?.link;
+    if (link === undefined) throw new ConnectError(`${dispatcher} is gone`, Code.Unavailable);
+    yield* link.executeAlert(request, signal);
   }
 
   /** Follows the leases, and tells what the store and the dispatchers tell, until the signal aborts. */

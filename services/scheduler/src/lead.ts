@@ -3,8 +3,10 @@ import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
+import { AlertWatch, type AlertWatchTimes } from "./alerts/alert-watch.js";
 import { claimRequests } from "./claim-requests.js";
 import { Dispatchers, type DispatchersEvents } from "./dispatchers.js";
+import type { SessionEvents } from "./engine/dispatcher-link.js";
 import { Engine } from "./engine/engine.js";
 import type { EngineTimes } from "./engine/engine-options.js";
 import { readHostsInMaintenance } from "./maintenance-input.js";
@@ -13,7 +15,7 @@ import type { StackCache } from "./stack-cache.js";
 import { StatusChecks, type StatusCheckTimes } from "./status-checks.js";
 
 /** What leading needs. */
-export interface LeadOptions extends EngineTimes, MonitorTimes, StatusCheckTimes {
+export interface LeadOptions extends EngineTimes, MonitorTimes, StatusCheckTimes, AlertWatchTimes {
   readonly store: Client<typeof CommandStoreService>;
   readonly fleet: Client<typeof FleetService>;
   readonly stacks: StackCache;
@@ -27,13 +29,13 @@ export interface LeadOptions extends EngineTimes, MonitorTimes, StatusCheckTimes
 /**
  * Leads for one turn: announces the token to the dispatchers, makes what is unfinished its own, reads it, drives it until the signal aborts. Rejects
  * with StaleOwnerError when another scheduler has taken over. All is closed when it settles.
- * @param started called with the engine, which takes in requests from then on
+ * @param started called with the engine, which takes in requests from then on, and with what runs alerts
  */
 export async function lead(
   options: LeadOptions,
   token: bigint,
   turn: AbortSignal,
-  started: (engine: Engine) => void,
+  started: (engine: Engine, alerts: AlertWatch) => void,
 ): Promise<void> {
   const dispatchers = new Dispatchers({ ...options, token });
   const engine = new Engine({
@@ -61,15 +63,23 @@ export async function lead(
     ...options,
     send: (dispatcher, batch) => dispatchers.checkStatuses(dispatcher, batch),
   });
-  const following = dispatchers.follow(toldTo(engine, monitor, checks), over.signal);
+  const alerts = new AlertWatch({
+    ...options,
+    token,
+    send: (dispatcher, batch) => dispatchers.sendAlertDefinitions(dispatcher, batch),
+    execute: (dispatcher, request, signal) => dispatchers.executeAlert(dispatcher, request, signal),
+  });
+  const sessions = [engine, monitor, checks.places, alerts.places];
+  const following = dispatchers.follow(toldTo(engine, monitor, sessions), over.signal);
   const checking = checks.run(over.signal);
+  const watching = alerts.run(over.signal);
   let replaced: unknown;
   const monitoring = monitor.run(over.signal).catch((error: unknown) => {
     replaced = error;
     end();
   });
   try {
-    started(engine);
+    started(engine, alerts);
     await dispatchers.announced;
     await claimRequests({ ...options, token }, over.signal);
     await engine.drive();
@@ -77,32 +87,28 @@ export async function lead(
   } finally {
     turn.removeEventListener("abort", end);
     end();
-    await Promise.all([following, monitoring, checking]);
+    await Promise.all([following, monitoring, checking, watching]);
   }
 }
 
 /** Tells all of sessions, the engine of the rest. */
-function toldTo(engine: Engine, monitor: HostMonitor, checks: StatusChecks): DispatchersEvents {
+function toldTo(
+  engine: Engine,
+  monitor: HostMonitor,
+  all: readonly SessionEvents[],
+): DispatchersEvents {
   return {
     sessions(dispatcher, sessions) {
-      engine.sessions(dispatcher, sessions);
-      monitor.sessions(dispatcher, sessions);
-      checks.sessions(dispatcher, sessions);
+      for (const each of all) each.sessions(dispatcher, sessions);
     },
     outOfReach(dispatcher) {
-      engine.outOfReach(dispatcher);
-      monitor.outOfReach(dispatcher);
-      checks.outOfReach(dispatcher);
+      for (const each of all) each.outOfReach(dispatcher);
     },
     opened(dispatcher, session) {
-      engine.opened(dispatcher, session);
-      monitor.opened(dispatcher, session);
-      checks.opened(dispatcher, session);
+      for (const each of all) each.opened(dispatcher, session);
     },
     closed(hostId, epoch, silentMs) {
-      engine.closed(hostId, epoch);
-      monitor.closed(hostId, epoch, silentMs);
-      checks.closed(hostId, epoch);
+      for (const each of all) each.closed(hostId, epoch, silentMs);
     },
     changed: (changes) => engine.changed(changes),
     undelivered: (taskIds) => engine.undelivered(taskIds),

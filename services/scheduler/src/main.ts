@@ -1,4 +1,5 @@
 import { createClient } from "@connectrpc/connect";
+import { AlertRunService, AlertService } from "@howdah/proto/howdah/v1/alert_service";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
@@ -9,6 +10,8 @@ import { advertised, clientTls, serverTls, serviceAddresses } from "@howdah/serv
 import { connectService } from "@howdah/service/connect-service";
 import { duration, integer } from "@howdah/service/fields";
 import { runService } from "@howdah/service/run-service";
+import { createAlertRunService } from "./alerts/alert-run-service.js";
+import type { AlertWatch } from "./alerts/alert-watch.js";
 import { lead } from "./lead.js";
 import { LeaderWatch } from "./leader-watch.js";
 import { takeTurns } from "./leadership.js";
@@ -59,6 +62,7 @@ await runService({
     const sources = { store, fleet, stacks };
     let leading: Leading | undefined;
     let schedules: Schedules | undefined;
+    let alertWatch: AlertWatch | undefined;
     const passing = { watch, instance: config.instance, waitMs: config.leaderWaitMs, signal };
 
     const server = createRpcServer({
@@ -83,6 +87,16 @@ await runService({
         anywhere: ["getSchedule", "listSchedules", "listWindows"],
       }),
     );
+    const alerts = createClient(AlertService, transport);
+    server.add(
+      AlertRunService,
+      passOn(
+        AlertRunService,
+        createAlertRunService({ alerts, fleet, leading: () => alertWatch }),
+        // What it found once it may find again.
+        { ...passing, repeatable: { runAlert: (request) => request } },
+      ),
+    );
     const main = await server.listen(config.listen);
 
     const stopping = new AbortController();
@@ -100,12 +114,14 @@ await runService({
             ended.abort();
             leading = undefined;
             schedules = undefined;
+            alertWatch = undefined;
             watch.leadsHere(false);
           };
           turn.addEventListener("abort", over, { once: true });
           try {
-            await lead({ ...config, ...sources, log, connect }, token, turn, (engine) => {
+            await lead({ ...config, ...sources, log, connect }, token, turn, (engine, watching) => {
               leading = { engine, token };
+              alertWatch = watching;
               const { scheduleLatenessMs: latenessMs } = config;
               const now = Date.now;
               schedules = new Schedules({ ...sources, ...leading, latenessMs, now, log });

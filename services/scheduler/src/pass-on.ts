@@ -1,6 +1,7 @@
 import type {
   DescMessage,
   DescMethod,
+  DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
   MessageShape,
@@ -17,6 +18,7 @@ import { onward } from "@howdah/rpc/call-id";
 import { isIdempotent } from "@howdah/rpc/idempotent";
 import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RpcTransport } from "@howdah/rpc/transport";
+import { begun } from "./begun.js";
 import type { LeaderWatch, OtherLeader } from "./leader-watch.js";
 import { NotLeadingError } from "./not-leading.js";
 
@@ -24,7 +26,9 @@ import { NotLeadingError } from "./not-leading.js";
 export const passedOnHeader = "x-passed-on-by";
 
 type Message = MessageShape<DescMessage>;
-type Handle = (request: Message, context: HandlerContext) => Message | Promise<Message>;
+/** What a method answers: one message, or several. */
+type Answer = Message | AsyncIterable<Message>;
+type Handle = (request: Message, context: HandlerContext) => Answer | Promise<Answer>;
 
 /** How calls are passed on. */
 export interface PassOnOptions<S extends DescService> {
@@ -49,7 +53,7 @@ export interface PassOnOptions<S extends DescService> {
 
 /** What became of a call that was tried. */
 type Tried =
-  | { readonly answer: Message }
+  | { readonly answer: Answer }
   | { readonly error: unknown; readonly isDone: "yes" | "no" | "unknown" };
 
 const connectMs = 1_000;
@@ -62,7 +66,10 @@ const pauseMs = 200;
  *
  * When the leader goes away in the middle, a call is made again with the next one if it is idempotent or surely was not begun. Any other
  * fails with UNAVAILABLE and says that its outcome is not known. What can be made again is also made once more when the leader itself says
- * UNAVAILABLE: the command store that it asked may have died, and another be there. Throws for a service with streams, which nobody has needed.
+ * UNAVAILABLE: the command store that it asked may have died, and another be there.
+ *
+ * A stream of answers counts as answered with its first message: what comes after that is not made again, and its end is what the caller
+ * sees. Throws for a service with streams of requests, which nobody has needed.
  */
 export function passOn<S extends DescService>(
   service: S,
@@ -75,7 +82,9 @@ export function passOn<S extends DescService>(
   for (const method of service.methods) {
     const handle = handlers[method.localName];
     if (handle === undefined) continue;
-    if (!isUnary(method)) throw new Error(`${method.toString()}: streams cannot be passed on`);
+    if (!isPassable(method)) {
+      throw new Error(`${method.toString()}: streams of requests cannot be passed on`);
+    }
     passing[method.localName] = anywhere.has(method.localName)
       ? handle
       : passMethodOn(method, handle, options as PassOnOptions<DescService>);
@@ -84,12 +93,32 @@ export function passOn<S extends DescService>(
   return passing as unknown as Partial<ServiceImpl<S>>;
 }
 
-function isUnary(method: DescMethod): method is DescMethodUnary {
-  return method.methodKind === "unary";
+type Passable = DescMethodUnary | DescMethodServerStreaming;
+
+function isPassable(method: DescMethod): method is Passable {
+  return method.methodKind === "unary" || method.methodKind === "server_streaming";
 }
 
 function passMethodOn(
-  method: DescMethodUnary,
+  method: Passable,
+  handle: Handle,
+  options: PassOnOptions<DescService>,
+): Handle {
+  if (method.methodKind === "unary") return passCallOn(method, handle, options);
+  const pass = passCallOn(
+    method,
+    async (request, context) => begun((await handle(request, context)) as AsyncIterable<Message>),
+    options,
+  );
+  return (request, context) => flatten(pass(request, context));
+}
+
+async function* flatten(answer: Answer | Promise<Answer>): AsyncGenerator<Message> {
+  yield* (await answer) as AsyncIterable<Message>;
+}
+
+function passCallOn(
+  method: Passable,
   handle: Handle,
   { watch, instance, waitMs, signal: stopping, repeatable = {} }: PassOnOptions<DescService>,
 ): Handle {
@@ -145,7 +174,7 @@ async function answerPassedOn(
   handle: Handle,
   request: Message,
   context: HandlerContext,
-): Promise<Message> {
+): Promise<Answer> {
   const tried: Tried =
     leader === "here"
       ? await tryHere(handle, request, context)
@@ -167,13 +196,14 @@ async function tryHere(handle: Handle, request: Message, context: HandlerContext
 
 async function tryThere(
   { name, transport, over }: OtherLeader,
-  method: DescMethodUnary,
+  method: Passable,
   request: Message,
   context: HandlerContext,
   instance: string,
 ): Promise<Tried> {
   const { timeoutMs, headers }: CallOptions = onward(context);
   const { signal, release } = joinSignals(over, context.signal);
+  let isOpen = false;
   try {
     const problem = await connect(transport, signal);
     if (problem !== undefined) {
@@ -182,13 +212,50 @@ async function tryThere(
     }
     const header = new Headers(headers);
     header.set(passedOnHeader, instance);
-    const answer = await transport.unary(method, signal, timeoutMs, header, request);
-    return { answer: answer.message };
+    if (method.methodKind === "unary") {
+      const answer = await transport.unary(method, signal, timeoutMs, header, request);
+      return { answer: answer.message };
+    }
+    const stream = await transport.stream(method, signal, timeoutMs, header, only(request));
+    const messages = await begun(stream.message);
+    isOpen = true;
+    return { answer: streamOfThere(messages, over, release) };
   } catch (error) {
     return ofThere(ConnectError.from(error), over.aborted);
   } finally {
+    if (!isOpen) release();
+  }
+}
+
+async function* only(message: Message): AsyncGenerator<Message> {
+  yield message;
+}
+
+/** A stream of another scheduler; what it ends with is as the caller of this one may see it. */
+async function* streamOfThere(
+  messages: AsyncIterable<Message>,
+  over: AbortSignal,
+  release: () => void,
+): AsyncGenerator<Message> {
+  try {
+    yield* messages;
+  } catch (error) {
+    const tried = ofThere(ConnectError.from(error), over.aborted);
+    throw "error" in tried && tried.isDone !== "unknown" ? tried.error : brokenOff(error);
+  } finally {
     release();
   }
+}
+
+function brokenOff(error: unknown): ConnectError {
+  const { rawMessage } = ConnectError.from(error);
+  return new ConnectError(
+    `the scheduler that leads went away in the middle of its answers (${rawMessage}): call again`,
+    Code.Unavailable,
+    undefined,
+    undefined,
+    error,
+  );
 }
 
 /** Why there is no connection; undefined when there is one. */
@@ -225,7 +292,7 @@ function nobodyLeads(why: string, problem: string, mayBeDone: boolean): ConnectE
   return new ConnectError(text, Code.Unavailable);
 }
 
-function unknownOutcome({ name }: DescMethodUnary, error: unknown): ConnectError {
+function unknownOutcome({ name }: Passable, error: unknown): ConnectError {
   const { rawMessage } = ConnectError.from(error);
   return new ConnectError(
     `the scheduler that leads went away in the middle of ${name} (${rawMessage}): whether it was done is not known; look, then call again if it was not`,

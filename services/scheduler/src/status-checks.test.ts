@@ -96,7 +96,7 @@ function start(t: TestContext, everyMs = 3_600_000) {
     await over;
   });
   const open = (dispatcher: string, hostId: number, epoch = 1) =>
-    checks.opened(dispatcher, session(hostId, epoch));
+    checks.places.opened(dispatcher, session(hostId, epoch));
   return Object.assign(world, {
     checks,
     open,
@@ -209,17 +209,17 @@ test("hosts without a session are not asked, and those of a lost dispatcher when
   const world = start(t, 100);
   world.open("d1", 1);
   world.open("d2", 2, 5);
-  world.checks.closed(1n, 1n);
-  world.checks.closed(2n, 4n);
+  world.checks.places.closed(1n, 1n);
+  world.checks.places.closed(2n, 4n);
   world.run();
   await eventually("a call", () => world.sent.length > 0);
   assert.deepEqual(world.sent, ["d2: DN@2"]);
-  world.checks.outOfReach("d2");
+  world.checks.places.outOfReach("d2");
   const { length } = world.sent;
   const rounds = world.calls.listStatusChecks;
   await eventually("two more rounds", () => world.calls.listStatusChecks >= rounds + 2);
   assert.equal(world.sent.length, length);
-  world.checks.sessions("d2", [session(2, 5)]);
+  world.checks.places.sessions("d2", [session(2, 5)]);
   await eventually("it is back", () => world.sent.length > length);
 });
 

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError } from "@connectrpc/connect";
-import type { HostStatusCheck, Session } from "@howdah/proto/howdah/v1/dispatcher_service";
+import type { HostStatusCheck } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { joinSignals } from "@howdah/rpc/join-signals";
 import { type ChecksOfHosts, checkBatches } from "./check-batches.js";
 import { type CheckSources, createCheckReader } from "./read-checks.js";
+import { SessionPlaces } from "./session-places.js";
 
 /** How often the status of components is checked. */
 export interface StatusCheckTimes {
@@ -22,58 +23,30 @@ const gatherMs = 500;
 /** How soon the store is asked again after it could not be. */
 const againMs = 5_000;
 
-interface Place {
-  readonly dispatcher: string;
-  readonly epoch: bigint;
-}
-
 /**
  * Asks agents for the status of their components, all of them again and again, and a host as soon as its session has opened. The store
  * is asked once for all hosts together, and not at all for those whose session has opened.
  */
 export class StatusChecks {
-  private readonly places = new Map<bigint, Place>();
+  /** Where the hosts are; it is told what dispatchers tell of sessions. */
+  readonly places: SessionPlaces;
   /** Hosts that were not asked in their session yet. */
   private readonly fresh = new Set<bigint>();
   /** Hosts whose agents have something to check, or may have. */
   private readonly checking = new Set<bigint>();
   private wake: () => void = () => undefined;
 
-  constructor(private readonly options: StatusChecksOptions) {}
-
-  /** The dispatcher's sessions are these. */
-  sessions(dispatcher: string, sessions: readonly Session[]): void {
-    this.outOfReach(dispatcher);
-    for (const session of sessions) this.opened(dispatcher, session);
-  }
-
-  /** The dispatcher cannot be reached: its hosts are asked once it tells its sessions again. */
-  outOfReach(dispatcher: string): void {
-    for (const [hostId, place] of this.places) {
-      if (place.dispatcher === dispatcher) this.forget(hostId);
-    }
-  }
-
-  /** A session opened. */
-  opened(dispatcher: string, { hostId, sessionEpoch: epoch }: Session): void {
-    const before = this.places.get(hostId);
-    // What two dispatchers tell may come in any order.
-    if (before !== undefined && before.epoch >= epoch) return;
-    this.places.set(hostId, { dispatcher, epoch });
-    this.fresh.add(hostId);
-    this.checking.add(hostId);
-    this.wake();
-  }
-
-  /** A session ended. */
-  closed(hostId: bigint, epoch: bigint): void {
-    if (this.places.get(hostId)?.epoch === epoch) this.forget(hostId);
-  }
-
-  private forget(hostId: bigint): void {
-    this.places.delete(hostId);
-    this.fresh.delete(hostId);
-    this.checking.delete(hostId);
+  constructor(private readonly options: StatusChecksOptions) {
+    this.places = new SessionPlaces((hostId, place) => {
+      if (place === undefined) {
+        this.fresh.delete(hostId);
+        this.checking.delete(hostId);
+        return;
+      }
+      this.fresh.add(hostId);
+      this.checking.add(hostId);
+      this.wake();
+    });
   }
 
   /** Has statuses checked until the signal aborts. Never rejects. */
@@ -89,7 +62,7 @@ export class StatusChecks {
         checks = await read(signal);
         if (away) log.info("the status of components is checked again");
         away = false;
-        await this.ask(checks, [...this.places.keys()]);
+        await this.ask(checks, this.places.hosts());
       } catch (error) {
         if (signal.aborted) return;
         const reason = ConnectError.from(error).rawMessage;
@@ -131,7 +104,7 @@ export class StatusChecks {
   private async ask(checks: ChecksOfHosts, hosts: readonly bigint[]): Promise<void> {
     const byDispatcher = new Map<string, bigint[]>();
     for (const hostId of hosts) {
-      const dispatcher = this.places.get(hostId)?.dispatcher;
+      const dispatcher = this.places.of(hostId)?.dispatcher;
       this.fresh.delete(hostId);
       // One that has nothing to check is told so once.
       if (dispatcher === undefined) continue;

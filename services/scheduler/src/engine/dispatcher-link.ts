@@ -4,9 +4,13 @@ import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
 import type { TaskChange } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   DispatcherService,
+  type ExecuteAlertRequest,
+  type ExecuteAlertResponse,
   type HostStatusCheck,
+  type HostsAlertDefinitions,
   type Session,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
 
@@ -45,6 +49,12 @@ export interface SessionOf {
   readonly hostId: bigint;
   readonly sessionEpoch: bigint;
 }
+
+/** An alert that agents are to run now. */
+export type AlertExecution = Pick<
+  ExecuteAlertRequest,
+  "cluster" | "name" | "hostIds" | "timeoutMs"
+>;
 
 /** An attempt to be cancelled. */
 export interface Cancel {
@@ -240,6 +250,37 @@ export class DispatcherLink {
     } catch (error) {
       if (!signal.aborted) this.note(error);
       return false;
+    }
+  }
+
+  /** Tells agents which alerts to watch, beside the commands. False when that could not be done. */
+  async sendAlertDefinitions(definitions: HostsAlertDefinitions[]): Promise<boolean> {
+    const { signal } = this.stopping;
+    const request = { schedulerToken: this.schedulerToken, definitions };
+    try {
+      await this.client.sendAlertDefinitions(request, { signal, timeoutMs: checkTimeoutMs });
+      return true;
+    } catch (error) {
+      if (!signal.aborted) this.note(error);
+      return false;
+    }
+  }
+
+  /** Has agents run an alert now; one answer for each host as it comes. */
+  async *executeAlert(
+    asked: AlertExecution,
+    signal: AbortSignal,
+  ): AsyncGenerator<ExecuteAlertResponse> {
+    const { schedulerToken } = this;
+    const { signal: either, release } = joinSignals(signal, this.stopping.signal);
+    const timeoutMs = Number(asked.timeoutMs) + checkTimeoutMs;
+    try {
+      yield* this.client.executeAlert({ ...asked, schedulerToken }, { signal: either, timeoutMs });
+    } catch (error) {
+      if (!either.aborted) this.note(error);
+      throw error;
+    } finally {
+      release();
     }
   }
 

@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Client, ConnectError } from "@connectrpc/connect";
+import type { AlertResult } from "@howdah/proto/howdah/v1/alert";
+import type {
+  AlertTargets,
+  CommandStoreService,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import type {
+  ExecuteAlertResponse,
+  HostsAlertDefinitions,
+} from "@howdah/proto/howdah/v1/dispatcher_service";
+import { joinSignals } from "@howdah/rpc/join-signals";
+import type { Logger } from "pino";
+import type { AlertExecution } from "../engine/dispatcher-link.js";
+import { SessionPlaces } from "../session-places.js";
+import { definitionBatches } from "./definition-batches.js";
+import { KnownTargets } from "./known-targets.js";
+
+/** How often alerts are looked after. */
+export interface AlertWatchTimes {
+  /**
+   * How often the store is asked which alerts have changed, and to find out its own; half as often while there is no cluster. Default
+   * 5,000.
+   */
+  readonly alertEveryMs?: number;
+}
+
+/** What watching alerts needs. */
+export interface AlertWatchOptions extends AlertWatchTimes {
+  readonly store: Pick<
+    Client<typeof CommandStoreService>,
+    "listAlertTargets" | "evaluateServerAlerts"
+  >;
+  readonly token: bigint;
+  /** Has a dispatcher tell its hosts what to watch. Never rejects; false when that could not be done. */
+  readonly send: (dispatcher: string, definitions: HostsAlertDefinitions[]) => Promise<boolean>;
+  /** Has a dispatcher's hosts run an alert now. */
+  readonly execute: (
+    dispatcher: string,
+    request: AlertExecution,
+    signal: AbortSignal,
+  ) => AsyncIterable<ExecuteAlertResponse>;
+  readonly log: Logger;
+}
+
+/** Sessions that open within that time are told together. */
+const gatherMs = 500;
+const callTimeoutMs = 30_000;
+
+/**
+ * Tells agents which alerts to watch: a host whose session opens, and those for whom something has changed. Has the store find out its own
+ * alerts, one call at a time.
+ */
+export class AlertWatch {
+  /** Where the hosts are; it is told what dispatchers tell of sessions. */
+  readonly places: SessionPlaces;
+  private readonly targets = new KnownTargets();
+  private isKnown = false;
+  /** Hosts that have a session and were not told yet what they are to watch now. */
+  private readonly due = new Set<bigint>();
+  private hasOpened = false;
+  private wake: () => void = () => undefined;
+  /** Calls of one kind follow each other, so that no older answer comes last. */
+  private reading: Promise<unknown> = Promise.resolve();
+  private evaluating: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly options: AlertWatchOptions) {
+    this.places = new SessionPlaces((hostId, place) => {
+      if (place === undefined) {
+        this.due.delete(hostId);
+        return;
+      }
+      this.due.add(hostId);
+      this.hasOpened = true;
+      this.wake();
+    });
+  }
+
+  /** What is known of a cluster, by its id. */
+  clusterOf(clusterId: bigint): AlertTargets | undefined {
+    return this.targets.of(clusterId);
+  }
+
+  /** Has a dispatcher's hosts run an alert now; one answer for each as it comes. */
+  execute(
+    dispatcher: string,
+    request: AlertExecution,
+    signal: AbortSignal,
+  ): AsyncIterable<ExecuteAlertResponse> {
+    return this.options.execute(dispatcher, request, signal);
+  }
+
+  /** Asks the store for what has changed. The hosts are told soon. */
+  refresh(signal: AbortSignal): Promise<void> {
+    const turn = this.reading.then(async () => {
+      const request = { knownVersions: this.targets.versions() };
+      const options = { signal, timeoutMs: callTimeoutMs };
+      const affected = this.targets.take(
+        await this.options.store.listAlertTargets(request, options),
+      );
+      this.isKnown = true;
+      for (const hostId of affected) {
+        if (this.places.of(hostId) !== undefined) this.due.add(hostId);
+      }
+    });
+    this.reading = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Has the store find out its alerts that are due, and these in any case. */
+  evaluate(definitionIds: bigint[], signal: AbortSignal): Promise<AlertResult[]> {
+    const turn = this.evaluating.then(async () => {
+      const request = { schedulerToken: this.options.token, definitionIds };
+      const options = { signal, timeoutMs: callTimeoutMs };
+      return (await this.options.store.evaluateServerAlerts(request, options)).results;
+    });
+    this.evaluating = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Watches until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { alertEveryMs: everyMs = 5_000, log } = this.options;
+    let problem: string | undefined;
+    while (!signal.aborted) {
+      const beganMs = performance.now();
+      try {
+        await this.refresh(signal);
+        await this.tell();
+        if (this.targets.size > 0) await this.evaluate([], signal);
+        if (problem !== undefined) log.info("alerts are looked after again");
+        problem = undefined;
+      } catch (error) {
+        if (signal.aborted) return;
+        const { rawMessage } = ConnectError.from(error);
+        if (problem !== rawMessage) log.warn(`alerts cannot be looked after: ${rawMessage}`);
+        problem = rawMessage;
+      }
+      const waitMs = this.targets.size > 0 ? everyMs : 2 * everyMs;
+      await this.serveOpened(beganMs + waitMs, signal);
+    }
+  }
+
+  /** Until the moment comes, tells the hosts whose sessions open. */
+  private async serveOpened(untilMs: number, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0 || signal.aborted) return;
+      if (!this.hasOpened || !this.isKnown) await this.rest(leftMs, signal);
+      else {
+        await sleep(Math.min(gatherMs, leftMs), undefined, { signal }).catch(() => undefined);
+        if (!signal.aborted) await this.tell();
+      }
+    }
+  }
+
+  /** Rests until a session opens, but no longer than that. */
+  private async rest(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    if (this.isKnown) this.wake = () => woken.abort();
+    const { signal: either, release } = joinSignals(signal, woken.signal);
+    await sleep(ms, undefined, { signal: either }).catch(() => undefined);
+    release();
+    this.wake = () => undefined;
+  }
+
+  /** Tells those who are due. Who could not be told is due again. */
+  private async tell(): Promise<void> {
+    this.hasOpened = false;
+    if (this.due.size === 0) return;
+    const byDispatcher = new Map<string, bigint[]>();
+    for (const hostId of this.due) {
+      const { dispatcher } = this.places.of(hostId) ?? {};
+      if (dispatcher === undefined) continue;
+      const list = byDispatcher.get(dispatcher);
+      if (list === undefined) byDispatcher.set(dispatcher, [hostId]);
+      else list.push(hostId);
+    }
+    this.due.clear();
+    await Promise.all(
+      [...byDispatcher].map(async ([dispatcher, hosts]) => {
+        let isThere = true;
+        for (const batch of definitionBatches(this.targets.commands(hosts))) {
+          isThere &&= await this.options.send(dispatcher, batch);
+          if (isThere) continue;
+          for (const hostId of batch.flatMap(({ hostIds }) => hostIds)) {
+            if (this.places.of(hostId) !== undefined) this.due.add(hostId);
+          }
+        }
+      }),
+    );
+  }
+}
