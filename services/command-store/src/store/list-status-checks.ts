@@ -56,7 +56,6 @@ export async function listChecked(db: Knex): Promise<CheckedRow[]> {
       {
         ...made,
         desired: 0,
-        desiredRequestId: 0,
         hostIds: hostIds.filter((id) => working.has(id)),
       },
     ].filter((each) => each.hostIds.length > 0) as CheckedRow[];
