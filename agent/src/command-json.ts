@@ -23,6 +23,8 @@ export interface AgentFacts {
   readonly parallelExecution?: boolean;
   /** Default true. */
   readonly useSystemProxySettings?: boolean;
+  /** By which stacks may mean this host's system, such as `redhat8`. Default none. */
+  readonly systemNames?: readonly string[];
   /** In the environment of every script. */
   readonly scriptVariables?: Readonly<Record<string, string>>;
 }
@@ -61,6 +63,9 @@ export function assembleCommandJson(
     componentLevelParams: component?.componentLevelParams ?? {},
     commandParams: component?.commandParams ?? {},
     localComponents: localComponents(cached.topology, agent.hostName),
+    ...(isJsonObject(cached.metadata.repositoryFile) && {
+      repositoryFile: cached.metadata.repositoryFile,
+    }),
   });
   if (!isJsonObject(header.clusterHostInfo)) {
     base.clusterHostInfo = clusterHostInfoOf(cached.topology);

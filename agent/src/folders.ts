@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  rmSync,
   statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -161,6 +162,8 @@ function makePath(path: string, mode: number): boolean {
 
 function make(name: string, path: string, mode: number): void {
   try {
+    // A link to a package that was cleaned away.
+    if (!existsSync(path)) rmSync(path, { force: true });
     const made = makePath(path, mode);
     // mkdir applies the umask; an operator's own, stricter choice for an open folder is left alone.
     if (made || mode !== 0o755) chmodSync(path, mode);

@@ -19,6 +19,7 @@ import { PrefixInUseError } from "./instance-lock.js";
 import { JournalDamagedError, openJournal } from "./journal/journal.js";
 import { JournalBrokenError } from "./journal/journal-file.js";
 import { openLogFile } from "./log-file.js";
+import { systemNames } from "./os-packages.js";
 import { openPackageCache } from "./package-cache.js";
 import { ResetRefusedError, resetAgent } from "./reset-agent.js";
 import { resolveCommand } from "./resolve-command.js";
@@ -128,9 +129,16 @@ async function run(
     hostName: settings.hostName,
     publicHostName: settings.publicHostName,
     cacheDir: folders.cache,
+    useSystemProxySettings: settings.scripts.useSystemProxySettings,
     scriptVariables: ambariVariables(settings, commandLine.config),
+    get systemNames() {
+      return systemNames(JSON.parse(hostFacts.json()));
+    },
   };
-  const scripts = { python: settings.python, logLevel: settings.log.level.toUpperCase() };
+  const scripts = {
+    ...settings.scripts,
+    ...{ python: settings.python, logLevel: settings.log.level.toUpperCase() },
+  };
   const status = new StatusChecks({
     ...{ folders, packages, facts, log, settings: scripts },
     intervalMs: settings.componentStatusIntervalMs,

@@ -1,12 +1,20 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { create as createTar } from "tar";
 import { type FetchFile, openPackageCache, PackageError } from "./package-cache.js";
 import { temporaryFolders, until } from "./testing/test-agent.js";
+import { unpackPackage } from "./unpack-package.js";
 
 const never = new AbortController().signal;
 
@@ -101,10 +109,33 @@ const bad: [string, (folder: string) => string[]][] = [
     },
   ],
   [
-    "is a symbolic link",
+    "is a symbolic link to an absolute path",
     (folder) => {
       symlinkSync("/etc/passwd", join(folder, "link"));
       return ["link"];
+    },
+  ],
+  [
+    "is a symbolic link that leads out",
+    (folder) => {
+      symlinkSync("../../scripts", join(folder, "link"));
+      return ["link"];
+    },
+  ],
+  [
+    "is a symbolic link that leads nowhere",
+    (folder) => {
+      symlinkSync("missing", join(folder, "link"));
+      return ["link"];
+    },
+  ],
+  [
+    "leads out over another link, though it does not look so",
+    (folder) => {
+      mkdirSync(join(folder, "one"));
+      symlinkSync("../scripts", join(folder, "one", "up"));
+      symlinkSync("one/up/../../scripts", join(folder, "link"));
+      return ["one", "link"];
     },
   ],
   [
@@ -122,13 +153,65 @@ for (const [what, fill] of bad) {
     const digest = serve(await archive(t, (folder) => [...plain(folder), ...fill(folder)]));
     await assert.rejects(cache.folder(digest, never), (error: Error) => {
       assert.ok(error instanceof PackageError);
-      assert.match(error.message, /^the package [0-9a-f]{64} holds "[^"]+" \(\w+\)$/);
+      assert.match(
+        error.message,
+        /^the package [0-9a-f]{64} holds "[^"]+"(?: \(\w+\)|, a link (?:to "[^"]+", which is|that leads) (?:outside|nowhere))$/,
+      );
       return true;
     });
     assert.deepEqual(leftovers(), []);
     assert.deepEqual(readdirSync(join(folders.cache, "packages")), []);
   });
 }
+
+test("links inside a package are kept; what is written through one is refused", async (t) => {
+  const { cache, serve } = await cacheOf(t);
+  const inner = await archive(t, (folder) => {
+    const names = plain(folder);
+    symlinkSync("scripts/run.sh", join(folder, "start"));
+    symlinkSync("../scripts", join(folder, "scripts", "again"));
+    return [...names, "start"];
+  });
+  const folder = await cache.folder(serve(inner), never);
+  assert.equal(readlinkSync(join(folder, "start")), "scripts/run.sh");
+  assert.equal(readFileSync(join(folder, "scripts/again/run.sh"), "utf8"), "echo hello\n");
+
+  // First a link to a folder outside, then a file "in" it.
+  const link = await archive(t, (at) => {
+    symlinkSync("../..", join(at, "out"));
+    return ["out"];
+  });
+  const through = await archive(t, (at) => {
+    mkdirSync(join(at, "out"));
+    writeFileSync(join(at, "out", "planted"), "x");
+    return ["out/planted"];
+  });
+  const both = Buffer.concat([link.subarray(0, 512), through]);
+  await assert.rejects(cache.folder(serve(both), never), /"out", a link to "..\/..", which is/);
+});
+
+test("a package that holds too much, or too many files, is refused", async (t) => {
+  const { folders, remove } = temporaryFolders();
+  t.after(remove);
+  const file = join(folders.tmp, "package.tar");
+  writeFileSync(
+    file,
+    await archive(t, (folder) => {
+      for (const name of ["a", "b", "c"]) writeFileSync(join(folder, name), "x".repeat(1_000));
+      return ["a", "b", "c"];
+    }),
+  );
+  const into = (name: string) => {
+    const folder = join(folders.tmp, name);
+    mkdirSync(folder);
+    return folder;
+  };
+  await unpackPackage("d", file, into("fits"), { bytes: 3_000, entries: 3 });
+  const large = unpackPackage("d", file, into("large"), { bytes: 2_999 });
+  await assert.rejects(large, /^PackageError: the package d holds more than 2999 bytes$/);
+  const many = unpackPackage("d", file, into("many"), { entries: 2 });
+  await assert.rejects(many, /^PackageError: the package d holds more than 2 files$/);
+});
 
 test("an archive that is none, or a device, is refused", async (t) => {
   const { cache, serve } = await cacheOf(t);

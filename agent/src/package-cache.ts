@@ -1,16 +1,14 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { extract } from "tar";
 import { createUseMarks } from "./clean/use-marks.js";
 import type { AgentFolders } from "./folders.js";
 import { isJsonObject, type Json, type JsonObject } from "./json.js";
+import { PackageError } from "./package-error.js";
 import { createSharedWork } from "./shared-work.js";
+import { unpackPackage } from "./unpack-package.js";
 
-/** Thrown when a package or document cannot be had, is not what its digest says, or cannot be unpacked. */
-export class PackageError extends Error {
-  override readonly name = "PackageError";
-}
+export { PackageError } from "./package-error.js";
 
 /**
  * Fetches what has a digest into a file, which is replaced, and resolves with the SHA-256 of what came. Waits for a session when there
@@ -62,7 +60,7 @@ export async function openPackageCache(
     const unpacked = `${file}.d`;
     try {
       await mkdir(unpacked, { mode: 0o755 });
-      await unpack(digest, file, unpacked);
+      await unpackPackage(digest, file, unpacked);
       // All of it is on disk before it has its name: a power cut must not leave empty files in a package that looks whole.
       await syncTree(unpacked);
       await rename(unpacked, target).catch((error: NodeJS.ErrnoException) => {
@@ -125,29 +123,6 @@ function parse(bytes: Buffer, digest: string): JsonObject {
   }
   if (!isJsonObject(document)) throw new PackageError(`the document ${digest} is no JSON object`);
   return document;
-}
-
-/** Unpacks below a folder. An entry that would leave it, or a link or device, fails the whole. */
-async function unpack(digest: string, file: string, folder: string): Promise<void> {
-  let refused: string | undefined;
-  try {
-    await extract({
-      file,
-      cwd: folder,
-      strict: true,
-      preserveOwner: false,
-      filter: (path, entry) => {
-        const type = "type" in entry ? entry.type : "File";
-        const safe = !path.startsWith("/") && !path.split("/").includes("..");
-        const plain = type === "File" || type === "OldFile" || type === "Directory";
-        if (!safe || !plain) refused ??= `${JSON.stringify(path)} (${type})`;
-        return safe && plain;
-      },
-    });
-  } catch (error) {
-    refused ??= `what cannot be unpacked (${(error as Error).message})`;
-  }
-  if (refused !== undefined) throw new PackageError(`the package ${digest} holds ${refused}`);
 }
 
 async function syncTree(folder: string): Promise<void> {

@@ -6,10 +6,12 @@ import {
   ScriptType,
 } from "@howdah/proto/howdah/v1/command";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { linkPackage } from "./cache-links.js";
 import { type AgentFacts, assembleCommandJson, type CachedDocuments } from "./command-json.js";
 import type { AgentFolders } from "./folders.js";
 import type { JournalEntry } from "./journal/entry.js";
 import { isJsonObject, type Json, type JsonObject } from "./json.js";
+import { packageListOf } from "./os-packages.js";
 import type { PackageCache } from "./package-cache.js";
 import type { CommandSpec as RunSpec, ScriptRun } from "./run/command-spec.js";
 
@@ -47,19 +49,65 @@ export async function resolveCommand(
   if (roleCommand === undefined) {
     throw new Error(`this agent does not know the role command ${command.roleCommand}: upgrade it`);
   }
+  if (command.roleCommand === RoleCommand.UNSPECIFIED) {
+    throw new Error("the command does not say which role command it is: nothing was run");
+  }
   const documents = await readDocuments(command, (digest) => packages.document(digest, signal));
-  const commandParams = commandParamsOf(spec);
+  const commandParams = {
+    ...(command.roleCommand === RoleCommand.INSTALL && packagesToInstall(spec, documents, facts)),
+    ...commandParamsOf(spec),
+  };
+  const run = await runOf(spec, packages, signal);
+  if (run.kind === "script") await linkPackages(folders.cache, run, command, documents);
   return {
     key: entry.key,
     role: command.role,
     roleCommand,
     serviceName: spec.serviceName,
     commandParams,
-    run: await runOf(spec, packages, signal),
+    run,
     timeoutMs: timeoutOf(spec),
+    retryMs: spec.background ? 0 : retryMsOf(commandParams),
     commandJson: assembleCommandJson(headerOf(command, commandParams), documents, facts),
     environment: agentVariables(folders, facts),
   };
+}
+
+/** The packages that an INSTALL's script installs, as far as the stack names any. */
+function packagesToInstall(
+  { serviceName }: CommandSpec,
+  { metadata }: CachedDocuments,
+  { systemNames = [] }: AgentFacts,
+): Record<string, string> {
+  const list = packageListOf(metadata, serviceName, systemNames);
+  return list === undefined ? {} : { package_list: list };
+}
+
+/** For how long a command that fails is tried again in place [A 2.5]: only where its parameters say so. */
+function retryMsOf(params: Readonly<Record<string, string>>): number {
+  if (params.command_retry_enabled !== "true") return 0;
+  const seconds = Number(params.max_duration_for_retries ?? "0");
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds * 1_000, longestTimeoutMs) : 0;
+}
+
+/** Lets the script find its package, and the hooks, where Ambari's agent has them. */
+async function linkPackages(
+  cache: string,
+  { baseDir, hooksDir }: ScriptRun,
+  { roleCommand, spec }: ExecutionCommand,
+  { metadata }: CachedDocuments,
+): Promise<void> {
+  const action = roleCommand === RoleCommand.ACTIONEXECUTE;
+  const folder = action ? "custom_actions" : packageFolderOf(metadata, spec?.serviceName ?? "");
+  await linkPackage(cache, folder, baseDir);
+  if (hooksDir !== null) await linkPackage(cache, "stack-hooks", hooksDir);
+}
+
+/** Where the stacks tree has a service's package; empty when that is not known. */
+function packageFolderOf({ serviceLevelParams: services }: JsonObject, name: string): string {
+  const service = isJsonObject(services) ? services[name] : undefined;
+  const folder = isJsonObject(service) ? service.service_package_folder : undefined;
+  return typeof folder === "string" ? folder : "";
 }
 
 /** What every script finds in its environment about the agent. */

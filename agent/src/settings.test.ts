@@ -32,6 +32,10 @@ test("the least that must be said, and what follows", (t) => {
     folders: { conf: dirname(file) },
     log: { level: "info", maxBytes: 10_000_000, maxFiles: 25 },
     python: "/usr/bin/python3",
+    scripts: {
+      ...{ protocol: "PROTOCOL_TLSv1_2", caCertPath: "", logOutFiles: false, logOutput: false },
+      ...{ commandFiles: "keep", useSystemProxySettings: true },
+    },
     componentStatusIntervalMs: 60_000,
     clean: {
       intervalMs: day,
@@ -69,6 +73,12 @@ log_max_size = 500KB
 log_max_files = 0
 python = "/opt/my python/bin/python3"
 python_path = /opt/lib:/opt/other
+force_https_protocol = PROTOCOL_TLSv1_3
+ca_cert_path = /etc/ca.crt
+log_out_files = 1
+log_command_executes = true
+command_file_retention_policy = remove_on_success
+use_system_proxy_settings = 0
 component_status_interval = 5m
 data_cleanup_interval = off
 data_cleanup_max_age = 7d
@@ -97,6 +107,10 @@ GREETING = "a # b ; c"
     },
     log: { level: "debug", maxBytes: 500_000, maxFiles: 0 },
     python: "/opt/my python/bin/python3",
+    scripts: {
+      ...{ protocol: "PROTOCOL_TLSv1_3", caCertPath: "/etc/ca.crt", logOutFiles: true },
+      ...{ logOutput: true, commandFiles: "remove_on_success", useSystemProxySettings: false },
+    },
     componentStatusIntervalMs: 300_000,
     clean: {
       ...{ intervalMs: 0, dataMaxAgeMs: 7 * day, dataMaxBytes: 2e9, cacheMaxAgeMs: 90 * day },

@@ -27,6 +27,15 @@ export interface Settings {
     readonly maxFiles: number;
   };
   readonly python: string;
+  /** What every script is told, and what becomes of its files. */
+  readonly scripts: {
+    readonly protocol: string;
+    readonly caCertPath: string;
+    readonly logOutFiles: boolean;
+    readonly logOutput: boolean;
+    readonly commandFiles: "keep" | "remove" | "remove_on_success";
+    readonly useSystemProxySettings: boolean;
+  };
   /** A folder of JSON files with facts about the host that an operator states. */
   readonly resourceOverrides: string | undefined;
   readonly componentStatusIntervalMs: number;
@@ -62,6 +71,14 @@ export function readSettings(file: string): Settings {
     folders,
     log: { level: agent.log_level, maxBytes: agent.log_max_size, maxFiles: agent.log_max_files },
     python: agent.python,
+    scripts: {
+      protocol: agent.force_https_protocol,
+      caCertPath: agent.ca_cert_path ?? "",
+      logOutFiles: agent.log_out_files,
+      logOutput: agent.log_command_executes,
+      commandFiles: agent.command_file_retention_policy,
+      useSystemProxySettings: agent.use_system_proxy_settings,
+    },
     componentStatusIntervalMs: agent.component_status_interval,
     clean: {
       intervalMs: agent.data_cleanup_interval,

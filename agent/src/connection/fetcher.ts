@@ -57,6 +57,8 @@ const finalCodes = new Set([
   Code.PermissionDenied,
   Code.Unauthenticated,
 ]);
+/** No package or document is larger; a server that never ends must not fill the disk. */
+const mostBytes = 512 << 20;
 /** A server that fails of itself so often in a row, its session alive, is believed. */
 const mostFailures = 5;
 
@@ -102,7 +104,10 @@ async function fetchOnce(
   const hash = createHash("sha256");
   const pieces = client.fetchPackage({ digest, session: key }, { signal: either });
   async function* hashed() {
+    let bytes = 0;
     for await (const { data } of pieces) {
+      bytes += data.byteLength;
+      if (bytes > mostBytes) throw new Error(`the server sends more than ${mostBytes} bytes`);
       hash.update(data);
       yield data;
     }

@@ -36,6 +36,8 @@ export interface CommandPlan {
   readonly noun: string;
   /** An operator's own command line: its output is all its own, down to the last byte. */
   readonly adHoc: boolean;
+  /** Whether the agent's log may have its output too; absent in what an older agent has kept. */
+  readonly logOutput?: boolean;
 }
 
 /** The files that a script is told of. */
@@ -65,6 +67,7 @@ export function planCommand(
     noun:
       spec.run.kind === "script" && spec.run.scriptType === "PYTHON" ? "Python script" : "Command",
     adHoc: spec.run.kind !== "script",
+    logOutput: spec.commandParams.log_output !== "false",
   };
 }
 
@@ -138,6 +141,7 @@ function scriptArguments(
     folders.tmp,
     settings.protocol ?? "PROTOCOL_TLSv1_2",
     settings.caCertPath ?? "",
+    ...(settings.logOutFiles ? ["-o"] : []),
   ];
 }
 

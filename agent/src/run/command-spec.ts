@@ -54,6 +54,12 @@ export interface ScriptSettings {
   readonly protocol?: string;
   /** Default empty. */
   readonly caCertPath?: string;
+  /** Ends the arguments with `-o`: scripts log to files of their own. Default false. */
+  readonly logOutFiles?: boolean;
+  /** Whether command-N.json stays when the command has ended. Default keep. */
+  readonly commandFiles?: "keep" | "remove" | "remove_on_success";
+  /** What commands wrote goes to the agent's log too, passwords masked. Default false. */
+  readonly logOutput?: boolean;
 }
 
 /** The command's name as scripts and hooks know it. */

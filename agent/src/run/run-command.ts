@@ -13,6 +13,7 @@ import type { CommandSpec, ScriptSettings } from "./command-spec.js";
 import { type DataFiles, dataFiles, takeFileNames } from "./data-files.js";
 import { diskProblem, withCutOutput } from "./disk-room.js";
 import { appendOnce, finalText } from "./final-text.js";
+import { logOutput } from "./log-output.js";
 import { recordFolderOf } from "./record-folders.js";
 import { runTries, type TriesEnd } from "./run-tries.js";
 import { readStructuredOutput } from "./structured-output.js";
@@ -65,6 +66,7 @@ export async function runCommand(
         detach: context.detach,
         supervisor: folders.supervisor,
         log,
+        onWait: (record) => tellRetry(files.stdout, record, plan, log),
         onRetry: () => markRetried(files.command),
       });
     }
@@ -77,6 +79,8 @@ export async function runCommand(
   }
   if (end.started) end = { ...end, reason: withCutOutput(end.reason, folders.data) };
   closeOutput(files, end, plan, log);
+  if (context.settings?.logOutput && plan?.logOutput !== false) logOutput(files, log);
+  removeCommandFile(files, end, context);
   return resultOf(end, files, entry.start);
 }
 
@@ -141,8 +145,40 @@ function planPath(recordFolder: string): string {
   return join(recordFolder, "plan.json");
 }
 
+/** Says in the output that another try follows, once. */
+function tellRetry(
+  stdoutPath: string,
+  record: string,
+  plan: CommandPlan | undefined,
+  log: Logger,
+): void {
+  if (plan?.adHoc || exists(record)) return;
+  try {
+    appendOnce(stdoutPath, "\n\nCommand failed. Retrying command execution ...\n\n");
+  } catch (error) {
+    log.warn({ err: error }, "the output could not be written");
+  }
+}
+
+/** Does as the ini file says with the command file; nothing reads it any more. */
+function removeCommandFile(
+  files: DataFiles,
+  { status }: TriesEnd,
+  { settings = {}, log }: CommandContext,
+): void {
+  const { commandFiles = "keep" } = settings;
+  if (commandFiles === "keep" || (commandFiles !== "remove" && status !== "COMPLETED")) return;
+  try {
+    rmSync(files.command, { force: true });
+  } catch (error) {
+    log.warn({ err: error, file: files.command }, "a command file could not be removed");
+  }
+}
+
 /** Scripts are told that they run again, as Ambari tells them. */
 function markRetried(commandPath: string): void {
+  // An agent that died right after it removed the file looks at its command's tries once more.
+  if (!exists(commandPath)) return;
   const json = withCommandBeingRetried(JSON.parse(readFileSync(commandPath, "utf8")));
   writeFileSync(`${commandPath}.new`, JSON.stringify(json, null, 4), { mode: 0o600 });
   renameSync(`${commandPath}.new`, commandPath);

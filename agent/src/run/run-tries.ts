@@ -31,12 +31,16 @@ export interface TriesContext extends StepContext {
   readonly cancel: AbortSignal;
   /** The host was started anew since the attempt began: a step without an exit record may have run. */
   readonly otherBoot: boolean;
+  /** Called before the wait for a further try, with the record of its first step: that is there when an agent before this one waited. */
+  readonly onWait: (record: string) => void;
   /** Called before each further try. */
   readonly onRetry: () => void;
 }
 
 /** Ambari's exit code for a command that its time-out ended. */
 const timeoutExitCode = 999;
+/** Somebody sent the script SIGTERM or SIGKILL: who did so does not want it to run again. */
+const stoppedFromOutside = [-15, -9];
 
 /**
  * Runs the steps of a plan, one after the other, until one fails; then, as long as the plan's time for retries lasts,
@@ -51,11 +55,13 @@ export async function runTries(context: TriesContext): Promise<TriesEnd> {
     const beganMs = uptimeMs();
     const end = await runChain(tries, context);
     if (end.status !== "FAILED" && end.status !== "TIMEDOUT") return end;
+    if (stoppedFromOutside.includes(end.exitCode)) return end;
     const tookMs = end.endedUptimeMs - (end.beganUptimeMs ?? beganMs);
     leftMs -= Math.max(0, Math.floor(tookMs / 1000) * 1000);
     if (leftMs <= 0) return end;
     delayMs = Math.min(delayMs * 2, leftMs);
     leftMs -= delayMs;
+    context.onWait(recordOf(tries + 1, plan.steps[0], context));
     await waitUntil(end.endedUptimeMs + delayMs, context);
     if (context.cancel.aborted && neverRuns(recordOf(tries + 1, plan.steps[0], context))) {
       return { ...end, status: "ABORTED", reason: String(context.cancel.reason) };
@@ -125,12 +131,13 @@ function judge(
   if (end.kind === "lost") return ["INTERRUPTED", 1, `its supervisor died while it ran${remains}`];
   if (end.kind !== "exited") {
     if (stoppedBy === "timeout") return ["TIMEDOUT", timeoutExitCode, timedOut];
-    return ["ABORTED", 128 + 15, aborted()];
+    return ["ABORTED", toldExitCode(128 + 15, plan), aborted()];
   }
   const { exitCode } = end.exit;
+  const told = toldExitCode(exitCode, plan);
   if (stoppedBy === "timeout") return ["TIMEDOUT", timeoutExitCode, timedOut];
   if (exitCode === 0) return undefined;
-  if (stoppedBy === "cancel") return ["ABORTED", exitCode, aborted()];
+  if (stoppedBy === "cancel") return ["ABORTED", told, aborted()];
   // Ended while no agent looked on: a former one may have stopped it and died before it could say so.
   const tookMs = end.exit.uptimeMs - end.start.uptimeMs;
   const signalled = exitCode === 128 + 15 || exitCode === 128 + 9;
@@ -138,9 +145,14 @@ function judge(
     return ["TIMEDOUT", timeoutExitCode, timedOut];
   }
   if (cancel.aborted && signalled) {
-    return ["ABORTED", exitCode, aborted()];
+    return ["ABORTED", told, aborted()];
   }
-  return ["FAILED", exitCode, ""];
+  return ["FAILED", told, ""];
+}
+
+/** A stack's script that signal n ended has the exit code -n, as Ambari tells it; an operator's command line 128 + n, as a shell does. */
+function toldExitCode(exitCode: number, { adHoc }: CommandPlan): number {
+  return !adHoc && exitCode > 128 && exitCode < 160 ? 128 - exitCode : exitCode;
 }
 
 /**

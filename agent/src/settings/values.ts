@@ -85,6 +85,16 @@ export function oneOf<const T extends string>(...words: T[]): ValueKind<T> {
   };
 }
 
+/** Yes or no; Ambari's 1 and 0 will do. */
+export const flag: ValueKind<boolean> = {
+  values: "true or false",
+  read(value) {
+    if (value === "true" || value === "1") return true;
+    if (value === "false" || value === "0") return false;
+    throw new ValueError("must be true or false");
+  },
+};
+
 /** A whole number. */
 export function count(least: number, most: number): ValueKind<number> {
   const values = `${least} to ${most}`;
