@@ -14,7 +14,12 @@ import { createSessionSlot, fetcher } from "./connection/fetcher.js";
 import { Reporter } from "./connection/reporter.js";
 import { connectionTo, type Servers, stayConnected } from "./connection/stay-connected.js";
 import { type AgentFolders, agentFolders, createFolders, FolderError } from "./folders.js";
+import { agentEnv } from "./host/agent-env.js";
+import { createBoundedRunner } from "./host/bounded-run.js";
 import { gatherHostFacts } from "./host/host-facts.js";
+import { HostStatus } from "./host/host-status.js";
+import { createReadHost } from "./host/read-host.js";
+import { createWatchedProcesses } from "./host/watched-processes.js";
 import { PrefixInUseError } from "./instance-lock.js";
 import { JournalDamagedError, openJournal } from "./journal/journal.js";
 import { JournalBrokenError } from "./journal/journal-file.js";
@@ -98,7 +103,10 @@ async function run(
   createFolders(folders);
   const log = openLog("howdah-agent.log", commandLine, settings, folders);
   const alertLog = openLog("howdah-alerts.log", commandLine, settings, folders);
+  const runner = createBoundedRunner();
+  const processes = createWatchedProcesses();
   const hostFacts = gatherHostFacts({
+    ...{ runner, processes },
     ...{ prefix: folders.prefix, dataFolder: folders.data, log },
     ...{ hostName: settings.hostName, publicHostName: settings.publicHostName },
     overrides: settings.resourceOverrides,
@@ -160,6 +168,11 @@ async function run(
       status.ended(componentOf(entry));
     },
   });
+  const hostStatus = new HostStatus({
+    read: createReadHost({ dataFolder: folders.data, runner, processes }),
+    agentEnv: () => agentEnv(processes(), hostFacts.reverseLookup, Date.now()),
+    log,
+  });
   writeFileSync(folders.pidFile, `${process.pid}\n`);
   const cleaner = startCleaner({ folders, journal, marks, log, settings: settings.clean });
   log.info({ journal: journal.journalId, open: queue.open(), version: agentVersion }, "started");
@@ -168,7 +181,7 @@ async function run(
   await stayConnected(
     {
       ...servers,
-      ...{ agentVersion, journal, queue, reporter, status, alerts, log },
+      ...{ agentVersion, journal, queue, reporter, status, alerts, hostStatus, log },
       output: fileOutput(folders, log),
       hostName: settings.hostName,
       labels: settings.labels,
@@ -182,6 +195,7 @@ async function run(
     },
     stopping.signal,
   );
+  hostStatus.close();
   await Promise.all([queue.close(), status.close(), alerts.close(), cleaner.close()]);
   await journal.close();
   await rm(folders.pidFile, { force: true });

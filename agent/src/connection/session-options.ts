@@ -2,6 +2,7 @@ import type { Client, ConnectError } from "@connectrpc/connect";
 import type { AgentService } from "@howdah/proto/howdah/v1/agent_service";
 import type { Logger } from "pino";
 import type { SessionAlerts } from "../alerts/alerts.js";
+import type { HostStatus } from "../host/host-status.js";
 import type { CommandQueue } from "../run/queue.js";
 import type { StatusChecks } from "../status/status-checks.js";
 import type { AttemptOutput } from "./attempt-output.js";
@@ -24,6 +25,8 @@ export interface SessionOptions extends RegistrationOptions {
   readonly reporter: Reporter;
   readonly status: Pick<StatusChecks, "command" | "connected" | "disconnected">;
   readonly alerts: SessionAlerts;
+  /** Watches how the host is; undefined: nothing is told of it. */
+  readonly hostStatus?: Pick<HostStatus, "connected" | "disconnected">;
   readonly log: Logger;
   /** Told when the session lives, and with undefined when it ends. */
   readonly onLive: (session: LiveSession | undefined) => void;

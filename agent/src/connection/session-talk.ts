@@ -37,6 +37,8 @@ export class SessionTalk {
   registeredAt: number | undefined;
   /** Set once the session is to end on purpose: how to go on. */
   leaving: Omit<SessionEnd, "livedMs"> | undefined;
+  /** The registration is said right after this is made. */
+  private readonly askedAt = performance.now();
   private storeId = "";
   private heartbeat: NodeJS.Timeout | undefined;
   private departure: NodeJS.Timeout | undefined;
@@ -204,6 +206,11 @@ export class SessionTalk {
       storeId,
       send: (value) => this.say({ case: "alertReport", value }),
     });
+    this.options.hostStatus?.connected((value) => this.say({ case: "hostStatusReport", value }), {
+      serverTimeMs: Number(result.serverTimeMs),
+      roundTripMs: this.registeredAt - this.askedAt,
+      ageMs: performance.now() - this.registeredAt,
+    });
     this.heartbeat = setInterval(() => this.beat(), everyMs);
   }
 
@@ -247,6 +254,7 @@ export class SessionTalk {
     this.options.reporter.disconnected();
     this.options.status.disconnected();
     this.options.alerts.disconnected();
+    this.options.hostStatus?.disconnected();
     this.outbox.end();
   }
 }
