@@ -6,6 +6,7 @@ import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_
 import type { Logger } from "pino";
 import { createAdaptiveBatcher } from "../adaptive-batcher.js";
 import type { Session } from "../session.js";
+import { type AlertAcks, createAlertAcks } from "./alert-acks.js";
 import type { AlertExecutions } from "./alert-executions.js";
 import { cutText, maxResults, resultProblem } from "./alert-result.js";
 import { recordCalls } from "./record-calls.js";
@@ -14,8 +15,8 @@ import { reportUnderWay, WaitingAlert } from "./waiting-alert.js";
 /** Passes what agents say about alerts to the store. */
 export interface AlertBatcher {
   /**
-   * Takes a report, and acknowledges it on the session once all of it that still matters is committed, or was refused for good. Of what
-   * waits, the newest word about each alert counts; what an execution found is told in any case.
+   * Takes a report, and acknowledges it on the session once all of it that still matters is committed, or was refused for good, and so are
+   * those before it. Of what waits, the newest word about each alert counts; what an execution found is told in any case.
    * @returns what is wrong with some of it, which is not passed on; undefined when nothing is
    */
   add(session: Session, report: AlertReport): string | undefined;
@@ -35,6 +36,7 @@ interface OfSession {
   readonly waiting: Map<string, WaitingAlert>;
   /** Definitions that its host has not run for long, whole. */
   stale: readonly bigint[];
+  readonly acks: AlertAcks;
 }
 
 /** An alert on its way, and what it found when somebody waits for that. */
@@ -54,7 +56,10 @@ export function createAlertBatcher(options: AlertBatcherOptions): AlertBatcher {
   function ofSession(session: Session): OfSession {
     let known = sessions.get(session);
     if (known === undefined) {
-      known = { waiting: new Map(), stale: [] };
+      const acks = createAlertAcks((sequence) => {
+        if (session.current) session.outbox.acknowledgeAlerts(sequence);
+      });
+      known = { waiting: new Map(), stale: [], acks };
       sessions.set(session, known);
     }
     return known;
@@ -103,11 +108,9 @@ export function createAlertBatcher(options: AlertBatcherOptions): AlertBatcher {
 
   return {
     add(session, { sequence, results, staleDefinitionIds }) {
-      const report = reportUnderWay(() => {
-        if (session.current) session.outbox.acknowledgeAlerts(sequence);
-      });
-      let problem = reportProblem(results, staleDefinitionIds);
       const known = ofSession(session);
+      const report = reportUnderWay(known.acks.begin(sequence));
+      let problem = reportProblem(results, staleDefinitionIds);
       const put = (key: string, result: AlertResult | undefined): void => {
         let alert = known.waiting.get(key);
         const isNew = alert === undefined;

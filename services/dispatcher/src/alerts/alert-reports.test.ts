@@ -5,6 +5,7 @@ import { type AlertResult, AlertResultSchema, AlertState } from "@howdah/proto/h
 import { eventually } from "../testing/eventually.js";
 import { deferred, Fixture } from "../testing/fixture.js";
 import type { RawAgent } from "../testing/raw-agent.js";
+import { createAlertAcks } from "./alert-acks.js";
 
 const { OK, WARNING, CRITICAL, SKIPPED } = AlertState;
 
@@ -107,10 +108,10 @@ test("while a call is under way the newest word of each alert waits, and everyth
       );
   }
   for (const each of agents) await read(each);
-  // What a later word has replaced is done with; only the last of it waits.
+  // What a later word has replaced is done with, and acknowledged unless an older one is not yet.
   assert.deepEqual(
     agents.map((each) => acked(each).length),
-    [499, 499],
+    [0, 499],
   );
   hold.resolve();
   await eventually("the next", () => recorded(fixture).flat().length === 3);
@@ -131,11 +132,13 @@ test("what is not OK counts as often as it was told while the store was away, at
   tell(one, 5, [found(1, SKIPPED)]);
   for (let at = 0; at < 150; at += 1) tell(one, 6 + at, [found(2, WARNING)]);
   await read(one);
-  // The first is replaced, the fifth says nothing, and 50 are more than count.
-  await eventually("these to be done with", () => acked(one).length === 52);
   fixture.store.alertBatches.length = 0;
   fixture.store.down = false;
   await eventually("all acknowledgements", () => acked(one).length === 155);
+  assert.deepEqual(
+    acked(one),
+    Array.from({ length: 155 }, (_, index) => index + 1),
+  );
   const all = recorded(fixture).flat();
   assert.equal(all.filter((word) => word === "1 CRITICAL").length, 3);
   assert.equal(all.filter((word) => word === "2 WARNING").length, 100);
@@ -249,4 +252,19 @@ test("a result that the store refuses blocks no other and is acknowledged", asyn
     good.flatMap((hosts) => hosts.flatMap(({ results }) => results.map(words))),
     ["1 OK", "3 OK"],
   );
+});
+
+test("reports are acknowledged in their order, unless too many are held back", () => {
+  const told: number[] = [];
+  const acks = createAlertAcks((sequence) => told.push(Number(sequence)));
+  const [one, two, three] = [acks.begin(1n), acks.begin(2n), acks.begin(3n)];
+  two();
+  assert.deepEqual(told, []);
+  one();
+  assert.deepEqual(told, [1, 2]);
+  const late = Array.from({ length: 1_000 }, (_, index) => acks.begin(BigInt(4 + index)));
+  for (const done of late) done();
+  assert.deepEqual(told, [1, 2, 4]);
+  three();
+  assert.deepEqual([told[3], told.length], [3, 1_003]);
 });

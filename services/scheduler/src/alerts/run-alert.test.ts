@@ -194,11 +194,18 @@ test("what the server finds out is asked of the store", async () => {
 test("what is not there is refused by its name", async () => {
   const { run } = serve();
   const { NotFound, InvalidArgument, FailedPrecondition } = Code;
-  await fails(run("disk", [], ""), InvalidArgument, /^cluster: is empty$/);
   await fails(run(""), InvalidArgument, /^name: is empty$/);
   await fails(run("disk", [], "c2"), NotFound, /^there is no cluster c2$/);
-  await fails(run("none"), NotFound, /^cluster c1 has no alert none$/);
-  await fails(run("off"), FailedPrecondition, /^alert off is switched off$/);
+  await fails(
+    run("none"),
+    NotFound,
+    /^cluster c1 has no alert none; howdah alerts --definitions lists them$/,
+  );
+  await fails(
+    run("off"),
+    FailedPrecondition,
+    /^alert off is switched off; howdah alert set off --on/,
+  );
   await fails(run("nowhere"), FailedPrecondition, /^no host watches alert nowhere$/);
   await fails(
     run("disk", ["h9"]),

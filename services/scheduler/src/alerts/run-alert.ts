@@ -36,7 +36,7 @@ const onAllHosts = "AMBARI_AGENT";
 const ofServer = new Set([AlertSourceType.AGGREGATE, AlertSourceType.SERVER]);
 
 /**
- * Runs an alert now and tells what was found, as it comes.
+ * Runs an alert now and tells what was found, as it comes. An empty cluster means the only one.
  * @throws ConnectError NOT_FOUND for a cluster or an alert that is not there, FAILED_PRECONDITION for one that is switched off,
  * INVALID_ARGUMENT for hosts that do not watch it
  */
@@ -47,15 +47,20 @@ export async function* runAlert(
   signal: AbortSignal,
 ): AsyncGenerator<RunAlertResponse> {
   const { cluster, name, hostNames } = request;
-  if (cluster === "") throw invalidArgument("cluster", "is empty");
   if (name === "") throw invalidArgument("name", "is empty");
   const { definitions } = await sources.alerts.listAlertDefinitions({ cluster, name }, { signal });
   const definition = definitions.find((one) => one.name === name);
   if (definition === undefined) {
-    throw new ConnectError(`cluster ${cluster} has no alert ${name}`, Code.NotFound);
+    throw new ConnectError(
+      `${clusterWords(cluster)} has no alert ${name}; howdah alerts --definitions lists them`,
+      Code.NotFound,
+    );
   }
   if (!definition.enabled) {
-    throw new ConnectError(`alert ${name} is switched off`, Code.FailedPrecondition);
+    throw new ConnectError(
+      `alert ${name} is switched off; howdah alert set ${name} --on switches it on`,
+      Code.FailedPrecondition,
+    );
   }
   if (!ofServer.has(definition.sourceType)) {
     yield* runOnHosts(sources, watch, request, definition, signal);
@@ -83,7 +88,10 @@ async function* runOnHosts(
   ]);
   const targets = watch.clusterOf(found?.clusterId ?? 0n);
   if (found === undefined || targets?.alerts === undefined) {
-    throw new ConnectError(`cluster ${cluster} has just gone or come: try again`, Code.Aborted);
+    throw new ConnectError(
+      `${clusterWords(cluster)} has just gone or come: try again`,
+      Code.Aborted,
+    );
   }
   const hosts = await chosen(fleet, hostNames, watching(definition, found, targets), name, signal);
   const names = new Map(hosts.map(({ hostId, hostName }) => [hostId, hostName]));
@@ -125,6 +133,10 @@ async function* runOnHosts(
     ),
     signal,
   );
+}
+
+function clusterWords(name: string): string {
+  return name === "" ? "the cluster" : `cluster ${name}`;
 }
 
 /** Whether a host watches an alert. */
