@@ -38,7 +38,7 @@ if (parts.length === 0) {
   check("lint");
   checkBreaking();
 }
-const files = ["lib", "services", "agent", "cli", "test"]
+const files = ["lib", "services", "agent", "cli", "simulator", "bench", "test"]
   .flatMap((folder) => testFiles(join(root, folder)))
   .filter((file) => parts.length === 0 || parts.some((part) => relative(root, file).includes(part)))
   .sort();

@@ -85,7 +85,7 @@ function parse(args: readonly string[]) {
       },
     }).values;
   } catch (error) {
-    const [what] = (error as Error).message.split(". ");
+    const [what] = (error as Error).message.split(/\. |\.?\n/);
     throw new UsageError(`${what}; --help lists the options`);
   }
 }
