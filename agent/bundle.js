@@ -20,7 +20,7 @@ const program = join(out, "howdah-agent.mjs");
 
 /** What lies beside the program. */
 const scripts = ["supervisor.sh", "ambari-sudo.sh", "howdah-env.sh", "bin/howdah-agent"];
-const templates = ["howdah-agent.ini"];
+const others = ["alert-script.py", "howdah-agent.ini"];
 
 /** Loads .proto files for services that no agent has (channelz, ORCA); with it would come 300 KB and 2 MiB of memory. */
 const noProtoLoader = {
@@ -54,7 +54,7 @@ const { metafile, warnings } = await build({
   },
 });
 if (warnings.length > 0) process.exit(1);
-for (const file of [...scripts, ...templates]) {
+for (const file of [...scripts, ...others]) {
   const to = join(out, basename(file));
   copyFileSync(join(here, file), to);
   chmodSync(to, scripts.includes(file) ? 0o755 : 0o644);

@@ -26,7 +26,7 @@ test("the bundle runs where there is Node.js and nothing else", async (t) => {
   }
   execFileSync(process.execPath, [bundle, place], { stdio: "pipe" });
   assert.deepEqual(readdirSync(place).sort(), [
-    ...["LICENSES.txt", "ambari-sudo.sh", "howdah-agent", "howdah-agent.ini"],
+    ...["LICENSES.txt", "alert-script.py", "ambari-sudo.sh", "howdah-agent", "howdah-agent.ini"],
     ...["howdah-agent.mjs", "howdah-env.sh", "supervisor.sh"],
   ]);
   mkdirSync(join(prefix, "home"));

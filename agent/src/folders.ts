@@ -54,6 +54,8 @@ export interface AgentFolders {
   /** Where the supervisor of steps is installed at each start of the agent, and Ambari's way to sudo, which leads the scripts' PATH. */
   readonly supervisor: string;
   readonly ambariSudo: string;
+  /** What runs the scripts of alerts, likewise. */
+  readonly alertRunner: string;
 }
 
 /** Thrown when a folder of the agent can't be made or written; the message is one line and names the folder. */
@@ -97,6 +99,7 @@ export function agentFolders(prefix: string, overrides: FolderOverrides = {}): A
     environmentFile: join(prefix, "howdah-env.sh"),
     supervisor: join(lib, "supervisor.sh"),
     ambariSudo: join(prefix, "ambari-sudo.sh"),
+    alertRunner: join(lib, "alert-script.py"),
   };
 }
 

@@ -28,7 +28,11 @@ import { systemNames } from "./os-packages.js";
 import { openPackageCache } from "./package-cache.js";
 import { ResetRefusedError, resetAgent } from "./reset-agent.js";
 import { resolveCommand } from "./resolve-command.js";
-import { installAmbariSudo, installSupervisor } from "./run/install-supervisor.js";
+import {
+  installAlertRunner,
+  installAmbariSudo,
+  installSupervisor,
+} from "./run/install-supervisor.js";
 import { laneOf } from "./run/lane-of.js";
 import { openQueue } from "./run/queue.js";
 import { removeRecordFolders } from "./run/record-folders.js";
@@ -128,6 +132,7 @@ async function run(
   };
   installSupervisor(folders);
   installAmbariSudo(folders);
+  installAlertRunner(folders);
   await removeLeftChecks(folders, log);
   const reporter = new Reporter(journal, log, (entry) => status.recorded(componentOf(entry)));
   const sessions = createSessionSlot();
@@ -153,7 +158,8 @@ async function run(
     busy: (name) => queue.openEntries().some((entry) => isAbout(entry, name)),
   });
   const alerts = new Alerts({
-    ...{ folders, packages, facts, log, changes: alertLog, agentId: journal.agentId },
+    ...{ folders, packages, facts, log, settings: scripts, changes: alertLog },
+    agentId: journal.agentId,
   });
   await alerts.restore();
   const queue = openQueue({

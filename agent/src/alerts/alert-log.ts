@@ -7,7 +7,7 @@ import type { HostAlert } from "./host-alert.js";
 export function logFinding(
   log: Logger,
   { definition, clusterName }: HostAlert,
-  { state, text }: Finding,
+  { state, text, detail }: Finding,
 ): void {
   const { name, serviceName, componentName } = definition;
   const level = state === AlertState.OK ? "info" : "warn";
@@ -16,6 +16,7 @@ export function logFinding(
       ...{ alert: name, cluster: clusterName, service: serviceName },
       ...(componentName !== "" && { component: componentName }),
       state: AlertState[state],
+      ...(detail !== undefined && { detail }),
     },
     text,
   );

@@ -7,6 +7,8 @@ import { alertKey, type HostAlert } from "./host-alert.js";
 export interface Finding {
   readonly state: AlertState;
   readonly text: string;
+  /** More for the log. */
+  readonly detail?: string | undefined;
 }
 
 interface Known {

@@ -5,31 +5,29 @@ import {
   type AlertExecutionCommand,
   type AlertReport,
 } from "@howdah/proto/howdah/v1/agent_service";
-import type { ClusterAlerts } from "@howdah/proto/howdah/v1/alert";
 import { joinSignals } from "@howdah/rpc/join-signals";
 import type { Logger } from "pino";
 import { type Persisted, persistedMessage } from "../cluster-cache/persisted.js";
-import type { AgentFacts } from "../command-json.js";
-import type { AgentFolders } from "../folders.js";
-import type { PackageCache } from "../package-cache.js";
 import { createSlots } from "../status/slots.js";
 import { logFinding } from "./alert-log.js";
 import { AlertResults, type Finding } from "./alert-results.js";
 import { checkAlert, unknown } from "./check-alert.js";
+import type { RecoverySource } from "./check-recovery.js";
+import { endLeftScripts, type ScriptContext } from "./check-script.js";
 import { alertKey, type HostAlert } from "./host-alert.js";
+import { createOneAtATime } from "./one-at-a-time.js";
 import { Schedule } from "./schedule.js";
-import { readCluster, rootOf, type WatchedCluster } from "./watched-cluster.js";
+import { rootOf, type WatchedCluster } from "./watched-cluster.js";
+import { type WatchedAlert, WatchedClusters } from "./watched-clusters.js";
+import { within } from "./within.js";
 
 /** What watching alerts needs. */
-export interface AlertsOptions {
-  readonly folders: AgentFolders;
-  readonly packages: PackageCache;
-  readonly facts: AgentFacts;
-  readonly log: Logger;
+export interface AlertsOptions extends ScriptContext {
   /** Told of each alert that has changed. */
   readonly changes: Logger;
   /** This host's own, so that the hosts of a fleet spread their checks. */
   readonly agentId: string;
+  readonly recovery?: RecoverySource;
   /** How long a minute of an interval is. Default 60,000 ms: tests have shorter ones. */
   readonly minuteMs?: number;
   /** What is found within that time travels together. Default 3 s. */
@@ -62,100 +60,56 @@ const longestTimerMs = 2 ** 31 - 1;
  */
 export class Alerts {
   private readonly persisted: Persisted<AlertDefinitionCommand>;
+  private readonly clusters: WatchedClusters;
   private readonly schedule: Schedule;
-  private readonly results: AlertResults;
+  private readonly results = new AlertResults(now);
   private readonly slots = createSlots(mostAtOnce);
   private readonly askedSlots = createSlots(mostAskedAtOnce);
+  private readonly running = createOneAtATime();
   private readonly stopping = new AbortController();
-  /** By cluster: what is watched. */
-  private watched = new Map<bigint, WatchedCluster>();
-  private byKey = new Map<string, { alert: HostAlert; watched: WatchedCluster }>();
-  /** The runs of each definition, one after another. */
-  private readonly running = new Map<string, Promise<unknown>>();
   private readonly underWay = new Set<Promise<void>>();
-  private applying = new AbortController();
   private session: (AlertSession & { readonly over: AbortController }) | undefined;
   private storeId = "";
   private asked = 0;
   private timer: NodeJS.Timeout | undefined;
   private telling: NodeJS.Timeout | undefined;
-  private readonly minuteMs: number;
 
   constructor(private readonly options: AlertsOptions) {
-    const { folders, log, agentId } = options;
-    this.minuteMs = options.minuteMs ?? 60_000;
-    this.schedule = new Schedule(agentId);
-    this.results = new AlertResults(now);
+    const { folders, packages, facts, log, agentId } = options;
     const schema = AlertDefinitionCommandSchema;
     this.persisted = persistedMessage(folders, "alert_definitions", schema, log);
+    this.schedule = new Schedule(agentId);
+    this.clusters = new WatchedClusters({
+      ...{ packages, log, hostName: facts.hostName, stopping: this.stopping.signal },
+      onChange: () => this.watch(),
+      follow: (work) => this.follow(work),
+    });
   }
 
-  /** Watches what a former agent was told to, until a server says otherwise. */
+  /** Ends what a former agent has left, and watches what it was told to until a server says otherwise. Call it before anything else. */
   async restore(): Promise<void> {
+    await endLeftScripts(this.options.folders, this.options.log);
     const said = await this.persisted.read();
-    if (said === undefined || this.storeId !== "") return;
+    if (said === undefined) return;
     this.storeId = said.storeId;
-    this.apply(said.message);
+    this.clusters.apply(said.message);
   }
 
   /** The server names all that is to be watched, from now on. */
   command(command: AlertDefinitionCommand): void {
-    const { storeId } = this;
-    this.persisted.keep({ storeId, message: command });
-    this.apply(command);
+    this.persisted.keep({ storeId: this.storeId, message: command });
+    this.clusters.apply(command);
   }
 
-  private apply(command: AlertDefinitionCommand): void {
-    this.applying.abort(new Error("a newer command takes its place"));
-    this.applying = new AbortController();
-    const { signal, release } = joinSignals(this.applying.signal, this.stopping.signal);
-    this.follow(this.applyAll(command, signal).finally(release));
-  }
-
-  /** Never rejects. */
-  private async applyAll({ clusters }: AlertDefinitionCommand, signal: AbortSignal): Promise<void> {
-    for (const clusterId of this.watched.keys()) {
-      if (!clusters.some((cluster) => cluster.clusterId === clusterId)) {
-        this.watched.delete(clusterId);
-      }
-    }
-    this.watch();
-    // One that is not to be had does not keep the others from being watched.
-    await Promise.all(
-      clusters.map(async (cluster) => {
-        try {
-          const read = await this.readCluster(cluster, signal);
-          signal.throwIfAborted();
-          this.watched.set(cluster.clusterId, read);
-          this.watch();
-        } catch (error) {
-          if (signal.aborted) return;
-          const { message } = error as Error;
-          const fields = { cluster: cluster.clusterName, reason: message };
-          this.options.log.warn(fields, "alerts cannot be taken over: the former ones stay");
-        }
-      }),
-    );
-  }
-
-  private readCluster(cluster: ClusterAlerts, signal: AbortSignal): Promise<WatchedCluster> {
-    const { packages, facts } = this.options;
-    return readCluster(cluster, (digest) => packages.document(digest, signal), facts.hostName);
-  }
-
-  /** Goes by `watched`. */
   private watch(): void {
-    this.byKey = new Map();
-    for (const watched of this.watched.values()) {
-      for (const alert of watched.alerts) this.byKey.set(alertKey(alert), { alert, watched });
-    }
-    const alerts = [...this.byKey].map(([key, { alert }]) => ({ key, alert }));
-    this.results.watch(alerts.map(({ alert }) => alert));
+    const alerts = [...this.clusters.alerts];
+    this.results.watch(alerts.map(([, { alert }]) => alert));
+    const minuteMs = this.options.minuteMs ?? 60_000;
     this.schedule.set(
-      alerts.map(({ key, alert: { definition } }) => ({
+      alerts.map(([key, { alert }]) => ({
         key,
-        version: definition.uuid,
-        intervalMs: minutesOf(definition.intervalMinutes) * this.minuteMs,
+        version: alert.definition.uuid,
+        intervalMs: minutesOf(alert.definition.intervalMinutes) * minuteMs,
       })),
       now(),
     );
@@ -173,24 +127,22 @@ export class Alerts {
 
   private tick(): void {
     for (const key of this.schedule.takeDue(now())) {
-      const entry = this.byKey.get(key);
+      const entry = this.clusters.alerts.get(key);
       // One that still runs, or waits for its turn, is not run twice.
       if (entry === undefined || this.running.has(key)) continue;
-      this.follow(this.runScheduled(key, entry.alert, entry.watched));
+      this.follow(this.runScheduled(key, entry));
     }
-    const stale = this.schedule.stale(now()).map((key) => this.byKey.get(key)?.alert);
-    this.results.setStale(stale.flatMap((alert) => alert?.definition.definitionId ?? []));
+    const stale = this.schedule.stale(now());
+    this.results.setStale(
+      stale.flatMap((key) => this.clusters.alerts.get(key)?.alert.definition.definitionId ?? []),
+    );
     this.tellSoon();
     this.wait();
   }
 
-  private async runScheduled(
-    key: string,
-    alert: HostAlert,
-    watched: WatchedCluster,
-  ): Promise<void> {
+  private async runScheduled(key: string, { alert, watched }: WatchedAlert): Promise<void> {
     const { signal } = this.stopping;
-    await this.alone(key, () =>
+    await this.running.run(key, () =>
       this.slots.run(signal, async () => {
         this.found(alert, await this.check(alert, watched, signal));
         this.schedule.ran(key, now());
@@ -198,23 +150,12 @@ export class Alerts {
     );
   }
 
-  /** Runs something once all that was to run of this definition is over. */
-  private async alone<T>(key: string, run: () => Promise<T>): Promise<T> {
-    const before = this.running.get(key) ?? Promise.resolve();
-    const mine = before.then(run, run);
-    const settled = mine.then(nothing, nothing);
-    this.running.set(key, settled);
-    try {
-      return await mine;
-    } finally {
-      if (this.running.get(key) === settled) this.running.delete(key);
-    }
-  }
-
   private check(alert: HostAlert, watched: WatchedCluster, signal: AbortSignal): Promise<Finding> {
-    const { facts } = this.options;
-    const hostNames = [...new Set([facts.hostName, facts.publicHostName])];
-    return checkAlert(alert, { hostNames, root: rootOf(watched, alert, facts) }, signal);
+    const { facts, recovery } = this.options;
+    const hostNames = [...new Set([facts.hostName, facts.publicHostName.toLowerCase()])];
+    const root = rootOf(watched, alert, facts);
+    const context = { hostNames, root, watched, scripts: this.options, recovery };
+    return checkAlert(alert, context, signal);
   }
 
   private found(alert: HostAlert, finding: Finding): void {
@@ -239,10 +180,12 @@ export class Alerts {
     try {
       if (this.asked > mostAskedWaiting) throw new Error("too many alerts were asked for at once");
       if (cluster === undefined) throw new Error("the server does not say of which cluster");
-      const watched = await this.fetchFor(cluster, signal);
+      const watched = await within(fetchMs, "its documents did not come", signal, (either) =>
+        this.clusters.read(cluster, either),
+      );
       const alert = alertNamed(watched, name);
       ({ definitionId } = alert.definition);
-      finding = await this.alone(alertKey(alert), () =>
+      finding = await this.running.run(alertKey(alert), () =>
         this.askedSlots.run(signal, () => this.check(alert, watched, signal)),
       );
       // It counts as any other, where the definition is the one that is watched.
@@ -256,19 +199,6 @@ export class Alerts {
     if (signal.aborted) return;
     this.results.answer(executionId, clusterId, definitionId, finding);
     this.tell();
-  }
-
-  private async fetchFor(cluster: ClusterAlerts, signal: AbortSignal): Promise<WatchedCluster> {
-    const late = AbortSignal.timeout(fetchMs);
-    const { signal: either, release } = joinSignals(signal, late);
-    try {
-      return await this.readCluster(cluster, either);
-    } catch (error) {
-      if (late.aborted) throw new Error(`its documents did not come within ${fetchMs / 1_000} s`);
-      throw error;
-    } finally {
-      release();
-    }
   }
 
   /** A session lives: it is told what no former one acknowledged. */
@@ -311,9 +241,8 @@ export class Alerts {
   private follow(work: Promise<void>): void {
     const followed = work
       .catch((error: unknown) => {
-        if (!this.stopping.signal.aborted) {
-          this.options.log.error({ err: error }, "an alert could not be checked");
-        }
+        if (this.stopping.signal.aborted) return;
+        this.options.log.error({ err: error }, "an alert could not be checked");
       })
       .finally(() => this.underWay.delete(followed));
     this.underWay.add(followed);
@@ -333,15 +262,15 @@ export class Alerts {
 function alertNamed({ definitions, alerts, cluster }: WatchedCluster, name: string): HostAlert {
   const alert = alerts.find(({ definition }) => definition.name === name);
   if (alert !== undefined) return alert;
-  const known = definitions.some((definition) => definition.name === name);
+  const what = JSON.stringify(name.slice(0, 200));
   throw new Error(
-    known
-      ? `the alert ${JSON.stringify(name)} watches nothing on this host`
-      : `the cluster ${cluster.clusterName} has no alert ${JSON.stringify(name)} that agents check`,
+    definitions.some((definition) => definition.name === name)
+      ? `the alert ${what} watches nothing on this host`
+      : `the cluster ${cluster.clusterName} has no alert ${what} that agents check`,
   );
 }
 
-/** Of a definition that says something else, a minute. */
+/** A minute for a definition that says what cannot be. */
 function minutesOf(minutes: number): number {
   return minutes >= 1 ? Math.min(minutes, 525_600) : 1;
 }
@@ -349,5 +278,3 @@ function minutesOf(minutes: number): number {
 function now(): number {
   return performance.now();
 }
-
-function nothing(): void {}

@@ -23,6 +23,8 @@ export interface Found {
   readonly text?: string;
   /** The template where the definition has none. */
   readonly template?: string;
+  /** More for the log, such as what a script wrote to stderr. */
+  readonly detail?: string;
 }
 
 /** `source` of Ambari's definition; undefined when it is no JSON object. */

@@ -1,14 +1,15 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentFolders } from "../folders.js";
 import type { Journal } from "../journal/journal.js";
 import { commandLine, listProcesses } from "../process-table.js";
 import { strayRecordFolders } from "../run/record-folders.js";
 
+const documentName = /^[0-9a-f]{64}[.]json$/;
 const digest = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g;
 
 /**
- * The digests that something may still need, however long ago it was named: commands that have not ended, steps that run although their
+ * The digests that something may still need, however long ago it was named: commands that have not ended, alerts that are watched, steps that run although their
  * journal was lost, and processes that were started out of a package, such as a daemon. Rather one too many than one too few: whatever
  * looks like a digest in a command counts.
  */
@@ -19,6 +20,10 @@ export function digestsInUse(folders: AgentFolders, journal: Journal): Set<strin
   };
   for (const { state, command } of journal.entries()) {
     if (state !== "ENDED") collect(JSON.stringify(command));
+  }
+  // What the server last had this host watch, which may be long ago.
+  for (const name of readdirSync(folders.clusterCache)) {
+    if (!documentName.test(name)) collect(textOf(join(folders.clusterCache, name)));
   }
   for (const { path, isRunning } of strayRecordFolders(folders, journal)) {
     if (isRunning) collect(textOf(join(path, "plan.json")));

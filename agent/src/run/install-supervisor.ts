@@ -28,6 +28,11 @@ export function installAmbariSudo(folders: AgentFolders): void {
   install(shippedScript("ambari-sudo.sh"), folders.ambariSudo);
 }
 
+/** Puts what runs the scripts of alerts where every alert runs it from. */
+export function installAlertRunner(folders: AgentFolders): void {
+  install(shippedScript("alert-script.py"), folders.alertRunner);
+}
+
 /** By rename, because a shell that runs the former one may still be reading it. */
 function install(source: string, target: string): void {
   const temporary = `${target}.${process.pid}`;

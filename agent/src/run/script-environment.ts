@@ -1,11 +1,14 @@
 import { delimiter } from "node:path";
 import type { AgentFolders } from "../folders.js";
 
-/** The variable that marks every process of an attempt; its value is `store:task:attempt`, or `status:UUID` for a check of a status. */
+/** The variable that marks every process of an attempt; its value is `store:task:attempt`, `status:UUID` for a check of a status, `alert:UUID` for an alert's script. */
 export const taskVariable = "HOWDAH_TASK";
 
 /** Tells each process which try and step of its attempt it belongs to, such as `1.script` or `2.before-START`. */
 export const stepVariable = "HOWDAH_STEP";
+
+/** Marks every process of an alert's script besides; its value is the agent's prefix, so that the next agent finds what one has left. */
+export const alertsVariable = "HOWDAH_ALERTS";
 
 /** Never handed on: what the agent itself was given in confidence, or inherited from a command that started it. */
 const withheld = [
@@ -14,6 +17,7 @@ const withheld = [
   "HOWDAH_JOIN_TOKEN",
   taskVariable,
   stepVariable,
+  alertsVariable,
 ];
 
 /**

@@ -25,7 +25,7 @@ export interface IniSettings {
 const labelName = /^[A-Za-z0-9._/-]{1,63}$/;
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** By these the agent knows its processes. */
-const ownVariables = ["HOWDAH_TASK", "HOWDAH_STEP"];
+const ownVariables = ["HOWDAH_TASK", "HOWDAH_STEP", "HOWDAH_ALERTS"];
 
 /** Reads an ini file. Throws SettingsError, naming file, line, section and key, and what is wrong. */
 export function readIni(file: string): IniSettings {

@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { bootId, type ProcessIdentity, readProcess } from "../process-table.js";
@@ -14,6 +15,8 @@ export interface CheckRun {
   /** `HOWDAH_TASK=…`, unique to this check. */
   readonly tag: string;
   readonly timeoutMs: number;
+  /** Written to its stdin. Default: it has none. */
+  readonly input?: string;
 }
 
 /** How a check's script ended. */
@@ -22,6 +25,8 @@ export interface CheckEnd {
   readonly exitCode: number;
   /** The end of what it wrote to stderr. */
   readonly stderr: string;
+  /** The first line that it wrote to descriptor 3, which is there where it has an input; empty for none. */
+  readonly answer: string;
 }
 
 /** Thrown when a check says nothing about its component: its script could not be run, or did not come to its end. */
@@ -37,6 +42,10 @@ const keptStderr = 2_000;
 const graceMs = 1_000;
 /** What is still in the pipe of a script that has ended is waited for so long, in case somebody else holds the pipe. */
 const lastOutputMs = 50;
+/** Likewise for its answer, which matters more. */
+const lastAnswerMs = 2_000;
+/** A longer answer is none. */
+const mostAnswer = 256 << 10;
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
@@ -51,7 +60,7 @@ export async function runCheck(run: CheckRun, signal: AbortSignal, log: Logger):
   const child = spawn(file, args, {
     cwd: run.cwd,
     env: run.environment,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: run.input === undefined ? ["ignore", "pipe", "pipe"] : ["pipe", "pipe", "pipe", "pipe"],
     detached: true, // a session of its own, which can be ended whole
   });
   const leader = identityOf(child.pid);
@@ -67,6 +76,11 @@ export async function runCheck(run: CheckRun, signal: AbortSignal, log: Logger):
     });
   });
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  let flooded = () => {};
+  const count = (length: number) => {
+    bytes += length;
+    if (bytes > mostOutputBytes) flooded();
+  };
   const stopped = new Promise<Error>((resolve) => {
     const give = (what: string) => resolve(new CheckNotMadeError(what));
     timer = setTimeout(
@@ -77,16 +91,14 @@ export async function runCheck(run: CheckRun, signal: AbortSignal, log: Logger):
       once: true,
       signal: over.signal,
     });
-    const count = (length: number) => {
-      bytes += length;
-      if (bytes > mostOutputBytes) give(`it wrote more than ${mostOutputBytes >> 20} MiB`);
-    };
-    child.stdout.on("data", (data: Buffer) => count(data.length));
-    child.stderr.on("data", (data: Buffer) => {
+    flooded = () => give(`it wrote more than ${mostOutputBytes >> 20} MiB`);
+    child.stdout?.on("data", (data: Buffer) => count(data.length));
+    child.stderr?.on("data", (data: Buffer) => {
       count(data.length);
       stderr = `${stderr}${data.subarray(-keptStderr).toString()}`.slice(-keptStderr);
     });
   });
+  const answer = run.input === undefined ? undefined : talk(child, run.input, count);
   const stop = (forMs: number) =>
     stopTree({
       ...{ tag: run.tag, leader, graceMs: forMs, packageManagerWaitMs: 0, log },
@@ -96,22 +108,53 @@ export async function runCheck(run: CheckRun, signal: AbortSignal, log: Logger):
   try {
     const end = await Promise.race([ended, stopped]);
     if (end instanceof Error) {
-      child.stdout.destroy();
-      child.stderr.destroy();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       await stop(signal.aborted ? 0 : graceMs);
       throw end;
+    }
+    if (answer !== undefined) {
+      await Promise.race([answer.whole, sleep(lastAnswerMs, undefined, { signal: over.signal })]);
     }
     if (groupLives(child.pid)) await stop(0);
     if (end !== 0) {
       await Promise.race([closed, sleep(lastOutputMs, undefined, { signal: over.signal })]);
     }
-    return { exitCode: end, stderr };
+    return { exitCode: end, stderr, answer: answer?.line() ?? "" };
   } finally {
     clearTimeout(timer);
     over.abort();
     child.stdout?.destroy();
     child.stderr?.destroy();
+    child.stdin?.destroy();
+    (child.stdio[3] as Readable | undefined)?.destroy();
   }
+}
+
+interface Talk {
+  /** Resolves when the answer is whole, or nobody can write it any more. */
+  readonly whole: Promise<void>;
+  line(): string;
+}
+
+/** Writes the input, and reads a line from descriptor 3. */
+function talk(child: ChildProcess, input: string, count: (length: number) => void): Talk {
+  const { stdin } = child;
+  stdin?.on("error", () => undefined); // it need not read it
+  stdin?.end(input);
+  let text = "";
+  const whole = new Promise<void>((resolve) => {
+    const pipe = child.stdio[3] as Readable | undefined;
+    pipe?.setEncoding("utf8");
+    pipe?.on("data", (more: string) => {
+      count(more.length);
+      if (text.length < mostAnswer) text += more;
+      if (text.includes("\n")) resolve();
+    });
+    pipe?.on("error", () => resolve());
+    pipe?.on("close", () => resolve());
+  });
+  return { whole, line: () => text.slice(0, Math.max(0, text.indexOf("\n"))) };
 }
 
 function identityOf(pid: number | undefined): ProcessIdentity | undefined {

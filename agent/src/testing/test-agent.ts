@@ -101,7 +101,7 @@ export function idleChecks(folders: AgentFolders): StatusChecks {
 export function idleAlerts(folders: AgentFolders): Alerts {
   const none = () => Promise.reject(new Error("nothing can be fetched"));
   return new Alerts({
-    ...{ folders, log: silent, changes: silent, agentId: "a" },
+    ...{ folders, log: silent, settings: {}, changes: silent, agentId: "a" },
     packages: { folder: none, document: none },
     facts: { hostName: "h", publicHostName: "h", cacheDir: folders.cache },
   });
