@@ -8,6 +8,7 @@ import {
   CommandReportSchema,
   type ComponentStatusReport,
   type ConnectRequest,
+  type HostStatusReport,
   RegistrationResultSchema,
   ReportAckedSchema,
   UnsupportedSchema,
@@ -19,6 +20,7 @@ import type { AdaptiveBatcher } from "./adaptive-batcher.js";
 import type { AlertBatcher } from "./alerts/alert-batcher.js";
 import { attemptKey } from "./attempt-key.js";
 import { reportProblem, toTaskReport } from "./command-report.js";
+import type { HostStatusBatcher } from "./hosts/host-status-batcher.js";
 import type { OpenSession } from "./open-session.js";
 import { Outbox } from "./outbox.js";
 import { reconcile } from "./reconcile.js";
@@ -35,6 +37,9 @@ export interface AgentStreamParts {
   readonly reports: AdaptiveBatcher<PendingReport>;
   readonly statuses: StatusBatcher;
   readonly alerts: AlertBatcher;
+  readonly hostStatuses: HostStatusBatcher;
+  /** Milliseconds since 1970, told to agents for comparison. */
+  readonly wallMs: () => number;
   readonly heartbeatMs: number;
   readonly maxUnackedReports: number;
   readonly outputCap: bigint;
@@ -82,6 +87,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
         maxUnackedReports: parts.maxUnackedReports,
         heartbeatMs: parts.heartbeatMs,
         outputCap: parts.outputCap,
+        serverTimeMs: BigInt(parts.wallMs()),
       }),
     });
     for (const command of commands) outbox.queue.addCommand(command);
@@ -152,6 +158,14 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
     unsupported(7, problem);
   }
 
+  /** Not acknowledged either. */
+  function hostStatus(from: Session, said: HostStatusReport): void {
+    const problem = parts.hostStatuses.add(from, said);
+    if (problem === undefined) return;
+    log.warn({ host: from.identity.hostName, reason: problem }, "a host's status was refused");
+    unsupported(9, problem);
+  }
+
   function alerts(from: Session, said: AlertReport): void {
     const problem = parts.alerts.add(from, said);
     if (problem === undefined) return;
@@ -201,7 +215,7 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
       case "alertReport":
         return alerts(session, message.value);
       case "hostStatusReport":
-        return unsupported(9, "host status is not built yet");
+        return hostStatus(session, message.value);
     }
   }
 

@@ -14,6 +14,7 @@ import { createAlertBatcher } from "./alerts/alert-batcher.js";
 import { createAlertExecutions } from "./alerts/alert-executions.js";
 import { createDeliveries } from "./deliveries.js";
 import { createDispatcherService } from "./dispatcher-service.js";
+import { createHostStatusBatcher } from "./hosts/host-status-batcher.js";
 import { keepLease, type LeaseKeeper } from "./lease.js";
 import { createLimiter } from "./limiter.js";
 import { createOpenSession } from "./open-session.js";
@@ -56,6 +57,8 @@ export interface DispatcherOptions {
   /** The lease's duration and renewal. Default 6,000 and 2,000. */
   readonly leaseDurationMs?: number;
   readonly leaseRenewEveryMs?: number;
+  /** Milliseconds since 1970. Default Date.now. */
+  readonly wallMs?: () => number;
   readonly log: Logger;
 }
 
@@ -165,6 +168,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       ...{ registry, openSession, reports, openStreams, heartbeatMs, log },
       statuses: createStatusBatcher({ store, signal, log }),
       alerts: createAlertBatcher({ store, executions, signal, log }),
+      hostStatuses: createHostStatusBatcher({ store, signal, log }),
+      wallMs: options.wallMs ?? Date.now,
       maxUnackedReports: options.maxUnackedReports ?? 100,
       outputCap: BigInt(options.outputCap ?? 64 << 20),
       registerWithinMs: options.registerWithinMs ?? 60_000,

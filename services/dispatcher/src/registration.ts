@@ -111,7 +111,8 @@ function checkFacts(factsJson: string): void {
     throw invalid("facts_json", `is no JSON object: "${factsJson.slice(0, 40)}"`);
 }
 
-function isJsonObject(text: string): boolean {
+/** Whether a text is a JSON object. */
+export function isJsonObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null && !Array.isArray(value);

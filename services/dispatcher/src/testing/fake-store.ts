@@ -7,6 +7,7 @@ import {
   CommandStoreService,
   type HostAlertResults,
   type HostComponentStatus,
+  type HostStatus,
   type LeaseSchema,
   type OpenSessionRequest,
   type OpenSessionResponseSchema,
@@ -44,6 +45,8 @@ export class FakeStore {
   readonly statusBatches: HostComponentStatus[][] = [];
   /** The calls of recordAlerts, whatever became of them. */
   readonly alertBatches: HostAlertResults[][] = [];
+  /** The batches that came to recordHostStatuses. */
+  readonly hostStatusBatches: HostStatus[][] = [];
   readonly opens: OpenSessionRequest[] = [];
   readonly closed: { hostId: bigint; sessionEpoch: bigint }[] = [];
   appendCalls = 0;
@@ -206,6 +209,15 @@ export class FakeStore {
         throw new ConnectError("hosts: one of the results is bad", Code.InvalidArgument);
       }
       return { changed: 0 };
+    },
+    recordHostStatuses: async ({ statuses }) => {
+      this.hostStatusBatches.push(statuses);
+      await this.hold;
+      this.#check();
+      if (statuses.some(({ problems }) => problems.includes("POISON"))) {
+        throw new ConnectError("statuses: one of them is bad", Code.InvalidArgument);
+      }
+      return {};
     },
     appendOutput: ({ appends }) => {
       this.appendCalls += 1;
