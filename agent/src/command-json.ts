@@ -29,6 +29,12 @@ export interface AgentFacts {
   readonly scriptVariables?: Readonly<Record<string, string>>;
 }
 
+/** What Ambari says of a component when its stack says nothing. */
+const usualComponentParams: JsonObject = {
+  clientsToUpdateConfigs: '["*"]',
+  unlimited_key_jce_required: "false",
+};
+
 /** Thrown when the cached configurations are older than the command demands. */
 export class ConfigurationTooOldError extends Error {
   override readonly name = "ConfigurationTooOldError";
@@ -60,7 +66,7 @@ export function assembleCommandJson(
     configurations: cached.configurations.configurations ?? {},
     configurationAttributes: cached.configurations.configurationAttributes ?? {},
     componentVersionMap: componentVersions(cached.topology),
-    componentLevelParams: component?.componentLevelParams ?? {},
+    componentLevelParams: component ? (component.componentLevelParams ?? usualComponentParams) : {},
     commandParams: component?.commandParams ?? {},
     localComponents: localComponents(cached.topology, agent.hostName),
     ...(isJsonObject(cached.metadata.repositoryFile) && {

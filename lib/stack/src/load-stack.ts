@@ -121,6 +121,10 @@ function toService(service: RawService, packageDigest: string): StackDefinition_
     packageFolder: service.package?.path ?? "",
     configurationTypes: toConfigurationTypes(service.configurations),
     requiredServices: [...(service.requiredServices ?? [])],
+    osPackages: (service.osPackages ?? []).map(({ osFamilies, packages }) => ({
+      osFamilies: [...osFamilies],
+      packages: [...packages],
+    })),
     configurationDependencies: service.configurationDependencies
       .filter((type) => !service.configurations.has(type) && !service.excludedTypes.includes(type))
       .sort(),

@@ -78,6 +78,7 @@ export function inheritService(parent: RawService, own: RawService): RawService 
     comment: own.comment ?? parent.comment,
     components: inheritComponents(parent.components, own.components),
     commandScript: own.commandScript ?? parent.commandScript,
+    osPackages: own.osPackages ?? parent.osPackages,
     requiredServices: own.requiredServices?.length ? own.requiredServices : parent.requiredServices,
     configurations,
     configurationDependencies: [

@@ -1,5 +1,6 @@
 import { ScriptType } from "@howdah/proto/howdah/v1/command";
 import { StackDefinition_Category as Category } from "@howdah/proto/howdah/v1/stack";
+import { parseOsPackages, type RawOsPackages } from "./os-packages.js";
 import { StackError } from "./stack-error.js";
 import { child, childFlag, children, childText, parseXml, type XmlElement } from "./xml.js";
 
@@ -45,6 +46,8 @@ export interface ServiceMetainfo {
   readonly comment: string | undefined;
   readonly components: ReadonlyMap<string, RawComponent>;
   readonly commandScript: RawScript | undefined;
+  /** Undefined: as inherited. */
+  readonly osPackages: readonly RawOsPackages[] | undefined;
   /** Undefined or empty: as inherited. */
   readonly requiredServices: readonly string[] | undefined;
   /** The name of the folder with the configuration types; `configuration` when not stated. */
@@ -93,6 +96,7 @@ function parseService(element: XmlElement, file: string): ServiceMetainfo {
     comment: childText(element, "comment")?.replace(/\s+/g, " "),
     components,
     commandScript: parseScript(child(element, "commandScript"), `service ${name}`, file),
+    osPackages: parseOsPackages(element),
     requiredServices: required && texts(required, "service"),
     configurationFolder: childText(element, "configuration-dir") ?? "configuration",
     configurationDependencies: texts(child(element, "configuration-dependencies"), "config-type"),

@@ -69,6 +69,21 @@ describe("a cluster's documents", () => {
     });
   });
 
+  it("metadata: the packages of its services, and a file of repositories that names none", () => {
+    const stack = sampleStack();
+    const packages = [{ name: "hadoop", condition: "", skipUpgrade: false }];
+    for (const service of stack.services) {
+      service.osPackages = [{ osFamilies: ["any"], packages }] as typeof service.osPackages;
+    }
+    const metadata = JSON.parse(metadataDocument(cluster, stack)) as Record<string, object>;
+    assert.deepEqual(metadata.osPackages, { HDFS: [{ osFamilies: ["any"], packages }] });
+    assert.deepEqual(metadata.repositoryFile, {
+      ...{ stackName: "SAMPLE", repoVersion: "1.0", repoVersionId: 1, resolved: true },
+      ...{ repoFileName: "howdah-sample", repositories: [] },
+      feature: { preInstalled: false, scoped: true },
+    });
+  });
+
   it("metadata: cluster, service and host-wide parameters", () => {
     const metadata = JSON.parse(metadataDocument(cluster, sampleStack({ hooksDigest: "ab" }))) as {
       clusterLevelParams: Record<string, string>;

@@ -95,7 +95,10 @@ export function topologyDocument(
   });
 }
 
-/** `{ clusterLevelParams, serviceLevelParams, ambariLevelParams }`. */
+/**
+ * `{ clusterLevelParams, serviceLevelParams, ambariLevelParams, repositoryFile, osPackages }`. Of the last agents make `package_list`,
+ * which differs from system to system; scripts do not see it. No repositories are set up: that is the operator's.
+ */
 export function metadataDocument(cluster: ClusterContent, stack: StackDefinition): string {
   const environment = cluster.configurations.get("cluster-env")?.properties ?? {};
   return canonicalJson({
@@ -117,6 +120,28 @@ export function metadataDocument(cluster: ClusterContent, stack: StackDefinition
             credentialStoreEnabled: false,
             status_commands_timeout: 300,
           },
+        ]),
+    ),
+    repositoryFile: {
+      stackName: stack.name,
+      repoVersion: stack.version,
+      repoVersionId: 1,
+      repoFileName: `howdah-${stack.name.toLowerCase()}`,
+      repositories: [],
+      feature: { preInstalled: false, scoped: true },
+      resolved: true,
+    },
+    osPackages: Object.fromEntries(
+      stack.services
+        .filter(({ name, osPackages }) => cluster.services.includes(name) && osPackages.length > 0)
+        .map(({ name, osPackages }) => [
+          name,
+          osPackages.map(({ osFamilies, packages }) => ({
+            osFamilies,
+            packages: packages.map(({ name, condition, skipUpgrade }) => ({
+              ...{ name, condition, skipUpgrade },
+            })),
+          })),
         ]),
     ),
     ambariLevelParams: Object.fromEntries(
