@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { TestContext } from "node:test";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { AlertRunService, AlertService } from "@howdah/proto/howdah/v1/alert_service";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
@@ -19,6 +20,8 @@ export interface FakeServices {
   requests?: Partial<ServiceImpl<typeof RequestService>>;
   schedules?: Partial<ServiceImpl<typeof ScheduleService>>;
   stacks?: Partial<ServiceImpl<typeof StackService>>;
+  alerts?: Partial<ServiceImpl<typeof AlertService>>;
+  alertRuns?: Partial<ServiceImpl<typeof AlertRunService>>;
 }
 
 /** Serves the given parts of the services until the test ends; its URL. */
@@ -31,6 +34,8 @@ export async function fakeServer(t: TestContext, services: FakeServices): Promis
         router.service(RequestService, services.requests ?? {});
         router.service(ScheduleService, services.schedules ?? {});
         router.service(StackService, services.stacks ?? {});
+        router.service(AlertService, services.alerts ?? {});
+        router.service(AlertRunService, services.alertRuns ?? {});
       },
     }),
   );

@@ -1,7 +1,7 @@
 /** What the command's exit code says; the README has the same list. */
 export const ExitCode = {
   ok: 0,
-  /** The request, or a task of it, did not end well. */
+  /** The request, or a task of it, did not end well; an alert that was run is not OK. */
   failed: 1,
   /** The command line is wrong. */
   usage: 2,

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { explain } from "./cli-error.js";
 import { addAction } from "./commands/action.js";
+import { addAlert } from "./commands/alert.js";
+import { addAlerts } from "./commands/alerts.js";
 import { addCluster } from "./commands/cluster.js";
 import { addCommand } from "./commands/command.js";
 import { addComponents } from "./commands/components.js";
@@ -25,8 +27,8 @@ import { newRun, outputOption, serverOf } from "./leaf-command.js";
 import { defaultServer } from "./session.js";
 
 const exitCodes = `
-Exit codes: 0 done, 1 the operation failed or has spent its failure budget, 2 wrong usage, 3 the server is away,
-4 refused, 5 the server's error, 130 interrupted (what was asked for goes on).`;
+Exit codes: 0 done, 1 the operation failed or has spent its failure budget, or an alert that was run is not OK,
+2 wrong usage, 3 the server is away, 4 refused, 5 the server's error, 130 interrupted (what was asked for goes on).`;
 
 /**
  * Runs the command line. Resolves with the exit code once all is said; errors are told in one line on standard error.
@@ -62,6 +64,8 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   addLogs(program, run);
   addHosts(program, run);
   addMaintenance(program, run);
+  addAlerts(program, run);
+  addAlert(program, run);
   addPurge(program, run);
   try {
     await program.parseAsync([...args], { from: "user" });

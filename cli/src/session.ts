@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { AlertRunService, AlertService } from "@howdah/proto/howdah/v1/alert_service";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
@@ -24,6 +25,8 @@ export interface Session {
   readonly store: Client<typeof CommandStoreService>;
   readonly fleet: Client<typeof FleetService>;
   readonly stacks: Client<typeof StackService>;
+  readonly alerts: Client<typeof AlertService>;
+  readonly alertRuns: Client<typeof AlertRunService>;
 }
 
 /**
@@ -50,6 +53,8 @@ export function openSession(io: Io, server: string, json: boolean): Session {
     store: createClient(CommandStoreService, transport),
     fleet: createClient(FleetService, transport),
     stacks: createClient(StackService, transport),
+    alerts: createClient(AlertService, transport),
+    alertRuns: createClient(AlertRunService, transport),
   };
 }
 
