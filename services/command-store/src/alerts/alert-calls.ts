@@ -13,7 +13,7 @@ import {
   readAlertTargets,
 } from "../store/list-alert-targets.js";
 import { readSnapshot } from "../store/read-cluster.js";
-import { notBuilt } from "./alert-service.js";
+import { checkEvaluate, evaluateServerAlerts } from "./evaluate-server-alerts.js";
 import { checkRecordAlerts, recordAlerts } from "./record-alerts.js";
 
 /** The calls of the command store about alerts. */
@@ -39,7 +39,12 @@ export function alertCalls(
       return { changed: rows.map(toTargets), clusterIds: [...versions.keys()].map(BigInt) };
     },
 
-    evaluateServerAlerts: notBuilt,
+    async evaluateServerAlerts(request) {
+      checkEvaluate(request);
+      const asked = request.definitionIds.map(Number);
+      const token = Number(request.schedulerToken);
+      return { results: await evaluateServerAlerts(db, { token, asked }, Date.now()) };
+    },
   };
 }
 

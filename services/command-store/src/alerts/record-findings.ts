@@ -1,5 +1,5 @@
-import type { AlertState } from "@howdah/proto/howdah/v1/alert";
-import { AlertSourceType } from "@howdah/proto/howdah/v1/alert";
+import { AlertSourceType, type AlertState } from "@howdah/proto/howdah/v1/alert";
+import { AlertFirmness } from "@howdah/proto/howdah/v1/alert_service";
 import { nextAlert } from "@howdah/state/alerts";
 import type { Knex } from "knex";
 import type { KnownDefinition } from "../store/alert-watchers.js";
@@ -45,8 +45,8 @@ export function storedText(text: string): string {
 
 /**
  * Records what was found, in the order given, by the rules of `nextAlert`: current alerts, history, and which aggregates to count again.
- * Gives how many alerts changed their state. `unchanged` says whether to write one that is as it was, of whose state one is sure:
- * agents do not tell those unasked, so what they tell is written.
+ * Gives how many alerts changed their state. `unchanged` says whether to write one that is HARD and as it was, text and all:
+ * agents do not tell those for long, so what they tell is written.
  */
 export async function recordFindings(
   trx: Knex.Transaction,
@@ -76,10 +76,8 @@ export async function recordFindings(
     const step = nextAlert(was, state, { tolerance, aggregate });
     if (step.next === undefined) continue;
     const text = storedText(finding.text);
-    if (unchanged === "passed over" && step.kind === "same" && !step.firm) {
-      const isSure = was?.firmness === step.next.firmness && was.occurrences >= tolerance;
-      if (isSure && was.text === text) continue;
-    }
+    const isSure = was?.firmness === AlertFirmness.HARD && was.text === text;
+    if (unchanged === "passed over" && step.kind === "same" && isSure) continue;
     const isNew = step.kind === "changed";
     const next: CurrentAlert = {
       definitionId,

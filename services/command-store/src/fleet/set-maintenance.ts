@@ -2,6 +2,7 @@ import type { SetMaintenanceRequest } from "@howdah/proto/howdah/v1/fleet_servic
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";
 import { invalidArgument } from "../invalid.js";
+import { insertRecounts } from "../store/cluster-alerts.js";
 import { listHostKeys } from "../store/list-hosts.js";
 import type { MaintenanceKey } from "../store/list-maintenance.js";
 import { type ClusterSummary, listClusters } from "../store/read-cluster.js";
@@ -44,6 +45,12 @@ export function setMaintenance(
     const changed = changing.map(({ key }) => key);
     if (on) await writeMaintenance(trx, changed, reason, now);
     else await deleteMaintenance(trx, changed);
+    // What is in maintenance counts as OK where alerts are counted.
+    const clusters = new Set(changed.map(({ clusterId }) => clusterId));
+    await insertRecounts(
+      trx,
+      [...clusters].map((clusterId) => [clusterId, 0]),
+    );
     return changing.map(({ name, key }) => {
       if (!on) return `${name} is no longer in maintenance`;
       const why = reason === "" ? "" : `: ${reason}`;

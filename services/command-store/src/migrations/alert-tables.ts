@@ -39,7 +39,7 @@ export const alertTables: readonly string[] = [
     latest_text text not null,
     primary key (definition_id, host_id),
     key host (host_id),
-    key name_listing (definition_id, alert_state, host_name),
+    key name_listing (definition_id, alert_state, host_name, firmness),
     key listing (cluster_id, alert_state, name, host_name),
     key service_listing (cluster_id, service_name, alert_state, name, host_name)
   )`,
