@@ -42,6 +42,8 @@ export function toHost(row: HostRow): Host {
     factsJson: row.facts,
     dispatcher: connected ? (row.dispatcher ?? "") : "",
     sessionEpoch: BigInt(row.session_epoch ?? 0),
+    problems: row.problems === null ? [] : (JSON.parse(row.problems) as string[]),
+    statusJson: row.status ?? "",
     ...(row.maintenance_since === null
       ? {}
       : {
@@ -51,6 +53,13 @@ export function toHost(row: HostRow): Host {
           }),
         }),
   });
+}
+
+/** A host with no more than its first problem: ten thousand of them fit into a message. */
+export function toBriefHost(row: HostRow): Host {
+  const host = toHost(row);
+  host.problems = host.problems.slice(0, 1).map((text) => text.slice(0, 100));
+  return host;
 }
 
 /** A cluster without its configurations. */

@@ -22,11 +22,13 @@ export interface HostPage {
   readonly brief: boolean;
   /** Only hosts in this state; undefined for all. */
   readonly state: string | undefined;
+  /** Only hosts with a problem. */
+  readonly withProblems: boolean;
 }
 
 /** Throws INVALID_ARGUMENT for a selector that cannot be read, a page size out of range, a token that is none. */
 export function checkListHosts(request: ListHostsRequest): HostPage {
-  const { selector, pageSize, pageToken, brief, state } = request;
+  const { selector, pageSize, pageToken, brief, state, withProblems } = request;
   if (pageSize < 0 || pageSize > maxPageSize) {
     throw invalidArgument(
       `page_size: ${pageSize} is not from 0 to ${maxPageSize}; 0 means ${defaultPageSize}`,
@@ -49,6 +51,7 @@ export function checkListHosts(request: ListHostsRequest): HostPage {
       brief,
     },
     state: state === HostState.UNSPECIFIED ? undefined : HostState[state],
+    withProblems,
   };
 }
 

@@ -19,6 +19,7 @@ import { applyCluster, ClusterProblemsError } from "./apply-cluster.js";
 import type { StoredCluster } from "./cluster.js";
 import { noCluster, onlyCluster } from "./find-cluster.js";
 import {
+  toBriefHost,
   toCluster,
   toClusterSummary,
   toConfigurationVersion,
@@ -48,7 +49,7 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
       const { hosts, more } = await selectHosts(db, page);
       const last = hosts.at(-1);
       return {
-        hosts: hosts.map(toHost),
+        hosts: hosts.map(page.brief ? toBriefHost : toHost),
         nextPageToken: more && last !== undefined ? pageTokenAfter(last.host_name) : "",
       };
     },

@@ -19,7 +19,7 @@ export async function selectHosts(
   let bytes = 0;
   for (let start = 0; start < wanted.length; start += rowsAtOnce) {
     for (const row of await readHosts(db, wanted.slice(start, start + rowsAtOnce), page.brief)) {
-      bytes += row.facts.length + row.labels.length;
+      bytes += row.facts.length + row.labels.length + (row.problems?.length ?? 0);
       if (bytes > pageBytes && hosts.length > 0) return { hosts, more: true };
       hosts.push(row);
     }
@@ -28,10 +28,10 @@ export async function selectHosts(
 }
 
 /** The ids of the page's hosts, and one more when there are more. Patterns and labels are matched here: SQL has no ranges. */
-async function selectIds(db: Knex, { filter, size, after, state }: HostPage): Promise<number[]> {
+async function selectIds(db: Knex, { filter, size, after, ...only }: HostPage): Promise<number[]> {
   const ids: number[] = [];
   for (let from = after; ; ) {
-    const keys = await listHostKeys(db, from, { names: filter.exactNames, state }, keysAtOnce);
+    const keys = await listHostKeys(db, from, { names: filter.exactNames, ...only }, keysAtOnce);
     for (const { hostId, hostName, labels } of keys) {
       if (filter.matches(hostName, labels) && ids.push(hostId) > size) return ids;
       from = hostName;

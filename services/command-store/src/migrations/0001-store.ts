@@ -63,6 +63,16 @@ const tables = [
     key dispatcher (dispatcher, open)
   )`,
 
+  // How each host is, as its agent last told. \`problems\`: a JSON array of texts; null when it has none.
+  `create table if not exists host_status (
+    host_id bigint not null primary key,
+    session_epoch bigint not null,
+    digest varchar(64) not null,
+    status mediumtext not null,
+    problems mediumtext null,
+    changed_at bigint not null
+  )`,
+
   // Packages (tar files) and clusters' documents (JSON) by the digest of their content. Chunks are kept by the upload that brought
   // them: a package exists once its row does, and an upload that broke off or lied about its digest spoils no other.
   `create table if not exists package (

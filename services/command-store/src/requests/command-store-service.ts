@@ -10,9 +10,9 @@ import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
 import { alertCalls } from "../alerts/alert-calls.js";
-import { notBuilt } from "../alerts/alert-service.js";
 import { componentCalls } from "../components/component-calls.js";
 import { untilItHolds } from "../database/transaction.js";
+import { checkRecordHostStatuses, recordHostStatuses } from "../hosts/record-host-statuses.js";
 import { noRequest, noTask } from "../not-found.js";
 import { scheduleCalls } from "../schedules/schedule-calls.js";
 import { findByKey } from "../store/insert-request.js";
@@ -76,7 +76,11 @@ export function createCommandStoreService(
   return {
     ...scheduleCalls(db),
     ...alertCalls(db),
-    recordHostStatuses: notBuilt,
+    async recordHostStatuses(request) {
+      checkRecordHostStatuses(request);
+      await recordHostStatuses(db, request.statuses, Date.now());
+      return {};
+    },
     async recordLostHosts(request) {
       checkRecordLostHosts(request);
       const lost = await recordLostHosts(db, request, Date.now());

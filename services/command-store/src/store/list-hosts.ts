@@ -8,11 +8,22 @@ export interface HostKey {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** The next hosts by name behind `after`, `limit` at most; with `names` only those of these names, with `state` only those in it. */
+/**
+ * The next hosts by name behind `after`, `limit` at most; with `names` only those of these names, with `state` only those in it. `withProblems`: only
+ * those with a problem.
+ */
 export async function listHostKeys(
   db: Knex,
   after: string,
-  { names, state }: { names?: readonly string[] | undefined; state?: string | undefined },
+  {
+    names,
+    state,
+    withProblems,
+  }: {
+    names?: readonly string[] | undefined;
+    state?: string | undefined;
+    withProblems?: boolean;
+  },
   limit: number,
 ): Promise<HostKey[]> {
   const rows = await query<{ host_id: number; host_name: string; labels: string }>(
@@ -20,6 +31,7 @@ export async function listHostKeys(
     `select host_id, host_name, labels from host
     where host_name > ? ${names === undefined ? "" : "and host_name in (?)"}
       ${state === undefined ? "" : "and state = ?"}
+      ${withProblems ? "and exists (select 1 from host_status hs where hs.host_id = host.host_id and hs.problems is not null)" : ""}
     order by host_name limit ?`,
     [
       after,

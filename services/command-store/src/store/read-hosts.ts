@@ -22,31 +22,39 @@ export interface HostRow {
   /** Of its own maintenance; null while it is off. */
   readonly maintenance_reason: string | null;
   readonly maintenance_since: number | null;
+  /** A JSON array of texts; null when there are none. */
+  readonly problems: string | null;
+  /** A JSON object; null when it was never told, and in lists. */
+  readonly status: string | null;
 }
 
-/** The hosts of these ids, by name; `brief` leaves labels and facts empty. */
+/** The hosts of these ids, by name; `brief` leaves labels and facts empty. None has its `status`. */
 export async function readHosts(
   db: Knex,
   hostIds: readonly number[],
   brief: boolean,
 ): Promise<HostRow[]> {
   if (hostIds.length === 0) return [];
-  return query<HostRow>(db, `${select(brief)} where h.host_id in (?) order by h.host_name`, [
+  return query<HostRow>(db, `${select(brief, false)} where h.host_id in (?) order by h.host_name`, [
     hostIds,
   ]);
 }
 
 /** The host of this name, in lower case. */
 export async function readHost(db: Knex, hostName: string): Promise<HostRow | undefined> {
-  const [row] = await query<HostRow>(db, `${select(false)} where h.host_name = ?`, [hostName]);
+  const [row] = await query<HostRow>(db, `${select(false, true)} where h.host_name = ?`, [
+    hostName,
+  ]);
   return row;
 }
 
-function select(brief: boolean): string {
+function select(brief: boolean, withStatus: boolean): string {
   return `select h.host_id, h.host_name, h.agent_version, h.registered_at, h.state, h.lost_at,
       ${brief ? "'' as labels, '' as facts" : "h.labels, h.facts"},
       s.session_epoch, s.dispatcher, s.peer_address, s.closed_at, s.open,
+      hs.problems, ${withStatus ? "hs.status" : "null as status"},
       m.reason as maintenance_reason, m.since as maintenance_since
     from host h left join session s on s.host_id = h.host_id
+      left join host_status hs on hs.host_id = h.host_id
       left join maintenance m on m.cluster_id = 0 and m.service_name = '' and m.component_name = '' and m.host_id = h.host_id`;
 }
