@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ScriptType } from "@howdah/proto/howdah/v1/command";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
@@ -42,7 +42,7 @@ async function servePackage(dispatcher: TestDispatcher): Promise<string> {
   return digest;
 }
 
-async function setUp(t: Parameters<typeof serveDispatcher>[0]) {
+async function setUp(t: TestContext) {
   const dispatcher = await serveDispatcher(t);
   const digest = await servePackage(dispatcher);
   const agent: StartedAgent = startAgent(t, dispatcher.address);

@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { connect as connectTo, createServer, type Socket } from "node:net";
-import type { TestContext } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
@@ -40,6 +39,8 @@ export class TestSession {
   over = false;
   readonly outbox = new Outbox<MessageInitShape<typeof ConnectResponseSchema>>();
   failure: ConnectError | undefined;
+  /** Told of each message right when it is heard. */
+  onHeard: (message: Heard) => void = () => undefined;
 
   constructor(epoch: number) {
     this.epoch = BigInt(epoch);
@@ -86,6 +87,8 @@ export interface Script {
 /** A dispatcher with a store in memory, which does what it should unless the test says otherwise. */
 export interface TestDispatcher {
   readonly address: string;
+  /** The same without the proxy, for those who measure time. */
+  readonly directAddress: string;
   readonly script: Script;
   readonly sessions: TestSession[];
   readonly packages: Map<string, Uint8Array>;
@@ -112,8 +115,13 @@ export interface TestDispatcher {
   cut(): void;
 }
 
+/** Somebody whose end can be waited for: a test. */
+export interface Ends {
+  after(end: () => void | Promise<void>): void;
+}
+
 /** Serves agents on a free port, behind a proxy whose connections can be cut, until the test ends. */
-export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
+export async function serveDispatcher(t: Ends): Promise<TestDispatcher> {
   const sessions: TestSession[] = [];
   const reports: CommandReport[] = [];
   const acks: CommandAck[] = [];
@@ -181,6 +189,7 @@ export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
 
   function take(session: TestSession, message: Heard): void {
     session.heard.push(message);
+    session.onHeard(message);
     if (message.case === "register") {
       session.pages.push(message.value);
       if (!message.value.more) register(session);
@@ -259,6 +268,7 @@ export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
   const dispatcher: TestDispatcher = {
     ...{ script, sessions, packages, fetches, reports, acks, uploads },
     address: proxy.address,
+    directAddress: inner,
     uploadStreams: 0,
     mostInFlight: 0,
     mostUnacked: 0,
@@ -290,10 +300,7 @@ export async function serveDispatcher(t: TestContext): Promise<TestDispatcher> {
 }
 
 /** A proxy whose connections can be cut. */
-async function cuttable(
-  t: TestContext,
-  address: string,
-): Promise<{ address: string; cut(): void }> {
+async function cuttable(t: Ends, address: string): Promise<{ address: string; cut(): void }> {
   const port = Number(address.split(":")[1]);
   const sockets = new Set<Socket>();
   const proxy = createServer((inward) => {

@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  serveDispatcher,
+  shellTask,
+  type TestDispatcher,
+  type TestSession,
+} from "@howdah/agent/testing/test-dispatcher";
+import type { Bench, BenchContext, BenchResult, Measure } from "../measure.js";
+import { percentile } from "../statistics.js";
+import { type BundledAgent, startBundledAgent } from "./bundled-agent.js";
+import { cpuMs, memoryOf, sharers } from "./process-usage.js";
+import { startTimes } from "./start-latency.js";
+import { statusPass } from "./status-pass.js";
+
+interface Subject extends BenchContext {
+  readonly agent: BundledAgent;
+  readonly dispatcher: TestDispatcher;
+  readonly session: TestSession;
+}
+
+/** The agent as it is installed, with a dispatcher of its own in the benchmark's process. */
+export const agentBench: Bench = {
+  name: "agent",
+  about: "the installed agent: memory, CPU, how fast a script runs, what a status check costs",
+  async run(context) {
+    const ends: (() => void | Promise<void>)[] = [];
+    try {
+      const dispatcher = await serveDispatcher({ after: (end) => ends.unshift(end) });
+      const agent = await startBundledAgent(dispatcher.directAddress);
+      ends.unshift(agent.stop);
+      const session = await dispatcher.session();
+      return await measure({ ...context, agent, dispatcher, session });
+    } finally {
+      for (const end of ends) await end();
+    }
+  },
+};
+
+async function measure(subject: Subject): Promise<BenchResult> {
+  const { log, quick } = subject;
+  log(`idle, for ${quick ? 15 : 65} s`);
+  const { measures: idle, others } = await idleUsage(subject);
+  log("ten commands running");
+  const busy = await tenRunning(subject);
+  log("starts, one after the other");
+  const starts = await starting(subject);
+  log("status checks");
+  const status = await statusPass(subject);
+  return {
+    measures: [...idle, ...busy, ...starts, ...status],
+    notes: [
+      `Proportional: ${others} other processes ran the same Node program and shared its pages; where an agent is the only one, it is nearer to the resident figure.`,
+      "Start: from the moment the dispatcher hands the command to its stream, so the wire is in it, to the first instruction of the script (bash, which notes the time). Floor: the same script spawned bare.",
+    ],
+  };
+}
+
+async function idleUsage(subject: Subject): Promise<{ measures: Measure[]; others: number }> {
+  const { agent, quick, signal } = subject;
+  // What it did to start is over, and its garbage too, as far as the engine sees to that by itself.
+  await sleep(quick ? 5_000 : 15_000, undefined, { signal });
+  const cpu = await cpuShare(agent.pid, quick ? 15_000 : 65_000, signal);
+  const memory = memoryOf(agent.pid);
+  const note = `private ${memory.privateMib.toFixed(1)} MiB`;
+  return {
+    others: sharers(agent.pid),
+    measures: [
+      { what: "idle: resident", unit: "MiB", value: memory.residentMib, target: { most: 75 } },
+      {
+        ...{ what: "idle: proportional", unit: "MiB", value: memory.proportionalMib, note },
+        target: { most: 50 },
+      },
+      { what: "idle: CPU", unit: "% of a core", value: cpu, target: { most: 0.2 } },
+    ],
+  };
+}
+
+async function cpuShare(pid: number, forMs: number, signal: AbortSignal): Promise<number> {
+  const [before, began] = [cpuMs(pid), performance.now()];
+  await sleep(forMs, undefined, { signal });
+  return ((cpuMs(pid) - before) / (performance.now() - began)) * 100;
+}
+
+/** Background commands: they run beside each other. */
+async function tenRunning(subject: Subject): Promise<Measure[]> {
+  const { agent, dispatcher, session, quick, signal } = subject;
+  const tasks = Array.from({ length: 10 }, (_, n) => 100_001 + n);
+  for (const task of tasks) session.say(shellTask(task, "sleep 300", {}, { background: true }));
+  const deadline = performance.now() + 30_000;
+  while (tasks.some((task) => !dispatcher.reports.some((one) => one.taskId === BigInt(task)))) {
+    if (performance.now() > deadline) throw new Error("ten commands did not start within 30 s");
+    await sleep(50, undefined, { signal });
+  }
+  const cpu = await cpuShare(agent.pid, quick ? 5_000 : 30_000, signal);
+  const { residentMib, proportionalMib } = memoryOf(agent.pid);
+  for (const task of tasks) {
+    session.say({
+      case: "cancelCommand",
+      value: {
+        $typeName: "howdah.v1.CancelCommand",
+        taskId: BigInt(task),
+        attempt: 1,
+        reason: "measured",
+      },
+    });
+  }
+  await Promise.all(tasks.map((task) => dispatcher.ended(task)));
+  return [
+    { what: "ten commands: resident", unit: "MiB", value: residentMib },
+    { what: "ten commands: proportional", unit: "MiB", value: proportionalMib },
+    { what: "ten commands: CPU", unit: "% of a core", value: cpu },
+  ];
+}
+
+async function starting({ agent, session, quick, signal }: Subject): Promise<Measure[]> {
+  const rounds = quick ? 100 : 300;
+  const { command, supervised, bare, wire } = await startTimes(
+    ...([session, agent.folders, rounds, signal] as const),
+  );
+  const [p50, p99] = [0.5, 0.99];
+  const at = (values: readonly number[], share: number) => percentile(values, share);
+  const minus = (from: readonly number[], less: readonly number[]) =>
+    from.map((value, n) => value - (less[n] ?? Number.NaN));
+  const supervisor = minus(supervised, bare);
+  const own = minus(minus(command, supervised), wire);
+  const after = memoryOf(agent.pid);
+  return [
+    {
+      ...{ what: "start, p50", unit: "ms", value: at(command, p50), floor: at(bare, p50) },
+      ...{ target: { most: 8 }, note: `${rounds} commands` },
+    },
+    { what: "start, p99", unit: "ms", value: at(command, p99), floor: at(bare, p99) },
+    {
+      ...{ what: "  the supervisor's part, p50", unit: "ms", value: at(supervisor, p50) },
+      target: { most: 5 },
+    },
+    { what: "  the agent's own part, p50", unit: "ms", value: at(own, p50) },
+    { what: "  the wire's part, p50", unit: "ms", value: at(wire, p50) },
+    { what: "resident after them", unit: "MiB", value: after.residentMib },
+  ];
+}
