@@ -97,6 +97,7 @@ function topologyOf(cluster: Cluster): ClusterTopology {
     name: cluster.name,
     id: cluster.clusterId,
     services: cluster.services.map((service) => service.name),
+    environment: cluster.configurations["cluster-env"]?.properties ?? {},
     components: new Map(
       cluster.services.flatMap((service) =>
         service.components.map((component) => [component.name, component.hostNames] as const),

@@ -11,6 +11,7 @@ import {
 } from "@howdah/proto/howdah/v1/operation";
 import type { Request } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { inPlaceRetryMs } from "@howdah/state/in-place-retries";
 import type { RunContents } from "./engine/run-contents.js";
 import { backoffOf, runOptions } from "./engine/run-options.js";
 import { type PlannedRequest, skippedOf } from "./planned-request.js";
@@ -172,6 +173,7 @@ export function contentsOf(
         return {
           ...{ name: role.role, successFactor: role.successFactor, manual: role.manual ?? false },
           background: role.spec.background,
+          retryMs: inPlaceRetryMs(role.spec),
           blockers: blockers[at] ?? [],
           ...(backoff && { backoff }),
         };

@@ -14,6 +14,7 @@ import {
 } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { type Counts, count, sum, total } from "@howdah/state/counts";
+import { inPlaceRetryMs } from "@howdah/state/in-place-retries";
 import type { AttemptRow, ListedTask } from "../store/list-tasks.js";
 import type { StoredRequest, StoredStage } from "../store/read-requests.js";
 import type { SharedCommand } from "../store/stage-headers.js";
@@ -61,6 +62,7 @@ export function toStageMessage(stage: StoredStage, shared: readonly SharedComman
       blockers: shared[index]?.role.blockers ?? [],
       manual: shared[index]?.role.manual ?? false,
       background: shared[index]?.role.command?.background ?? false,
+      retryMs: BigInt(inPlaceRetryMs(shared[index]?.role.command)),
     })),
     times: toTimes(stage),
   });

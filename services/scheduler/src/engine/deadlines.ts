@@ -10,6 +10,8 @@ export interface DeadlineOptions {
   readonly resendMs: number;
   /** Whether the task's agent is connected: then the word is still due, since it enforces the time-out itself. */
   readonly connected: (task: RunTask) => boolean;
+  /** For how long the task's agent tries its command again in place, besides its time-out. */
+  readonly retryMs: (task: RunTask) => number;
   /** Called when a running task's time is up without its agent's word. */
   readonly expired: (task: RunTask) => void;
   /** Called when a released task has not started for so long. */
@@ -50,7 +52,9 @@ export class Deadlines {
   }
 
   private watchRunning(task: RunTask, step: number): void {
-    this.set(task, (task.timeoutMs || usualTimeoutMs) + this.options.graceMs, () => {
+    const { graceMs, retryMs } = this.options;
+    const retryingMs = step === 1 ? retryMs(task) : 0;
+    this.set(task, (task.timeoutMs || usualTimeoutMs) + retryingMs + graceMs, () => {
       const atWork = step < stepsPerCommand && this.options.connected(task);
       if (atWork) this.watchRunning(task, step + 1);
       else this.options.expired(task);

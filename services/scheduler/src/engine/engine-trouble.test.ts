@@ -25,6 +25,20 @@ describe("deadlines", () => {
     await world.statuses(id, "UNKNOWN");
   });
 
+  it("gives a command that its agent tries again in place the time for that", async (t) => {
+    const world = await World.start(t);
+    const d = await world.dispatcher();
+    d.open(1, 1);
+    const id = world.store.addRequest([
+      [{ role: "A", hosts: [1], timeoutMs: 50, retryMs: 600_000 }],
+    ]);
+    await world.scheduler(1n, short);
+    await eventually("it is sent", () => d.taskIds.length === 1);
+    d.tell(world.store.report(1n, STARTED));
+    d.close(1);
+    await stays("it runs", 350, () => world.store.statuses(id)[0] === "IN_PROGRESS");
+  });
+
   it("waits for a host that is connected: its agent enforces the time-out", async (t) => {
     const world = await World.start(t);
     const d = await world.dispatcher();

@@ -67,6 +67,7 @@ export class Engine implements DispatcherEvents {
       graceMs: options.deadlineGraceMs ?? 60_000,
       resendMs: options.resendMs ?? 30_000,
       connected: (task) => queues.session(task.hostId) !== undefined,
+      retryMs: (task) => runs.get(task.requestId)?.retryMs(task) ?? 0,
       expired: (task) => this.want(task, TaskEvent.DEADLINE_PASSED),
       overdue: (task) => this.overdue(task),
       backoffMs: (task) => runs.get(task.requestId)?.backoffMs(task) ?? 0,

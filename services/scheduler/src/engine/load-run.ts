@@ -47,9 +47,10 @@ export async function loadRun(
     stages: stages.map(({ roles }) => ({
       roles: roles.map((role) => {
         const { successFactor, blockers, manual, background } = role;
+        const retryMs = Number(role.retryMs);
         const backoff = backoffOf(request.options, role);
         return {
-          ...{ name: role.role, successFactor, blockers, manual, background },
+          ...{ name: role.role, successFactor, blockers, manual, background, retryMs },
           ...(backoff && { backoff }),
         };
       }),

@@ -182,6 +182,11 @@ export class RequestRun {
     return this.tasks.get(taskId);
   }
 
+  /** For how long the task's agent tries its command again in place. */
+  retryMs(task: RunTask): number {
+    return this.roleOf(task).retryMs ?? 0;
+  }
+
   /** The pause before the task's attempt; 0 for none. */
   backoffMs(task: RunTask): number {
     const { backoff } = this.roleOf(task);

@@ -17,6 +17,8 @@ export interface RoleContents {
   readonly manual: boolean;
   /** Its commands run beside all others on their hosts. */
   readonly background: boolean;
+  /** For how long agents try its commands again in place. Default 0. */
+  readonly retryMs?: number;
   /** Absent when its tasks are not tried again by themselves. */
   readonly backoff?: Backoff;
 }

@@ -1,11 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { type CommandSpec, CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
-import type {
-  StackDefinition_CommandScript as CommandScript,
-  StackDefinition_Component as Component,
-  StackDefinition,
-  StackDefinition_StackService as StackService,
+import {
+  StackDefinition_Category as Category,
+  type StackDefinition_CommandScript as CommandScript,
+  type StackDefinition_Component as Component,
+  type StackDefinition_CustomCommand as CustomCommand,
+  type StackDefinition,
+  type StackDefinition_StackService as StackService,
 } from "@howdah/proto/howdah/v1/stack";
+import { retryParams } from "./in-place-retries.js";
 import { InvalidOperationError, shorten } from "./operation.js";
 import type { ClusterTopology, PlanInput } from "./plan-input.js";
 
@@ -47,15 +50,44 @@ export function componentSpec(
       `${component.name} has no commandScript in stack ${input.stack.name}/${input.stack.version}`,
     );
   }
-  const seconds = script.timeoutSeconds || component.commandScript?.timeoutSeconds || 0;
-  const least = verb === "INSTALL" ? (input.timeouts?.installMs ?? 1_800_000) : 0;
+  const base = shared(input, service, script);
+  const { environment = {} } = input.cluster;
   return create(CommandSpecSchema, {
-    ...shared(input, service, script),
+    ...base,
     componentName: component.name,
     customCommand,
-    timeoutMs: toTimeout(input, Math.max(scriptTimeout(input, seconds), least)),
+    commandParams: { ...retryParams(environment, customCommand || verb), ...base.commandParams },
+    roleParams: { ...roleParamsOf(component), ...base.roleParams },
+    timeoutMs: toTimeout(input, commandTimeout(input, component, verb, declared)),
     background: declared?.background ?? false,
   });
+}
+
+function commandTimeout(
+  input: PlanInput,
+  component: Component,
+  verb: string,
+  declared: CustomCommand | undefined,
+): number {
+  const { timeouts } = input;
+  const own = declared?.commandScript?.timeoutSeconds;
+  // What runs beside all others may go on for days, as rebalancing does.
+  if (declared?.background && !own) return timeouts?.backgroundMs ?? 7 * 24 * 3_600_000;
+  const least = verb === "INSTALL" ? (timeouts?.installMs ?? 1_800_000) : 0;
+  return Math.max(scriptTimeout(input, own || component.commandScript?.timeoutSeconds || 0), least);
+}
+
+/** What scripts find under `roleParams`. */
+function roleParamsOf({ category }: Component): Record<string, string> {
+  const name = Category[category];
+  return category === Category.UNSPECIFIED || name === undefined
+    ? {}
+    : { component_category: name };
+}
+
+/** What scripts find under `commandParams` of where their package is. */
+function folderParams({ packageFolder }: StackService): Record<string, string> {
+  return packageFolder === "" ? {} : { service_package_folder: packageFolder };
 }
 
 /** What a service's check runs. */
@@ -91,13 +123,16 @@ export function statusSpec(
   recoveryEnabled: boolean,
 ): StatusSpec | undefined {
   const service = stack.services.find(({ name }) => name === serviceName);
-  const script = service?.components.find(({ name }) => name === componentName)?.commandScript;
-  if (service === undefined || !script?.script) return undefined;
+  const component = service?.components.find(({ name }) => name === componentName);
+  const script = component?.commandScript;
+  if (service === undefined || component === undefined || !script?.script) return undefined;
   const recoveryTimeoutMs = scriptTimeout({}, script.timeoutSeconds);
   const spec = create(CommandSpecSchema, {
     ...{ serviceName, componentName, scriptType: script.scriptType, script: script.script },
     packageDigest: service.packageDigest,
     hooksDigest: recoveryEnabled ? stack.hooksDigest : "",
+    commandParams: folderParams(service),
+    roleParams: roleParamsOf(component),
     clusterName: cluster.name,
     clusterId: cluster.id,
     timeoutMs: BigInt(Math.min(recoveryTimeoutMs, longestCheckMs)),
@@ -116,7 +151,7 @@ function shared(
     script: script.script,
     packageDigest: service.packageDigest,
     hooksDigest: stack.hooksDigest,
-    commandParams: { ...operation.commandParams },
+    commandParams: { ...folderParams(service), ...operation.commandParams },
     roleParams: { ...operation.roleParams },
     clusterName: cluster.name,
     clusterId: cluster.id,

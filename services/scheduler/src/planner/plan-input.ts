@@ -11,6 +11,8 @@ export interface ClusterTopology {
   readonly services: readonly string[];
   /** For each component its hosts. */
   readonly components: ReadonlyMap<string, readonly string[]>;
+  /** The properties of its `cluster-env`; default none. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** All its hosts; default those that `components` names. */
   readonly hosts?: readonly string[];
 }
@@ -40,6 +42,8 @@ export interface Timeouts {
   readonly defaultMs?: number;
   /** The least an INSTALL gets. Default 1,800,000. */
   readonly installMs?: number;
+  /** For custom commands that run in the background and state none of their own: Ambari ends none of them. Default 604,800,000, a week. */
+  readonly backgroundMs?: number;
   /** For every service check, whatever its script states; 0 for what the script states. Default 0. */
   readonly serviceCheckMs?: number;
 }

@@ -205,13 +205,29 @@ describe("planOperation()", () => {
       argv: [],
       timeoutMs: 1_200_000n,
       commandParams: { b: "2" },
-      roleParams: { a: "1" },
+      roleParams: { a: "1", component_category: "MASTER" },
       background: false,
       clusterName: "c1",
       clusterId: 7n,
     });
     const check = roleOf(plan({ kind: "check" }), "HDFS_SERVICE_CHECK-SERVICE_CHECK").spec;
     assert.deepEqual([check.componentName, check.script], ["", "scripts/check.py"]);
+  });
+
+  it("tells scripts where their package is, and agents what to try again", () => {
+    const environment = { command_retry_enabled: "true", command_retry_max_time_in_sec: "60" };
+    const folders = structuredClone(stack);
+    for (const service of folders.services) service.packageFolder = `stacks/T/1/${service.name}`;
+    const paramsOf = (operation: Operation, id: string) =>
+      roleOf(plan(operation, { stack: folders, cluster: { ...cluster, environment } }), id).spec
+        .commandParams;
+    const folder = { service_package_folder: "stacks/T/1/HDFS" };
+    assert.deepEqual(paramsOf({ kind: "start" }, "NAMENODE-START"), {
+      ...folder,
+      ...{ command_retry_enabled: "true", max_duration_for_retries: "60" },
+    });
+    assert.deepEqual(paramsOf({ kind: "stop" }, "NAMENODE-STOP"), folder);
+    assert.deepEqual(paramsOf({ kind: "check" }, "HDFS_SERVICE_CHECK-SERVICE_CHECK"), folder);
   });
 
   it("gives each command its time-out", () => {
@@ -246,6 +262,16 @@ describe("planOperation()", () => {
     assert.deepEqual(pieces("REBALANCE"), ["scripts/rebalance.py", 60_000n, true, "REBALANCE"]);
     assert.deepEqual(pieces("REFRESH"), ["scripts/namenode.py", 1_200_000n, false, "REFRESH"]);
     assert.deepEqual(pieces("RESTART"), ["scripts/namenode.py", 1_200_000n, false, "RESTART"]);
+    const slowly = structuredClone(stack);
+    const slow = slowly.services[0]?.components[0]?.customCommands[1];
+    if (slow !== undefined) slow.background = true;
+    const operation = {
+      kind: "custom",
+      components: ["NAMENODE"],
+      customCommand: "REFRESH",
+    } as const;
+    const week = roleOf(plan(operation, { stack: slowly }), "NAMENODE-CUSTOM_COMMAND").spec;
+    assert.deepEqual([week.background, week.timeoutMs], [true, 604_800_000n]);
     fails(
       { kind: "custom", components: ["NAMENODE"], customCommand: "DANCE" },
       "customCommand",

@@ -52,6 +52,7 @@ export interface RoleOnHosts {
   readonly blockers?: number[];
   readonly manual?: boolean;
   readonly background?: boolean;
+  readonly retryMs?: number;
   /** The batch of each host; 0 when absent. */
   readonly batches?: readonly number[];
 }
@@ -121,6 +122,7 @@ export class FakeStore implements FleetContent {
         roles: roles.map(({ role, factor = 1, blockers = [], manual = false, ...more }) => ({
           ...{ role, roleCommand: RoleCommand.START, successFactor: factor, blockers, manual },
           background: more.background ?? false,
+          retryMs: BigInt(more.retryMs ?? 0),
         })),
       })),
       tasks,
