@@ -39,7 +39,7 @@ describe("the command line", () => {
 
   it("answers wrong usage with what would be right, with exit code 2", async () => {
     const cases: [string[], RegExp][] = [
-      [["hostz"], /unknown command 'hostz'\n\(Did you mean hosts\?\)/],
+      [["hostz"], /unknown command 'hostz'\n\(Did you mean one of host, hosts\?\)/],
       [["hosts", "--al"], /unknown option '--al'/],
       [["request", "x"], /'x' is invalid .* It is a number from 1\./],
       [["start", "--on-failure", "pray"], /Allowed choices are abort, hold, skip, continue/],

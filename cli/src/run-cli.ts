@@ -7,6 +7,7 @@ import { addAlerts } from "./commands/alerts.js";
 import { addCluster } from "./commands/cluster.js";
 import { addCommand } from "./commands/command.js";
 import { addComponents } from "./commands/components.js";
+import { addHost } from "./commands/host.js";
 import { addHosts } from "./commands/hosts.js";
 import { addLogs } from "./commands/logs.js";
 import { addMaintenance } from "./commands/maintenance.js";
@@ -63,6 +64,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   addWhy(program, run);
   addLogs(program, run);
   addHosts(program, run);
+  addHost(program, run);
   addMaintenance(program, run);
   addAlerts(program, run);
   addAlert(program, run);
