@@ -25,6 +25,8 @@ export interface AgentFacts {
   readonly useSystemProxySettings?: boolean;
   /** By which stacks may mean this host's system, such as `redhat8`. Default none. */
   readonly systemNames?: readonly string[];
+  /** What is this host's of a cluster's `hostLevelParams`, by the cluster's id. Default none. */
+  readonly hostLevelParams?: (clusterId: string) => JsonObject;
   /** In the environment of every script. */
   readonly scriptVariables?: Readonly<Record<string, string>>;
 }
@@ -62,7 +64,10 @@ export function assembleCommandJson(
   Object.assign(base, {
     clusterLevelParams: cached.metadata.clusterLevelParams ?? {},
     serviceLevelParams: service ?? {},
-    hostLevelParams: cached.hostLevelParams,
+    hostLevelParams: {
+      ...cached.hostLevelParams,
+      ...agent.hostLevelParams?.(String(header.clusterId)),
+    },
     configurations: cached.configurations.configurations ?? {},
     configurationAttributes: cached.configurations.configurationAttributes ?? {},
     componentVersionMap: componentVersions(cached.topology),

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
 import { TlsFileError } from "@howdah/rpc/tls";
 import { type Logger, pino } from "pino";
 import { Alerts } from "./alerts/alerts.js";
@@ -26,6 +27,7 @@ import { JournalBrokenError } from "./journal/journal-file.js";
 import { openLogFile } from "./log-file.js";
 import { systemNames } from "./os-packages.js";
 import { openPackageCache } from "./package-cache.js";
+import { Recovery } from "./recovery/recovery.js";
 import { ResetRefusedError, resetAgent } from "./reset-agent.js";
 import { resolveCommand } from "./resolve-command.js";
 import {
@@ -39,7 +41,7 @@ import { removeRecordFolders } from "./run/record-folders.js";
 import { readSettings, type Settings, SettingsError } from "./settings.js";
 import { removeLeftChecks } from "./status/check-files.js";
 import { componentOf, isAbout } from "./status/component-of.js";
-import { StatusChecks } from "./status/status-checks.js";
+import { StatusChecks, type TellStatuses } from "./status/status-checks.js";
 import { agentVersion } from "./version.js";
 
 /** Errors that an operator can mend: told in a line each, without a stack. */
@@ -144,6 +146,7 @@ async function run(
     cacheDir: folders.cache,
     useSystemProxySettings: settings.scripts.useSystemProxySettings,
     scriptVariables: ambariVariables(settings, commandLine.config),
+    hostLevelParams: (clusterId: string) => recovery.hostLevelParams(clusterId),
     get systemNames() {
       return systemNames(JSON.parse(hostFacts.json()));
     },
@@ -155,11 +158,19 @@ async function run(
   const status = new StatusChecks({
     ...{ folders, packages, facts, log, settings: scripts },
     intervalMs: settings.componentStatusIntervalMs,
-    busy: (name) => queue.openEntries().some((entry) => isAbout(entry, name)),
+    busy: (name) =>
+      recovery.busy(name) || queue.openEntries().some((entry) => isAbout(entry, name)),
+    found: (check, state) => recovery.found(check, state),
   });
+  const recovery: Recovery = new Recovery({
+    ...{ folders, packages, facts, log, status, settings: scripts },
+    openCommands: () => queue.open(),
+  });
+  const checks = await recovery.restore(journal.entries());
   const alerts = new Alerts({
     ...{ folders, packages, facts, log, settings: scripts, changes: alertLog },
     agentId: journal.agentId,
+    recovery: (clusterId, componentName) => recovery.counts(clusterId, componentName),
   });
   await alerts.restore();
   const queue = openQueue({
@@ -168,12 +179,25 @@ async function run(
       await status.standAside(componentOf(entry));
       return resolveCommand(entry, signal, { folders, packages, facts });
     },
+    onQueued: (entry) => recovery.commanded(entry),
+    mayStart: (entry) => recovery.mayStart(entry),
     onStarted: (entry) => reporter.started(entry),
     onEnded(entry) {
       reporter.ended(entry);
+      recovery.commandEnded(entry);
       status.ended(componentOf(entry));
     },
   });
+  status.command(checks);
+  const lastStore = { storeId: journal.entries().at(-1)?.key.storeId ?? "" };
+  const sessionStatus = {
+    command: (named: readonly StatusCheck[]) => recovery.command(named, lastStore.storeId),
+    connected(tell: TellStatuses) {
+      recovery.meets(lastStore.storeId);
+      status.connected(tell);
+    },
+    disconnected: () => status.disconnected(),
+  };
   const hostStatus = new HostStatus({
     read: createReadHost({ dataFolder: folders.data, runner, processes }),
     agentEnv: () => agentEnv(processes(), hostFacts.reverseLookup, Date.now()),
@@ -187,12 +211,12 @@ async function run(
   await stayConnected(
     {
       ...servers,
-      ...{ agentVersion, journal, queue, reporter, status, alerts, hostStatus, log },
+      ...{ agentVersion, journal, queue, reporter, alerts, hostStatus, log, lastStore },
+      status: sessionStatus,
       output: fileOutput(folders, log),
       hostName: settings.hostName,
       labels: settings.labels,
       factsJson: () => hostFacts.json(),
-      lastStore: { storeId: journal.entries().at(-1)?.key.storeId ?? "" },
       onLive: (session) => sessions.set(session),
       onJournalError: (error) => {
         if (error instanceof JournalBrokenError) onBroken(error);
@@ -202,7 +226,8 @@ async function run(
     stopping.signal,
   );
   hostStatus.close();
-  await Promise.all([queue.close(), status.close(), alerts.close(), cleaner.close()]);
+  const parts = [queue, recovery, status, alerts, cleaner];
+  await Promise.all(parts.map((part) => part.close()));
   await journal.close();
   await rm(folders.pidFile, { force: true });
   log.info("stopped");

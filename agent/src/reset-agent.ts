@@ -5,6 +5,7 @@ import { type AgentFolders, createFolders } from "./folders.js";
 import { takeInstanceLock } from "./instance-lock.js";
 import type { JournalEntry } from "./journal/entry.js";
 import { type Journal, JournalDamagedError, openJournal } from "./journal/journal.js";
+import { autoStoreId } from "./recovery/auto-files.js";
 import { strayRecordFolders } from "./run/record-folders.js";
 import { taskVariable } from "./run/script-environment.js";
 import { stopTree } from "./run/stop-tree.js";
@@ -76,7 +77,11 @@ function undelivered(journal: Journal, folders: AgentFolders): string[] {
     }),
     ...strayRecordFolders(folders, journal)
       .filter(({ isRunning }) => isRunning)
-      .map(({ taskId }) => `task ${taskId}: running, its journal was lost`),
+      .map(({ storeId, taskId }) =>
+        storeId === autoStoreId
+          ? `the agent's own recovery ${taskId}: running`
+          : `task ${taskId}: running, its journal was lost`,
+      ),
   ];
 }
 

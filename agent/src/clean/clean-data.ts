@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import type { AgentFolders } from "../folders.js";
 import type { Journal } from "../journal/journal.js";
 import { isNeeded } from "../journal/keep-journal.js";
+import { autoStoreId } from "../recovery/auto-files.js";
 import { strayRecordFolders } from "../run/record-folders.js";
 
 /** What is cleaned, and up to where. */
@@ -31,14 +32,15 @@ export interface DataCleaned {
 
 interface TaskFile {
   readonly path: string;
+  /** The task's, or `auto_N`. */
   readonly taskId: string;
   readonly bytes: number;
   readonly writtenAtMs: number;
 }
 
-/** Every file of a task, those of former attempts and half-written ones too. */
+/** Every file of a task, or of what the agent ran by itself, those of former attempts and half-written ones too. */
 const taskFile =
-  /^(?:command|output|errors|structured-out)-([0-9]{1,20})[.](?:json|txt)(?:[.].*)?$/;
+  /^(auto_)?(?:command|output|errors|structured-out)-([0-9]{1,20})[.](?:json|txt)(?:[.].*)?$/;
 /** Looked at or removed in one go; then others have their turn. */
 const batch = 100;
 
@@ -102,8 +104,9 @@ async function findTaskFiles({ data }: AgentFolders, signal: AbortSignal): Promi
       await turn();
       signal.throwIfAborted();
     }
-    const taskId = taskFile.exec(name)?.[1];
-    if (taskId === undefined) continue;
+    const match = taskFile.exec(name);
+    if (match === null) continue;
+    const taskId = `${match[1] ?? ""}${match[2]}`;
     const path = join(data, name);
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat?.isFile()) {
@@ -119,8 +122,8 @@ function cleanStrayRecords(
   nowMs: number,
 ): Set<string> {
   const running = new Set<string>();
-  for (const { path, taskId, isRunning } of strayRecordFolders(folders, journal)) {
-    if (isRunning) running.add(taskId);
+  for (const { path, storeId, taskId, isRunning } of strayRecordFolders(folders, journal)) {
+    if (isRunning) running.add(storeId === autoStoreId ? `auto_${taskId}` : taskId);
     else if (statSync(path).mtimeMs < nowMs - maxAgeMs) rmSync(path, { recursive: true });
   }
   return running;

@@ -31,6 +31,10 @@ export interface RunQueueOptions extends QueueTells {
 export interface QueueTells {
   /** Commands of one lane run one at a time, in the journal's order; lanes run beside each other. Default: one lane. */
   readonly laneOf?: (entry: JournalEntry) => string;
+  /** A command is in the journal and will run in its turn. Told again after a restart of the agent. */
+  readonly onQueued?: (entry: JournalEntry) => void;
+  /** Waited for before a command takes its turn, for as long as it must not run beside something else. Never rejects. */
+  readonly mayStart?: (entry: JournalEntry) => Promise<void>;
   /** A command's first step is about to start. Not told again after a restart of the agent. */
   readonly onStarted?: (entry: JournalEntry) => void;
   /** A result is in the journal. */
@@ -89,7 +93,10 @@ export function openRunQueue(options: RunQueueOptions): CommandQueue {
     const text = keyText(entry.key);
     const lane = laneOf(entry);
     waiting.set(text, entry.key);
-    const turn = (lanes.get(lane) ?? Promise.resolve()).then(() => takeTurn(text, entry.key));
+    options.onQueued?.(entry);
+    const turn = (lanes.get(lane) ?? Promise.resolve())
+      .then(() => (waiting.has(text) ? options.mayStart?.(entry) : undefined))
+      .then(() => takeTurn(text, entry.key));
     lanes.set(lane, turn);
     void turn.then(() => {
       if (lanes.get(lane) === turn) lanes.delete(lane);

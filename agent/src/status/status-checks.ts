@@ -17,6 +17,8 @@ export interface StatusChecksOptions extends CheckContext {
   readonly intervalMs: number;
   /** Whether a command for the component waits or runs on this host: it is not checked then. */
   readonly busy: (component: ComponentName) => boolean;
+  /** Told what each check found. */
+  readonly found?: (check: StatusCheck, state: ComponentState) => void;
 }
 
 /** Tells the server what differs. */
@@ -127,8 +129,14 @@ export class StatusChecks {
   /** A command has ended, of this component if of any: what it is now is not known. */
   ended(name: ComponentName | undefined): void {
     const one = this.of(name);
+    if (one !== undefined) one.told = undefined;
+    this.checkAgain(name);
+  }
+
+  /** Checks a component of those that are checked, now. */
+  checkAgain(name: ComponentName | undefined): void {
+    const one = this.of(name);
     if (one === undefined) return;
-    one.told = undefined;
     if (one.underWay?.begun === true) one.again = true;
     this.due(one);
   }
@@ -194,7 +202,7 @@ export class StatusChecks {
         if (this.options.busy(one.name)) return;
         const end = await checkComponent(check, signal, read, this.options);
         signal.throwIfAborted();
-        this.found(one, end);
+        this.found(one, check, end);
       });
     } catch (error) {
       if (!signal.aborted) one.log.trouble((error as Error).message);
@@ -214,10 +222,11 @@ export class StatusChecks {
     return reading;
   }
 
-  private found(one: Checked, end: CheckEnd): void {
+  private found(one: Checked, check: StatusCheck, end: CheckEnd): void {
     const state = end.exitCode === 0 ? ComponentState.STARTED : ComponentState.INSTALLED;
     one.log.found(state, state !== one.state, end);
     one.state = state;
+    this.options.found?.(check, state);
     this.tellSoon();
   }
 
