@@ -48,6 +48,8 @@ export interface DispatcherOptions {
   readonly maxAppendBytes?: number;
   /** How many packages are read from the store at once. Default 8. */
   readonly maxPackageReads?: number;
+  /** How many packages are sent to agents at once; other fetches wait. Default 100. */
+  readonly maxFetches?: number;
   /** What of packages is kept in memory. Default 64 MiB. */
   readonly packageCacheBytes?: number;
   /** How long a stream may be open without a session. Default 60,000. */
@@ -175,6 +177,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       registerWithinMs: options.registerWithinMs ?? 60_000,
       appends: createAppendBatcher(store, signal, log),
       maxAppendBytes: options.maxAppendBytes ?? 64 << 20,
+      fetches: createLimiter(options.maxFetches ?? 100),
       packages: createPackageCache({
         async *load(digest, reading) {
           const pieces = options.stacks.readPackage(

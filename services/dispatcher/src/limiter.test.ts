@@ -31,4 +31,13 @@ test("no more run at once than allowed; who leaves while waiting never runs", as
     /failed/,
   );
   assert.equal(await limiter.run(async () => "free", never), "free");
+
+  const leave = [await limiter.enter(never), await limiter.enter(never)];
+  const third = limiter.enter(never);
+  assert.equal(limiter.waiting, 1);
+  leave[0]?.();
+  leave[0]?.(); // gives its place back once
+  (await third)();
+  leave[1]?.();
+  assert.equal(limiter.waiting, 0);
 });

@@ -5,6 +5,8 @@ export interface Limiter {
    * the turn has come; from then on the work is not cut short.
    */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** The same for what is no function: resolves when there is room with what gives the place back, once. Rejects as `run` does. */
+  enter(signal: AbortSignal): Promise<() => void>;
   /** How many wait for their turn. */
   readonly waiting: number;
 }
@@ -29,22 +31,36 @@ export function createLimiter(max: number): Limiter {
     });
   }
 
+  function leave(): void {
+    const [next] = waiters;
+    if (next === undefined) {
+      running -= 1;
+    } else {
+      waiters.delete(next);
+      next();
+    }
+  }
+
+  async function enter(signal: AbortSignal): Promise<() => void> {
+    signal.throwIfAborted();
+    // Who is woken takes over the place of who has ended: `running` stays as it is.
+    if (running >= max) await turn(signal);
+    else running += 1;
+    let left = false;
+    return () => {
+      if (!left) leave();
+      left = true;
+    };
+  }
+
   return {
+    enter,
     async run(work, signal) {
-      signal.throwIfAborted();
-      // Who is woken takes over the place of who has ended: `running` stays as it is.
-      if (running >= max) await turn(signal);
-      else running += 1;
+      const done = await enter(signal);
       try {
         return await work();
       } finally {
-        const [next] = waiters;
-        if (next === undefined) {
-          running -= 1;
-        } else {
-          waiters.delete(next);
-          next();
-        }
+        done();
       }
     },
     get waiting() {

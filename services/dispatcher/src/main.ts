@@ -23,6 +23,8 @@ await runService({
     heartbeatMs: duration("60s"),
     /** How many reports of one agent may be under way. */
     maxUnackedReports: integer(100, { min: 1, max: 10_000 }),
+    /** How many packages are sent to agents at once. */
+    maxPackageFetches: integer(100, { min: 1, max: 10_000 }),
     /** Over how long agents spread their reconnecting when this dispatcher stops. */
     drainWindowMs: duration("3s"),
   },
@@ -50,6 +52,7 @@ await runService({
       probePeer: createProbePeer(clientTls(config), log),
       heartbeatMs: config.heartbeatMs,
       maxUnackedReports: config.maxUnackedReports,
+      maxFetches: config.maxPackageFetches,
       log,
     });
     const services = createRpcServer({
