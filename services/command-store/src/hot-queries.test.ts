@@ -7,22 +7,10 @@ import { statuses, statusName } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { execute, query } from "./database/query.js";
 import { purgeAbandoned } from "./requests/purge-abandoned.js";
+import { findScans, recorded } from "./testing/explained.js";
 import { type Fixture, openFixture } from "./testing/fixture.js";
 import { openFleet } from "./testing/sample-cluster.js";
 import { asynchronous, createSample, openSession, requestParts } from "./testing/store.js";
-
-/** A statement as knex sent it. */
-interface Sent {
-  readonly sql: string;
-  readonly bindings: readonly unknown[];
-}
-
-/** Row of EXPLAIN. */
-interface Explained {
-  readonly table: string | null;
-  readonly type: string | null;
-  readonly key: string | null;
-}
 
 /** Tables of which a scan would cost more with every request ever made. */
 const large =
@@ -34,19 +22,6 @@ describe("hot queries", () => {
     fixture = await openFixture();
   });
   after(() => fixture?.close());
-
-  /** Records what is sent while `work` runs. */
-  async function recorded(db: Knex, work: () => Promise<unknown>): Promise<Sent[]> {
-    const sent = new Map<string, Sent>();
-    const listen = ({ sql, bindings }: Sent) => sent.set(sql, { sql, bindings });
-    db.on("query", listen);
-    try {
-      await work();
-    } finally {
-      db.removeListener("query", listen);
-    }
-    return [...sent.values()].filter(({ sql }) => /^\s*(select|update|delete)\b/i.test(sql));
-  }
 
   it("should be served by an index each, with much history in the store", async () => {
     const { store, database, hostId, sessionEpoch } = fixture;
@@ -146,15 +121,7 @@ describe("hot queries", () => {
       await purgeAbandoned(store.db, Date.now() + 3_700_000);
     });
     assert.ok(sent.length > 30, `only ${sent.length} statements were seen`);
-    const scans: string[] = [];
-    for (const { sql, bindings } of sent) {
-      const rows = await query<Explained>(database.db, `explain ${sql}`, bindings as never);
-      for (const { table, type } of rows) {
-        if (table === null || !large.test(table)) continue;
-        if (type === "ALL" || type === "index") scans.push(`${table}: ${sql}`);
-      }
-    }
-    assert.deepEqual(scans, []);
+    assert.deepEqual(await findScans(database.db, sent, large), []);
   });
 
   it("should number statuses and role commands in the tables as protobuf does", async () => {

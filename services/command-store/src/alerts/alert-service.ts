@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type AlertChange,
   AlertChangeSchema,
@@ -69,9 +69,4 @@ function toChange(row: AlertChangeRow): AlertChange {
     serviceName: row.service,
     componentName: row.component,
   });
-}
-
-/** Answers UNIMPLEMENTED. */
-export function notBuilt(): never {
-  throw new ConnectError("this is not built yet", Code.Unimplemented);
 }

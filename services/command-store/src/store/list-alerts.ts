@@ -50,26 +50,38 @@ export async function listAlerts(
     if (found.length >= limit) break;
     if (states.length > 0 && !states.includes(state)) continue;
     if (after !== undefined && toStoredState(state) < toStoredState(after.state)) continue;
-    const within = after?.state === state ? after : undefined;
-    found.push(...(await listState(db, filter, state, within, limit - found.length)));
+    // Two ranges of the index, since one condition for both would read the former from its beginning.
+    for (const range of after?.state === state ? rangesAfter(after) : [everything]) {
+      if (found.length >= limit) break;
+      found.push(...(await listRange(db, filter, state, range, limit - found.length)));
+    }
   }
   return found;
 }
 
-async function listState(
+interface Range {
+  readonly where: readonly string[];
+  readonly bindings: readonly string[];
+}
+
+const everything: Range = { where: [], bindings: [] };
+
+function rangesAfter({ name, hostName }: AlertPlace): Range[] {
+  return [
+    { where: ["a.name = ?", "a.host_name > ?"], bindings: [name, hostName] },
+    { where: ["a.name > ?"], bindings: [name] },
+  ];
+}
+
+async function listRange(
   db: Knex,
   filter: AlertFilter,
   state: AlertState,
-  after: AlertPlace | undefined,
+  range: Range,
   limit: number,
 ): Promise<ListedAlert[]> {
   const { index, where, bindings } = narrowed(filter);
-  const conditions = [...where, "a.alert_state = ?"];
-  const all: Binding[] = [...bindings, toStoredState(state)];
-  if (after !== undefined) {
-    conditions.push("a.name >= ? and (a.name > ? or a.host_name > ?)");
-    all.push(after.name, after.name, after.hostName);
-  }
+  const conditions = [...where, "a.alert_state = ?", ...range.where];
   const order = filter.definitionId === undefined ? "a.name, a.host_name" : "a.host_name";
   const rows = await query<ListedAlert>(
     db,
@@ -77,7 +89,7 @@ async function listState(
       a.alert_state + 0 as state, a.firmness + 0 as firmness, a.occurrences, a.since, a.told_at as toldAt, a.latest_text as text
     from alert_current a force index (${index}) where ${conditions.join(" and ")}
     order by ${order} limit ?`,
-    [...all, limit],
+    [...bindings, toStoredState(state), ...range.bindings, limit],
   );
   return rows.map((row) => ({
     ...row,

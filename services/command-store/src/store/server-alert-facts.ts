@@ -40,7 +40,7 @@ export function listStaleAlerts(db: Knex, clusterId: number): Promise<ListedStal
   return query(
     db,
     `select d.name, h.host_name as hostName, s.since, d.interval_minutes as intervalMinutes
-    from alert_definition d straight_join alert_stale s on s.definition_id = d.definition_id
+    from alert_definition d straight_join alert_stale s force index (definition) on s.definition_id = d.definition_id
       straight_join host h on h.host_id = s.host_id
     where d.cluster_id = ? and d.enabled = 1 and h.state = 'HEALTHY'
       and not exists (select 1 from maintenance m where m.cluster_id = 0 and m.service_name = '' and m.component_name = ''

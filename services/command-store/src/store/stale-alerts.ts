@@ -1,4 +1,5 @@
 import type { Knex } from "knex";
+import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
 
 /** An alert that a host has not checked for long. */
@@ -8,6 +9,8 @@ export interface StaleAlert {
 }
 
 const rowsAtOnce = 1_000;
+const deleteStale = `delete s from ${jsonRows("v", { host_id: "bigint", definition_id: "bigint" })}
+  straight_join alert_stale s force index (primary) on s.host_id = v.host_id and s.definition_id = v.definition_id`;
 
 /** Makes what is stored about these hosts what they say. Writes what differs. */
 export async function writeStaleAlerts(
@@ -29,9 +32,8 @@ export async function writeStaleAlerts(
   const added = [...after.values()].filter((each) => !before.has(keyOf(each)));
   for (let start = 0; start < gone.length; start += rowsAtOnce) {
     const rows = gone.slice(start, start + rowsAtOnce);
-    await execute(trx, "delete from alert_stale where (host_id, definition_id) in (?)", [
-      rows.map(({ hostId, definitionId }) => [hostId, definitionId]),
-    ]);
+    const keys = rows.map(({ hostId, definitionId }) => [hostId, definitionId]);
+    await execute(trx, deleteStale, [JSON.stringify(keys)]);
   }
   for (let start = 0; start < added.length; start += rowsAtOnce) {
     const rows = added.slice(start, start + rowsAtOnce);

@@ -1,7 +1,6 @@
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
-import type { Knex } from "knex";
-import { query } from "../database/query.js";
+import { rowsRead } from "./explained.js";
 import { createSample, openSession, type TestStore } from "./store.js";
 
 /** What a call cost. */
@@ -78,9 +77,4 @@ export async function measureHotCalls(store: TestStore, hosts = 100): Promise<Ca
   await measured("unfinished requests", () => client.listRequests({ unfinishedOnly: true }));
   await measured("report ends", () => client.recordReports(reports(TaskEvent.SUCCEEDED)));
   return costs;
-}
-
-async function rowsRead(db: Knex): Promise<number> {
-  const rows = await query<{ Value: string }>(db, "show session status like 'Handler_read%'");
-  return rows.reduce((sum, { Value }) => sum + Number(Value), 0);
 }

@@ -1,0 +1,50 @@
+import type { Knex } from "knex";
+import { query } from "../database/query.js";
+
+/** A statement as knex sent it. */
+export interface Sent {
+  readonly sql: string;
+  readonly bindings: readonly unknown[];
+}
+
+/** Row of EXPLAIN. */
+interface Explained {
+  readonly table: string | null;
+  readonly type: string | null;
+}
+
+/** The statements that are sent while `work` runs, each once, save those that only add. */
+export async function recorded(db: Knex, work: () => Promise<unknown>): Promise<Sent[]> {
+  const sent = new Map<string, Sent>();
+  const listen = ({ sql, bindings }: Sent) => sent.set(sql, { sql, bindings });
+  db.on("query", listen);
+  try {
+    await work();
+  } finally {
+    db.removeListener("query", listen);
+  }
+  return [...sent.values()].filter(({ sql }) => /^\s*\(?(select|update|delete)\b/i.test(sql));
+}
+
+/** Which of the statements read one of these tables, or aliases of theirs, from end to end, as `TABLE: STATEMENT`. */
+export async function findScans(
+  db: Knex,
+  sent: readonly Sent[],
+  tables: RegExp,
+): Promise<string[]> {
+  const scans: string[] = [];
+  for (const { sql, bindings } of sent) {
+    const rows = await query<Explained>(db, `explain ${sql}`, bindings as never);
+    for (const { table, type } of rows) {
+      if (table === null || !tables.test(table)) continue;
+      if (type === "ALL" || type === "index") scans.push(`${table}: ${sql}`);
+    }
+  }
+  return scans;
+}
+
+/** How many rows the server has looked at, in indexes and tables, on the connection of a pool of one. */
+export async function rowsRead(db: Knex): Promise<number> {
+  const rows = await query<{ Value: string }>(db, "show session status like 'Handler_read%'");
+  return rows.reduce((sum, { Value }) => sum + Number(Value), 0);
+}
