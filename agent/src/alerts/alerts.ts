@@ -116,12 +116,23 @@ export class Alerts {
     this.wait();
   }
 
+  /** Whether there is nothing to watch. */
+  get isIdle(): boolean {
+    return this.timer === undefined;
+  }
+
+  /** How long it is until the next one is due; undefined when there is nothing to watch. */
+  nextRunMs(): number | undefined {
+    const next = this.schedule.nextAt();
+    return next === undefined ? undefined : next - now();
+  }
+
   private wait(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const next = this.schedule.nextAt();
-    if (next === undefined || this.stopping.signal.aborted) return;
-    const waitMs = Math.min(longestTimerMs, Math.max(0, Math.ceil(next - now())));
+    const nextMs = this.nextRunMs();
+    if (nextMs === undefined || this.stopping.signal.aborted) return;
+    const waitMs = Math.min(longestTimerMs, Math.max(0, Math.ceil(nextMs)));
     this.timer = setTimeout(() => this.tick(), waitMs);
   }
 

@@ -23,10 +23,12 @@ export interface ScriptContext {
   readonly facts: AgentFacts;
   readonly settings: ScriptSettings;
   readonly log: Logger;
+  /** How long a script may take if its definition says nothing. Default 60 s: tests have less. */
+  readonly scriptTimeoutMs?: number;
 }
 
-const defaultSeconds = 60;
-const longestSeconds = 1_800;
+const defaultTimeoutMs = 60_000;
+const longestTimeoutMs = 1_800_000;
 /** A package that this host lacks is waited for so long. */
 const fetchMs = 30_000;
 const states = ["OK", "WARNING", "CRITICAL", "UNKNOWN", "SKIPPED"] as const;
@@ -68,7 +70,7 @@ export async function checkScript(
         cwd: folders.prefix,
         environment: { ...environment, [alertsVariable]: folders.prefix },
         tag: `${taskVariable}=${tag}`,
-        timeoutMs: timeoutOf(source),
+        timeoutMs: timeoutOf(source, context.scriptTimeoutMs),
         input: JSON.stringify({
           ...{ path: script, source: definition.sourceJson, root, hostName: facts.hostName },
         }),
@@ -107,9 +109,9 @@ function parse(answer: string): JsonObject | undefined {
   }
 }
 
-function timeoutOf(source: JsonObject): number {
+function timeoutOf(source: JsonObject, atLeastMs = defaultTimeoutMs): number {
   const granted = numberOf(parameterOf(source, "check.command.timeout")) ?? 0;
-  return Math.min(longestSeconds, defaultSeconds + Math.max(0, granted)) * 1_000;
+  return Math.min(longestTimeoutMs, atLeastMs + Math.max(0, granted) * 1_000);
 }
 
 /** Ends the scripts of alerts that a former agent under the prefix has left. Call it before the first alert is checked. */
