@@ -5,7 +5,14 @@ import type { PurgeRequestsRequest } from "@howdah/proto/howdah/v1/command_store
 import { cli, fakeServer } from "../cli-fixture.js";
 
 const part = { requests: 40n, tasks: 20_000n, outputBytes: 5n << 20n };
-const whole = { ...part, requests: 41n, packages: 2n, packageBytes: 3_000n, done: true };
+const whole = {
+  ...part,
+  requests: 41n,
+  packages: 2n,
+  packageBytes: 3_000n,
+  alertChanges: 3n,
+  done: true,
+};
 
 function serve(t: TestContext, seen: PurgeRequestsRequest[] = []): Promise<string> {
   return fakeServer(t, {
@@ -26,7 +33,7 @@ describe("howdah purge", () => {
     const { out, exitCode } = await cli(["purge", "--older-than", "90d"], { server });
     assert.match(
       out,
-      /^deleted 41 requests with 20000 tasks and 5\.0 MiB of output, 2 packages and documents of 2\.9 KiB, of before .*\n$/,
+      /^deleted 41 requests with 20000 tasks and 5\.0 MiB of output, 2 packages and documents of 2\.9 KiB, 3 changes of alerts, of before .*\n$/,
     );
     assert.equal(exitCode, 0);
     const dry = await cli(["purge", "--older-than", "36h", "--dry-run"], { server });

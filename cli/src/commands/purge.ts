@@ -54,13 +54,15 @@ function summary(answer: PurgeRequestsResponse): string {
   return `deleted ${counted(answer)}`;
 }
 
-function counted({ requests, tasks, outputBytes, packages, packageBytes }: PurgeRequestsResponse) {
+function counted(answer: PurgeRequestsResponse): string {
+  const { requests, tasks, outputBytes, packages, packageBytes, alertChanges } = answer;
   const output = outputBytes > 0n ? ` and ${spokenBytes(outputBytes)} of output` : "";
   const rest =
     packages > 0n
       ? `, ${plural(packages, "package or document", "packages and documents")} of ${spokenBytes(packageBytes)}`
       : "";
-  return `${plural(requests, "request")} with ${plural(tasks, "task")}${output}${rest}`;
+  const changes = alertChanges > 0n ? `, ${plural(alertChanges, "change")} of alerts` : "";
+  return `${plural(requests, "request")} with ${plural(tasks, "task")}${output}${rest}${changes}`;
 }
 
 /** Reads "90d". An hour is the least the server takes; longer ago than 1970 nothing ended. */

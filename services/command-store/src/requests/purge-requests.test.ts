@@ -199,7 +199,8 @@ describe("PurgeRequests", () => {
     );
     const current = await query<{ digest: string }>(
       db,
-      "select configurations_digest as digest from cluster union select topology_digest from cluster union select metadata_digest from cluster",
+      `select configurations_digest as digest from cluster union select topology_digest from cluster
+      union select metadata_digest from cluster union select alert_definitions_digest from cluster`,
     );
     await createSample(fixture.store, {
       stages: [[{ role: planned ?? "", hosts: [fixture.hostId] }]],

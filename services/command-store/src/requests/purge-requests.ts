@@ -11,6 +11,7 @@ import { total as totalOf } from "@howdah/state/counts";
 import type { Knex } from "knex";
 import { untilItHolds } from "../database/transaction.js";
 import { invalid } from "../invalid.js";
+import { countAlertHistory, deleteAlertHistory } from "../store/list-alert-history.js";
 import { deletePackage, isQuiet, listUnnamed } from "../store/purge-packages.js";
 import { hideRequest, listEnded, listHidden } from "../store/purge-requests.js";
 import { deleteRequest } from "../store/purge-rows.js";
@@ -24,6 +25,7 @@ const answerMs = 7 * 24 * hourMs;
 const quietMs = 600_000;
 const tellEveryMs = 1_000;
 const longestRestMs = 1_000;
+const historyAtOnce = 1_000;
 
 /** Checks what is to be purged; the age in milliseconds. */
 export function checkPurgeRequests({ olderThan }: PurgeRequestsRequest): number {
@@ -36,7 +38,7 @@ export function checkPurgeRequests({ olderThan }: PurgeRequestsRequest): number 
 }
 
 /**
- * Deletes what ended longer than `olderThanMs` before `now`, oldest first, and says how far it is. Ends when the signal aborts,
+ * Deletes what ended longer than `olderThanMs` before `now`, oldest first, and what alerts said before that, and says how far it is. Ends when the signal aborts,
  * between two statements; called again it goes on.
  */
 export async function* purgeRequests(
@@ -46,6 +48,7 @@ export async function* purgeRequests(
 ): AsyncGenerator<PurgeRequestsResponse> {
   const before = now - olderThanMs;
   const total = { requests: 0, tasks: 0, outputBytes: 0, packages: 0, packageBytes: 0 };
+  let alertChanges = 0;
   const say = (done: boolean) =>
     create(PurgeRequestsResponseSchema, {
       requests: BigInt(total.requests),
@@ -53,6 +56,7 @@ export async function* purgeRequests(
       outputBytes: BigInt(total.outputBytes),
       packages: BigInt(total.packages),
       packageBytes: BigInt(total.packageBytes),
+      alertChanges: BigInt(alertChanges),
       endedBefore: timestampFromMs(before),
       done,
     });
@@ -97,6 +101,16 @@ export async function* purgeRequests(
     }
     if (isTimeToTell()) yield say(false);
     above = page.next;
+  }
+
+  if (dryRun) alertChanges = await countAlertHistory(db, before);
+  for (let deleted = dryRun ? 0 : historyAtOnce; deleted === historyAtOnce; ) {
+    signal.throwIfAborted();
+    const began = performance.now();
+    deleted = await untilItHolds(() => deleteAlertHistory(db, before, historyAtOnce));
+    alertChanges += deleted;
+    if (isTimeToTell()) yield say(false);
+    await rest(performance.now() - began, signal);
   }
 
   if (await isQuiet(db, now - quietMs)) {
