@@ -9,7 +9,7 @@ import {
 import { loadStack } from "@howdah/stack/load-stack";
 import { StackError } from "@howdah/stack/stack-error";
 import { CliError } from "../cli-error.js";
-import { leafCommand, type Run, sessionOf } from "../leaf-command.js";
+import { leafCommand, listOption, type Run, sessionOf } from "../leaf-command.js";
 import { jsonDocument } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import { localTime, plural, someNames } from "../text/words.js";
@@ -25,9 +25,14 @@ export function addStack(program: CommandUnknownOpts, run: Run): void {
 
   leafCommand(stack, "push", "read a stack and store it, with its scripts")
     .argument("<folder>", "the folder STACKS/NAME/VERSION")
-    .action(async (folder, _options, command) => {
+    .option(
+      "--extension <name/version>",
+      "with the services of this extension too; those that link themselves come anyway",
+      listOption,
+    )
+    .action(async (folder, { extension }, command) => {
       const session = sessionOf(run, command);
-      const { definition, packages } = await load(folder);
+      const { definition, packages } = await load(folder, extension);
       const digests = packages.map(({ digest }) => digest);
       const { missing } = await session.stacks.findMissingPackages({ digests });
       for (const { digest, bytes } of packages) {
@@ -95,9 +100,9 @@ export function stackPage(stack: StackDefinition): string {
   return `stack ${stack.name}/${stack.version}\n${renderTable(head, rows)}`;
 }
 
-async function load(folder: string) {
+async function load(folder: string, extensions: readonly string[] = []) {
   try {
-    return await loadStack(folder);
+    return await loadStack(folder, { extensions });
   } catch (error) {
     if (error instanceof StackError) throw new CliError(error.message);
     throw error;

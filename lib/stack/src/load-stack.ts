@@ -15,6 +15,7 @@ import { checkAlertNames, parseAlerts, type RawAlerts } from "./alert-definition
 import { openCommonServices } from "./common-services.js";
 import type { RawConfigurations } from "./configuration.js";
 import { readCustomActions } from "./custom-actions.js";
+import { openExtensions, withExtensions } from "./extensions.js";
 import { type Package, packFolder } from "./pack-folder.js";
 import { readTextIfPresent } from "./read-file.js";
 import type { RawService } from "./read-service.js";
@@ -27,6 +28,8 @@ import { withSharedFolders } from "./stack-folders.js";
 export interface LoadStackOptions {
   /** Where the common services lie; the default is `common-services` beside the folder of stacks. */
   commonServices?: string;
+  /** Extensions whose services are added, `NAME/VERSION` below `extensions` beside the folder of stacks, besides those that link themselves. */
+  extensions?: readonly string[];
   /** False leaves scripts and hooks unread: the definition has no digests then, enough for planning. Default true. */
   packages?: boolean;
 }
@@ -56,8 +59,16 @@ export async function loadStack(
   const absolute = resolve(folder);
   const stacks = dirname(dirname(absolute));
   const common = options.commonServices ?? join(dirname(stacks), "common-services");
-  const stack = await readStack(absolute, openCommonServices(common));
-  const services = [...stack.services.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const extensions = openExtensions(
+    join(dirname(stacks), "extensions"),
+    openCommonServices(common),
+  );
+  const stack = await readStack(absolute, extensions.findParent);
+  const id = { name: basename(dirname(absolute)), version: basename(absolute) };
+  const linked = await extensions.linked(id, options.extensions ?? []);
+  const services = withExtensions(stack.services, linked).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
   const rules = services.reduce(
     (order, { rules }) => (rules ? addServiceRules(order, rules) : order),
     stack.rules,
@@ -79,8 +90,7 @@ export async function loadStack(
   checkAlertNames([hostAlerts, ...services.map((service) => service.alerts)]);
 
   const definition = create(StackDefinitionSchema, {
-    name: basename(dirname(absolute)),
-    version: basename(absolute),
+    ...id,
     roleCommandOrder: orderedSections(rules),
     configurationTypes: toConfigurationTypes(stack.configurations),
     hooksDigest: await pack(hooks),

@@ -5,8 +5,9 @@ import {
   type RawConfigurations,
   readConfigurations,
 } from "./configuration.js";
-import { listFolders, readTextIfPresent } from "./read-file.js";
-import { inheritService, type RawService, readServiceFolder } from "./read-service.js";
+import { readTextIfPresent } from "./read-file.js";
+import type { RawService } from "./read-service.js";
+import { readServices } from "./read-services.js";
 import {
   inheritRules,
   parseRoleCommandOrder,
@@ -67,41 +68,11 @@ export async function readStack(
     join(folder, "properties"),
   );
   return {
-    services: await readServices(folder, `stacks/${id}`, parent, findParent),
+    services: await readServices(folder, `stacks/${id}`, parent?.services, findParent),
     configurations: parent
       ? mergeConfigurations(parent.configurations, configurations)
       : configurations,
     rules: parent ? inheritRules(parent.rules, rules) : rules,
     folders: await ownFolders(folder, parent?.folders),
   };
-}
-
-async function readServices(
-  stackFolder: string,
-  stackPath: string,
-  parent: RawStack | undefined,
-  findParent: FindParent,
-): Promise<ReadonlyMap<string, RawService>> {
-  const folder = join(stackFolder, "services");
-  const services = new Map(parent?.services);
-  const ownFiles = new Map<string, string>();
-  for (const each of await listFolders(folder)) {
-    for (const own of await readServiceFolder(
-      join(folder, each),
-      `${stackPath}/services/${each}`,
-    )) {
-      const other = ownFiles.get(own.name);
-      if (other !== undefined) {
-        throw new StackError(own.file, `service ${own.name} is in ${other} already`, own.line);
-      }
-      ownFiles.set(own.name, own.file);
-      const inherited = parent?.services.get(own.name);
-      if (own.deleted) services.delete(own.name);
-      // A parent that is named wins over the parent stack's service of the same name, as in Ambari.
-      else if (own.extends !== undefined) {
-        services.set(own.name, inheritService(await findParent(own), own));
-      } else services.set(own.name, inherited ? inheritService(inherited, own) : own);
-    }
-  }
-  return services;
 }
