@@ -42,8 +42,16 @@ export function parseAlerts(content: string, file: string): Map<string, AlertDef
         const at = `alert definition ${index + 1} of ${service}/${owner}`;
         if (!isJsonObject(each)) return fail(`${at} must be an object`, owner);
         const { name } = each;
-        if (typeof name !== "string" || name === "" || name.length > longestName) {
-          return fail(`${at} needs a name of at most ${longestName} characters`, owner);
+        if (
+          typeof name !== "string" ||
+          name === "" ||
+          name.length > longestName ||
+          /\p{Cc}/u.test(name)
+        ) {
+          return fail(
+            `${at} needs a name of at most ${longestName} characters, none of control`,
+            owner,
+          );
         }
         if (names.has(name)) return fail(`alert definition ${name} is there twice`, name);
         names.add(name);

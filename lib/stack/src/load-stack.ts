@@ -81,10 +81,7 @@ export async function loadStack(
     packages.set(made.digest, { ...made, folder: source });
     return made.digest;
   };
-  const { hooks, customActions, hostScripts } = await withSharedFolders(
-    dirname(stacks),
-    stack.folders,
-  );
+  const { hooks, customActions, hostScripts } = await withSharedFolders(stacks, stack.folders);
 
   const hostAlerts = await readHostAlerts(stacks);
   checkAlertNames([hostAlerts, ...services.map((service) => service.alerts)]);

@@ -1,10 +1,10 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { listIfPresent } from "./read-file.js";
 
 /** What a stack brings besides its services, each packed as a whole. */
 export type StackFolder = "hooks" | "customActions" | "hostScripts";
 
-/** The name of each in a stack's folder, and of the one beside the folder of stacks, which all stacks share that have none of their own. */
+/** The name of each in a stack's folder, and of the one beside or inside the folder of stacks, which all stacks share that have none of their own. */
 const names: Readonly<Record<StackFolder, { readonly own: string; readonly shared: string }>> = {
   hooks: { own: "hooks", shared: "stack-hooks" },
   customActions: { own: "custom_actions", shared: "custom_actions" },
@@ -22,9 +22,13 @@ export async function ownFolders(
   return findEach(async (each) => (await present(join(stack, names[each].own))) ?? parent?.[each]);
 }
 
-/** Finds those that a stack does not have beside the folder of stacks. */
-export async function withSharedFolders(tree: string, own: StackFolders): Promise<StackFolders> {
-  return findEach(async (each) => own[each] ?? present(join(tree, names[each].shared)));
+/** Finds those that a stack does not have beside the folder of stacks, where Ambari has them, else inside it. */
+export async function withSharedFolders(stacks: string, own: StackFolders): Promise<StackFolders> {
+  return findEach(async (each) => {
+    const { shared } = names[each];
+    const beside = join(dirname(stacks), shared);
+    return own[each] ?? (await present(beside)) ?? present(join(stacks, shared));
+  });
 }
 
 async function findEach(
