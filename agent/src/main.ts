@@ -9,6 +9,7 @@ import { Alerts } from "./alerts/alerts.js";
 import { ambariVariables } from "./ambari-variables.js";
 import { startCleaner } from "./clean/cleaner.js";
 import { createUseMarks } from "./clean/use-marks.js";
+import { closeInherited } from "./close-inherited.js";
 import { type CommandLine, foldersForShell, readCommandLine } from "./command-line.js";
 import { fileOutput } from "./connection/attempt-output.js";
 import { createSessionSlot, fetcher } from "./connection/fetcher.js";
@@ -64,6 +65,7 @@ function serversOf({ server }: Settings): Servers {
 }
 
 async function main(): Promise<void> {
+  closeInherited();
   const commandLine = readCommandLine(process.argv.slice(2));
   if (commandLine.action === "version") return say([agentVersion]);
   const settings = readSettings(commandLine.config);

@@ -13,6 +13,8 @@ export interface AgentHost {
   prefix: string;
   /** The dispatchers it may connect to, "host:port". */
   dispatchers: string[];
+  /** More of the ini file, behind the keys of [agent] that are written anyway. Default nothing. */
+  ini?: string;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function agentUnit(agent: AgentHost, around: Surroundings): Promise
   });
 }
 
-function agentIni({ host, prefix, dispatchers }: AgentHost): string {
+function agentIni({ host, prefix, dispatchers, ini = "" }: AgentHost): string {
   return `; Written by the launcher at every start.
 [server]
 address = ${dispatchers.join(",")}
@@ -53,5 +55,5 @@ address = ${dispatchers.join(",")}
 [agent]
 hostname = ${host}
 prefix = ${prefix}
-`;
+${ini}`;
 }
