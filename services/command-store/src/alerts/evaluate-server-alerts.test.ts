@@ -264,6 +264,9 @@ describe("evaluateServerAlerts", () => {
     );
     assert.equal((await evaluate()).length, 1);
     assert.equal(await shown("disks"), "OK 0 of 2");
+    await evaluate();
+    // Also when there is nothing to do.
+    await rejects(store.client.evaluateServerAlerts(old), Code.FailedPrecondition, /is over/);
     const missing = { schedulerToken: 0n, definitionIds: [] };
     await rejects(
       store.client.evaluateServerAlerts(missing),

@@ -3,7 +3,9 @@ import { after, before, describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { AlertSourceType, AlertState } from "@howdah/proto/howdah/v1/alert";
 import { type Alert, AlertFirmness } from "@howdah/proto/howdah/v1/alert_service";
+import { StaleReadError } from "../database/database-errors.js";
 import { query } from "../database/query.js";
+import { insertCurrentAlerts } from "../store/current-alerts.js";
 import { type AlertFixture, openAlertFixture, scriptAlert } from "../testing/alert-fixture.js";
 import { rejects } from "../testing/rejects.js";
 import { openSession } from "../testing/store.js";
@@ -197,6 +199,32 @@ describe("recordAlerts", () => {
     assert.equal((await current("stale", "h1"))?.stale, false);
     await record("h1", []);
     assert.deepEqual(await since(), []);
+  });
+
+  it("should make no alert once the cluster has changed since it was read who watches it", async () => {
+    const { database, idOf, host, clusterId, current } = fixture;
+    const [row] = await query<{ version: number }>(database.db, "select version from cluster");
+    const insert = (clusterVersion: number) =>
+      database.db.transaction((trx) =>
+        insertCurrentAlerts(trx, [
+          {
+            ...{ definitionId: key.definitionId, hostId: key.hostId, hostName: "h3" },
+            ...{ clusterId: Number(clusterId), clusterVersion, service: "HDFS", name: "table" },
+            ...{ state: OK, firmness: AlertFirmness.HARD, occurrences: 1, since: 1, toldAt: 1 },
+            ...{ text: "", version: 0 },
+          },
+        ]),
+      );
+    const key = {
+      definitionId: Number(await idOf("table")),
+      hostId: Number(host("h3").hostId),
+    };
+    const version = row?.version ?? 0;
+    await assert.rejects(insert(version - 1), StaleReadError);
+    assert.equal(await current("table", "h3"), undefined);
+    await insert(version);
+    assert.equal((await current("table", "h3"))?.state, OK);
+    await assert.rejects(insert(version), StaleReadError, "it is there already");
   });
 
   it("should refuse more results than a call may have", async () => {
