@@ -21,8 +21,8 @@ export interface StartedAgent {
   readonly errors: () => string;
   /** Its process. */
   process(): ChildProcess;
-  /** Starts it; it must not run. */
-  start(): void;
+  /** Starts it; it must not run. With another program it is an upgrade. Default: what is compiled here. */
+  start(program?: string): void;
   /** Ends it and waits for its end; resolves with its exit code, or the signal. */
   end(signal: "SIGTERM" | "SIGKILL"): Promise<number | string>;
   /** Waits until it ends by itself; resolves with its exit code, or the signal. */
@@ -60,8 +60,8 @@ export function startAgentWith(t: TestContext, iniFile: string): StartedAgent {
   let errors = "";
   let child: ChildProcess;
 
-  function start(): void {
-    child = spawn(process.execPath, ["--enable-source-maps", main, "--config", iniFile], {
+  function start(program = main): void {
+    child = spawn(process.execPath, ["--enable-source-maps", program, "--config", iniFile], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let rest = "";
