@@ -5,7 +5,7 @@ import type { JournalEntry } from "../journal/entry.js";
 import type { JsonObject } from "../json.js";
 import { laneOf } from "../run/lane-of.js";
 import type { TriesEnd } from "../run/run-tries.js";
-import type { ComponentName } from "../status/component-of.js";
+import { type ComponentName, componentOf } from "../status/component-of.js";
 import type { StatusChecks } from "../status/status-checks.js";
 import { anotherAttempt } from "./attempts.js";
 import {
@@ -85,23 +85,23 @@ export class Recovery {
     this.options.status.command(checks);
   }
 
-  /** A command of the server is in the journal and will run in its turn. */
+  /** A command of the server is in the journal and will run in its turn. One that stops what is being recovered ends that now. */
   commanded(entry: JournalEntry): void {
     this.known.commanded(entry);
+    const command = componentCommandOf(entry);
+    if (command === undefined || !this.busy(command.component)) return;
+    if (command.name === "STOP" || command.name === "UNINSTALL") {
+      this.running?.cancel.abort(`an operator's ${command.name} came`);
+    }
   }
 
-  /** Resolves when a command may run: what the agent runs by itself is waited for, or stopped when the component is to be stopped. */
+  /** Resolves when a command may run: it waits for what the agent runs by itself, unless it is another's background command. */
   async mayStart(entry: JournalEntry): Promise<void> {
     const { running } = this;
     if (running === undefined || entry.state !== "RECEIVED") return;
-    const command = componentCommandOf(entry);
-    const isSame =
-      command !== undefined && keyOf(command.component) === keyOf(running.auto.component);
-    if (!isSame && laneOf(entry) !== "commands") return;
-    if (isSame && (command.name === "STOP" || command.name === "UNINSTALL")) {
-      running.cancel.abort(`an operator's ${command.name} came`);
-    }
-    await running.over;
+    const component = componentOf(entry);
+    const isSame = component !== undefined && this.busy(component);
+    if (isSame || laneOf(entry) === "commands") await running.over;
   }
 
   /** A command of the server has ended. */
