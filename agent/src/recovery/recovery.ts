@@ -98,7 +98,7 @@ export class Recovery {
   /** Resolves when a command may run: it waits for what the agent runs by itself, unless it is another's background command. */
   async mayStart(entry: JournalEntry): Promise<void> {
     const { running } = this;
-    if (running === undefined || entry.state !== "RECEIVED") return;
+    if (running === undefined) return;
     const component = componentOf(entry);
     const isSame = component !== undefined && this.busy(component);
     if (isSame || laneOf(entry) === "commands") await running.over;
