@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -8,7 +8,7 @@ import { ScriptType } from "@howdah/proto/howdah/v1/command";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { create as createTar } from "tar";
 import { type StartedAgent, startAgent } from "../testing/started-agent.js";
-import { temporaryFolders, until } from "../testing/test-agent.js";
+import { silent, temporaryFolders, until } from "../testing/test-agent.js";
 import {
   STDERR,
   STDOUT,
@@ -16,6 +16,8 @@ import {
   shellTask,
   type TestDispatcher,
 } from "../testing/test-dispatcher.js";
+import { createSessionSlot, fetcher } from "./fetcher.js";
+import type { LiveSession } from "./session-options.js";
 
 const scriptTask = (id: number, packageDigest: string) =>
   shellTask(
@@ -124,4 +126,28 @@ test("a cancel ends the wait for a package that does not come, and the call", as
   assert.deepEqual([report.event, report.reason], [TaskEvent.CANCELLED, "too slow"]);
   await until(() => call?.aborted, "the end of the call");
   assert.equal(session.over, false);
+});
+
+test("a server that sends without an end fills no disk", async (t) => {
+  const { folders, remove } = temporaryFolders();
+  t.after(remove);
+  let over = false;
+  async function* endless() {
+    try {
+      for (;;) yield { data: Buffer.alloc(10_000) };
+    } finally {
+      over = true;
+    }
+  }
+  const sessions = createSessionSlot();
+  const { signal } = new AbortController();
+  sessions.set({ client: { fetchPackage: endless }, key: {}, signal } as unknown as LiveSession);
+  const fetch = fetcher(sessions, silent, 100_000);
+  const path = join(folders.tmp, "package");
+  await assert.rejects(
+    fetch("a".repeat(64), path, signal),
+    /^PackageError: a{64} cannot be kept: the server sends more than 100000 bytes$/,
+  );
+  assert.ok(statSync(path).size <= 100_000);
+  assert.ok(over, "the call is ended");
 });

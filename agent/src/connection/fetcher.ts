@@ -66,13 +66,17 @@ const mostFailures = 5;
  * Fetches over the session of the moment, waiting for one when there is none. A session that ends in the middle is no failure: the fetch
  * begins anew on the next one. What the server does not have fails, and what cannot be written.
  */
-export function fetcher(sessions: SessionSlot, log: Logger): FetchFile {
+export function fetcher(
+  sessions: SessionSlot,
+  log: Logger,
+  maxBytes: number = mostBytes,
+): FetchFile {
   return async (digest, path, signal) => {
     let failures = 0;
     for (let tries = 1; ; tries += 1) {
       const session = await sessions.get(signal);
       try {
-        return await fetchOnce(session, digest, path, signal);
+        return await fetchOnce(session, digest, path, signal, maxBytes);
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof ConnectError)) {
@@ -97,6 +101,7 @@ async function fetchOnce(
   digest: string,
   path: string,
   signal: AbortSignal,
+  maxBytes: number,
 ): Promise<string> {
   // Ours, so that the call ends with us even where nobody reads it to its end.
   const over = new AbortController();
@@ -107,7 +112,7 @@ async function fetchOnce(
     let bytes = 0;
     for await (const { data } of pieces) {
       bytes += data.byteLength;
-      if (bytes > mostBytes) throw new Error(`the server sends more than ${mostBytes} bytes`);
+      if (bytes > maxBytes) throw new Error(`the server sends more than ${maxBytes} bytes`);
       hash.update(data);
       yield data;
     }

@@ -97,7 +97,9 @@ export function stackPage(stack: StackDefinition): string {
     ]),
   );
   const head = ["SERVICE", "COMPONENT", "CATEGORY", "CARDINALITY", "CUSTOM COMMANDS"];
-  return `stack ${stack.name}/${stack.version}\n${renderTable(head, rows)}`;
+  const actions = stack.customActions.map(({ name }) => name).join(", ");
+  const last = actions === "" ? "" : `custom actions: ${actions}\n`;
+  return `stack ${stack.name}/${stack.version}\n${renderTable(head, rows)}${last}`;
 }
 
 async function load(folder: string, extensions: readonly string[] = []) {
