@@ -71,8 +71,8 @@ def used_percent(usage):
 
 
 def describe(path, usage):
-    """How a file system is, for people."""
-    return "%s is %.1f %% full: %s of %s are free" % (
+    """How a file system is, for people. In round numbers: each text that differs from the last one is told and stored."""
+    return "%s is %d %% full: %s of %s are free" % (
         path,
         used_percent(usage),
         spoken(usage.free),
@@ -84,6 +84,8 @@ def spoken(size):
     """A number of bytes for people."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
-            return "%.4g %s" % (size, unit)
+            break
         size /= 1000.0
-    return "%.4g TB" % size
+    else:
+        unit = "TB"
+    return ("%.1f %s" if size < 10 else "%.0f %s") % (size, unit)

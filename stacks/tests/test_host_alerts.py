@@ -48,7 +48,9 @@ class DiskUsage(unittest.TestCase):
         self.assertEqual(disk(49 * GB, 51 * GB, warning="much")[0], "OK")
 
     def test_text(self):
-        self.assertEqual(disk(25 * GB, 75 * GB)[1], ["/ is 25.0 % full: 75 GB of 100 GB are free"])
+        self.assertEqual(disk(25 * GB, 75 * GB)[1], ["/ is 25 % full: 75 GB of 100 GB are free"])
+        self.assertEqual(disk(2.96 * GB, 1.04 * GB)[1], ["/ is 74 % full: 1.0 GB of 4.0 GB are free"])
+        self.assertEqual(alert_disk_usage.spoken(2e15), "2000 TB")
 
     def test_worst_first(self):
         sizes = {"/": Usage(100 * GB, 10 * GB, 90 * GB), "/data": Usage(100 * GB, 90 * GB, 10 * GB)}
@@ -56,8 +58,8 @@ class DiskUsage(unittest.TestCase):
             with mock.patch("shutil.disk_usage", sizes.get):
                 state, text = alert_disk_usage.execute({}, {}, "h1")
         self.assertEqual(state, "CRITICAL")
-        self.assertTrue(text[0].startswith("/data is 90.0 % full"), text)
-        self.assertIn("; / is 10.0 % full", text[0])
+        self.assertTrue(text[0].startswith("/data is 90 % full"), text)
+        self.assertIn("; / is 10 % full", text[0])
 
     def test_what_cannot_be_looked_at(self):
         with mock.patch("shutil.disk_usage", side_effect=PermissionError(13, "Permission denied")):
