@@ -147,6 +147,7 @@ async function run(
     publicHostName: settings.publicHostName,
     cacheDir: folders.cache,
     useSystemProxySettings: settings.scripts.useSystemProxySettings,
+    parallelExecution: settings.scripts.parallelExecution,
     scriptVariables: ambariVariables(settings, commandLine.config),
     hostLevelParams: (clusterId: string) => recovery.hostLevelParams(clusterId),
     get systemNames() {

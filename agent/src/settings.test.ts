@@ -34,7 +34,7 @@ test("the least that must be said, and what follows", (t) => {
     python: "/usr/bin/python3",
     scripts: {
       ...{ protocol: "PROTOCOL_TLSv1_2", caCertPath: "", logOutFiles: false, logOutput: false },
-      ...{ commandFiles: "keep", useSystemProxySettings: true },
+      ...{ commandFiles: "keep", useSystemProxySettings: true, parallelExecution: false },
     },
     componentStatusIntervalMs: 60_000,
     clean: {
@@ -79,6 +79,7 @@ log_out_files = 1
 log_command_executes = true
 command_file_retention_policy = remove_on_success
 use_system_proxy_settings = 0
+parallel_execution = 1
 component_status_interval = 5m
 data_cleanup_interval = off
 data_cleanup_max_age = 7d
@@ -110,6 +111,7 @@ GREETING = "a # b ; c"
     scripts: {
       ...{ protocol: "PROTOCOL_TLSv1_3", caCertPath: "/etc/ca.crt", logOutFiles: true },
       ...{ logOutput: true, commandFiles: "remove_on_success", useSystemProxySettings: false },
+      parallelExecution: true,
     },
     componentStatusIntervalMs: 300_000,
     clean: {

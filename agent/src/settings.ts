@@ -35,6 +35,7 @@ export interface Settings {
     readonly logOutput: boolean;
     readonly commandFiles: "keep" | "remove" | "remove_on_success";
     readonly useSystemProxySettings: boolean;
+    readonly parallelExecution: boolean;
   };
   /** A folder of JSON files with facts about the host that an operator states. */
   readonly resourceOverrides: string | undefined;
@@ -78,6 +79,7 @@ export function readSettings(file: string): Settings {
       logOutput: agent.log_command_executes,
       commandFiles: agent.command_file_retention_policy,
       useSystemProxySettings: agent.use_system_proxy_settings,
+      parallelExecution: agent.parallel_execution,
     },
     componentStatusIntervalMs: agent.component_status_interval,
     clean: {

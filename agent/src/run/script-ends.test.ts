@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { type Logger, pino } from "pino";
 import {
   shellCommand,
+  silent,
   startTestAgent,
   temporaryFolders,
   testKey,
@@ -13,9 +15,9 @@ import type { CommandSpec, ScriptSettings } from "./command-spec.js";
 import { dataFiles } from "./data-files.js";
 
 /** An agent that runs one shell script as a stack's, and what it wrote. */
-async function agentOf(t: TestContext, settings: ScriptSettings = {}) {
+async function agentOf(t: TestContext, settings: ScriptSettings = {}, log: Logger = silent) {
   const { folders, remove } = temporaryFolders();
-  const agent = await startTestAgent(folders, { settings });
+  const agent = await startTestAgent(folders, { settings, log });
   t.after(async () => {
     await agent.stop();
     remove();
@@ -73,6 +75,21 @@ for (const [commandFiles, afterSuccess, afterFailure] of [
     assert.equal(existsSync(bad.files.command), afterFailure);
   });
 }
+
+test("what commands wrote goes to the agent's log when it shall, save what says otherwise", async (t) => {
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => lines.push(line) });
+  const run = await agentOf(t, { logOutput: true }, log);
+  await run("echo told; echo error >&2");
+  await run("echo secret", { commandParams: { log_output: "false" } });
+  const text = lines.join("");
+  assert.match(text, /"stream":"stdout","output":"told\\n/);
+  assert.match(text, /"stream":"stderr","output":"error\\n/);
+  assert.doesNotMatch(text, /secret/);
+  const quiet = await agentOf(t, {}, log);
+  await quiet("echo nothing");
+  assert.doesNotMatch(lines.join(""), /nothing/);
+});
 
 test("scripts are told protocol, certificates and -o as the settings say", async (t) => {
   const settings = { protocol: "PROTOCOL_TLS", caCertPath: "/ca.pem", logOutFiles: true };

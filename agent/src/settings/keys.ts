@@ -62,6 +62,7 @@ export const agentKeys = {
   log_command_executes: key(flag, "false"),
   command_file_retention_policy: key(oneOf("keep", "remove", "remove_on_success"), "keep"),
   use_system_proxy_settings: key(flag, "true"),
+  parallel_execution: key(flag, "false"),
   system_resource_overrides: optional(path, "none"),
   component_status_interval: key(duration("1s", "24h"), "60s"),
   data_cleanup_interval: key(durationOrOff("1h", "7d"), "1d"),
