@@ -195,7 +195,12 @@ export function ran(fleet: Fleet, host: string): string[] {
 export async function submit(
   { requests }: Fleet,
   roleCommand: RoleCommand,
-  more: { services?: string[]; skipServiceChecks?: boolean; evenIfDone?: boolean } = {},
+  more: {
+    services?: string[];
+    components?: string[];
+    skipServiceChecks?: boolean;
+    evenIfDone?: boolean;
+  } = {},
 ): Promise<bigint> {
   const evenIfDone = roleCommand !== RoleCommand.SERVICE_CHECK;
   const value = { cluster: "", roleCommand, evenIfDone, ...more };
