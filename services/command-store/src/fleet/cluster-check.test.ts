@@ -125,10 +125,11 @@ describe("placementsOf()", () => {
     const placements = placementsOf(
       services({ B: [["Y", "h10", "H2"], ["X", "h1"], ["Z"]], A: [["W", "h1"]] }),
     );
+    const stated = { autoStart: undefined };
     assert.deepEqual(placements, [
-      { service: "A", component: "W", hostNames: ["h1"] },
-      { service: "B", component: "X", hostNames: ["h1"] },
-      { service: "B", component: "Y", hostNames: ["h2", "h10"] },
+      { service: "A", component: "W", hostNames: ["h1"], ...stated },
+      { service: "B", component: "X", hostNames: ["h1"], ...stated },
+      { service: "B", component: "Y", hostNames: ["h2", "h10"], ...stated },
     ]);
   });
 });
