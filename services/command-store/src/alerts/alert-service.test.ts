@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
-import { AlertState } from "@howdah/proto/howdah/v1/alert";
-import type { Alert } from "@howdah/proto/howdah/v1/alert_service";
+import { AlertSourceType, AlertState } from "@howdah/proto/howdah/v1/alert";
+import { type Alert, AlertFirmness } from "@howdah/proto/howdah/v1/alert_service";
+import { query } from "../database/query.js";
+import { fromStoredState } from "../store/alert-states.js";
 import { type AlertFixture, openAlertFixture, scriptAlert } from "../testing/alert-fixture.js";
 import { rejects } from "../testing/rejects.js";
 
@@ -156,6 +158,27 @@ describe("AlertService", () => {
       ["worse", "a of h1"],
     );
     assert.equal((await history({ hostName: "h2" })).changes.length, 4);
+  });
+
+  it("should number in the tables as it is read from there", async () => {
+    const rows = await query<{ column: string; type: string }>(
+      fixture.database.db,
+      `select column_name as "column", column_type as type from information_schema.columns
+      where table_schema = database() and table_name in ('alert_definition', 'alert_current')`,
+    );
+    const values = (column: string) => {
+      const type = rows.find((row) => row.column === column)?.type ?? "";
+      return Array.from(type.matchAll(/'([A-Z]+)'/g), ([, name]) => name ?? "");
+    };
+    const types = values("source_type");
+    assert.equal(types.length, 8);
+    for (const [i, name] of types.entries()) assert.equal(AlertSourceType[i + 1], name);
+    const states = values("alert_state");
+    assert.equal(states.length, 4);
+    for (const [i, name] of states.entries())
+      assert.equal(AlertState[fromStoredState(i + 1)], name);
+    const firmness = values("firmness");
+    assert.deepEqual(firmness, [AlertFirmness[1], AlertFirmness[2]]);
   });
 
   it("should say what is wrong with a request", async () => {
