@@ -42,6 +42,7 @@ export async function lead(
     ...options,
     token,
     awayOf: (hostId) => monitor.awayOf(hostId),
+    requestOver: () => checks.changed(),
     readMaintenance: (signal) => readHostsInMaintenance(options.fleet, signal),
     enqueue: (dispatcher, commands) => dispatchers.enqueue(dispatcher, commands),
     cancel: (dispatcher, cancels) => dispatchers.cancel(dispatcher, cancels),

@@ -31,7 +31,7 @@ const script = (name: string, timeoutSeconds: number) => ({
 });
 
 /** Checks against sources in this process; they end with the test. */
-function start(t: TestContext, everyMs = 3_600_000) {
+function start(t: TestContext, everyMs = 3_600_000, changesEveryMs = 50) {
   const calls = { listStatusChecks: 0, getCluster: 0, digests: 0 };
   const warnings: string[] = [];
   /** What was sent, call by call: `DISPATCHER: COMPONENT@HOST,HOST …`; a host without a check stands alone. */
@@ -56,6 +56,7 @@ function start(t: TestContext, everyMs = 3_600_000) {
   const cluster = create(ClusterSchema, { clusterId: 1n, name: "c1", stack: "S/1" });
   const checks = new StatusChecks({
     statusCheckEveryMs: everyMs,
+    statusChangesEveryMs: changesEveryMs,
     log: pino({ level: "warn" }, { write: (line: string) => warnings.push(JSON.parse(line).msg) }),
     store: {
       async listStatusChecks() {
@@ -109,6 +110,40 @@ function start(t: TestContext, everyMs = 3_600_000) {
 function session(hostId: number, epoch = 1) {
   return create(SessionSchema, { hostId: BigInt(hostId), sessionEpoch: BigInt(epoch) });
 }
+
+test("when something may have changed, the hosts of which it has are told soon, and only they", async (t) => {
+  const world = start(t);
+  for (const host of [1, 2, 3]) world.open("d1", host);
+  world.run();
+  await eventually("a call", () => world.sent.length === 1);
+  assert.deepEqual(world.sent.splice(0), ["d1: NN@1 DN@1,2 @3"]);
+  world.checks.changed();
+  await eventually("the store to be asked", () => world.calls.listStatusChecks === 2);
+  const wanted = { recoveryEnabled: true, desiredState: ComponentState.STARTED };
+  world.components = [
+    component("NN", [1]),
+    component("DN", [1]),
+    component("DN", [2], { ...wanted, desiredRequestId: 9n }),
+  ];
+  world.checks.changed();
+  await eventually("another call", () => world.sent.length === 1);
+  world.components = [component("NN", [1])];
+  world.checks.changed();
+  await eventually("the third call", () => world.sent.length === 2);
+  assert.deepEqual(world.sent, ["d1: DN@2", "d1: NN@1 @2"]);
+});
+
+test("a host that was told nothing for want of its dispatcher is told with the next look for changes", async (t) => {
+  const world = start(t);
+  world.open("d1", 1);
+  world.refuses = "d1";
+  world.run();
+  await eventually("a call", () => world.sent.length === 1);
+  world.refuses = "";
+  world.checks.changed();
+  await eventually("another call", () => world.sent.length === 2);
+  assert.deepEqual(world.sent, ["d1: NN@1 DN@1", "d1: NN@1 DN@1"]);
+});
 
 test("what agents start by themselves comes with what it is wanted to be, its hooks and its time", async (t) => {
   const world = start(t);

@@ -28,6 +28,8 @@ export interface EngineOptions extends EngineTimes, Pick<HandOverOptions, "enque
   readonly readMaintenance: MaintenanceGateOptions["read"];
   /** Since when a host is away, and whether it is lost; undefined while it has a session. Default: not known. */
   readonly awayOf?: AwayOf;
+  /** Told when a request is over. Default: nobody. */
+  readonly requestOver?: () => void;
   /** The token of the scheduler's lease. */
   readonly token: bigint;
   readonly log: Logger;

@@ -394,6 +394,7 @@ export class Engine implements DispatcherEvents {
     this.expiry.remove(run);
     this.waiters.committed(run);
     this.options.log.info({ request: run.requestId }, "request over");
+    this.options.requestOver?.();
   }
 }
 
