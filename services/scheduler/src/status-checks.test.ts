@@ -133,6 +133,20 @@ test("when something may have changed, the hosts of which it has are told soon, 
   assert.deepEqual(world.sent, ["d1: DN@2", "d1: NN@1 @2"]);
 });
 
+test("with auto start, changes are looked for although nobody tells of them", async (t) => {
+  const world = start(t);
+  const recovered = { recoveryEnabled: true, desiredRequestId: 9n };
+  world.components = [component("DN", [1], { ...recovered, desiredState: ComponentState.STARTED })];
+  world.open("d1", 1);
+  world.run();
+  await eventually("a call", () => world.sent.length === 1);
+  await eventually("some looks", () => world.calls.listStatusChecks > 3);
+  assert.equal(world.sent.length, 1);
+  world.components = [component("DN", [1], { recoveryEnabled: true })];
+  await eventually("another call", () => world.sent.length === 2);
+  assert.equal(world.raw[1]?.[0]?.check?.desiredState, ComponentState.UNSPECIFIED);
+});
+
 test("a host that was told nothing for want of its dispatcher is told with the next look for changes", async (t) => {
   const world = start(t);
   world.open("d1", 1);

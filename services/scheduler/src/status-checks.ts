@@ -34,8 +34,9 @@ const againMs = 5_000;
 
 /**
  * Asks agents for the status of their components, all of them again and again, a host as soon as its session has opened, and those of
- * which something has changed soon after a request is over: agents start by themselves what they were told should run. The store is asked
- * once for all hosts together, and not at all for those whose session has opened.
+ * which something has changed soon after a request is over; with auto start such changes are looked for all the time, since agents start by
+ * themselves what they were told should run. The store is asked once for all hosts together, and not at all for those whose session has
+ * opened.
  */
 export class StatusChecks {
   /** Where the hosts are; it is told what dispatchers tell of sessions. */
@@ -91,6 +92,8 @@ export class StatusChecks {
         away = false;
         named = this.withNames(checks);
         const { nameOf } = named;
+        // Nobody tells of what goes into maintenance: that must not be started by its agent.
+        if (checks.checks.some(({ recoveryEnabled }) => recoveryEnabled)) this.stale = true;
         const hosts = [...this.places.hosts()];
         const asked = isAll
           ? hosts
