@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
@@ -43,6 +43,16 @@ test("a file that is rubbish is as none, and said", async (t) => {
     assert.equal(await open().read(), undefined, text);
   }
   assert.equal(warnings.length, 5);
+});
+
+test("a file of which a byte has changed is as none, and said", async (t) => {
+  const { open, file, warnings } = place(t);
+  const persisted = open();
+  persisted.keep(said("prod"));
+  await persisted.written();
+  writeFileSync(file, readFileSync(file, "utf8").replace("prod", "prof"));
+  assert.equal(await open().read(), undefined);
+  assert.deepEqual(warnings, ["what the server said before cannot be read"]);
 });
 
 test("a disk that takes nothing is no failure", async (t) => {

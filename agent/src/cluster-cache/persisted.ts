@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -45,7 +45,8 @@ export function persistedMessage<S extends DescMessage>(
     for (let said = next; said !== undefined; said = next) {
       next = undefined;
       const { storeId, message } = said;
-      const text = JSON.stringify({ storeId, message: toJson(schema, message) });
+      const json = toJson(schema, message) as JsonValue;
+      const text = JSON.stringify({ sha256: sha256Of(storeId, json), storeId, message: json });
       await replaceFile(path, `${text}\n`).catch((error: Error) => {
         log.warn({ file: path, reason: error.message }, "what the server said could not be kept");
       });
@@ -56,11 +57,13 @@ export function persistedMessage<S extends DescMessage>(
   return {
     async read() {
       try {
-        const { storeId, message } = JSON.parse(await readFile(path, "utf8")) as {
+        const { sha256, storeId, message } = JSON.parse(await readFile(path, "utf8")) as {
+          sha256: unknown;
           storeId: unknown;
           message: JsonValue;
         };
         if (typeof storeId !== "string") throw new Error("it names no store");
+        if (sha256 !== sha256Of(storeId, message)) throw new Error("it is not what was written");
         // A later version of the agent may have written what this one does not know.
         return { storeId, message: fromJson(schema, message, { ignoreUnknownFields: true }) };
       } catch (error) {
@@ -77,6 +80,12 @@ export function persistedMessage<S extends DescMessage>(
     },
     written: () => writing ?? Promise.resolve(),
   };
+}
+
+function sha256Of(storeId: string, message: JsonValue): string {
+  return createHash("sha256")
+    .update(JSON.stringify([storeId, message]))
+    .digest("hex");
 }
 
 /** Replaces a file by one rename, its content on the disk before. */
