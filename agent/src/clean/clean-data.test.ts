@@ -8,6 +8,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { AgentFolders } from "../folders.js";
 import type { CommandResult } from "../journal/entry.js";
 import { type Journal, openJournal } from "../journal/journal.js";
+import { autoFiles, autoKey } from "../recovery/auto-files.js";
 import { dataFiles } from "../run/data-files.js";
 import { recordFolderOf } from "../run/record-folders.js";
 import { silent, temporaryFolders, testKey, textOf, until } from "../testing/test-agent.js";
@@ -169,6 +170,30 @@ test("what runs although its journal was lost keeps its files; other records of 
   await clean();
   assert.deepEqual(left(), ["output-1.txt"]);
   assert.equal(readdirSync(folders.steps).length, 1);
+});
+
+test("files of what the agent ran by itself go as those of tasks, but not while it runs", async (t) => {
+  const { folders, write, clean, left, journal } = await place(t);
+  for (const number of [1, 2]) {
+    for (const path of Object.values(autoFiles(folders, number))) write(path, 31);
+  }
+  // A task of the same number is another thing.
+  await journal.accept(testKey(1), { spec: {} });
+  write(dataFiles(folders, "2").stdout, 31);
+  const folder = recordFolderOf(folders, autoKey(2));
+  mkdirSync(folder);
+  const record = join(folder, "1.script.record");
+  const child = spawn("/bin/sh", [folders.supervisor, record, "sleep", "60"], { detached: true });
+  t.after(async () => {
+    process.kill(-Number(child.pid), "SIGKILL");
+    await once(child, "exit");
+  });
+  await until(() => textOf(record) !== "", "the step's record");
+  await clean();
+  assert.deepEqual(left(), [
+    ...["auto_command-2.json", "auto_errors-2.txt", "auto_output-2.txt"],
+    "auto_structured-out-2.json",
+  ]);
 });
 
 test("it ends when it is told to", async (t) => {

@@ -4,6 +4,9 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { StatusCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
+import { persistedMessage } from "../cluster-cache/persisted.js";
 import type { AgentFolders } from "../folders.js";
 import { openJournal } from "../journal/journal.js";
 import { openPackageCache } from "../package-cache.js";
@@ -68,8 +71,12 @@ test("one that is asked for in the moment of pruning is not taken away", async (
   assert.ok(existsSync(pathOf(folders, "a")));
 });
 
-test("what is in use stays: by a command that has not ended, by a process out of the package", async (t) => {
-  const { folders, prune } = await place(t, { a: 31, b: 31, c: 31, d: 31 });
+test("what is in use stays: by a command that has not ended, a process out of the package, what the server said last", async (t) => {
+  const { folders, prune } = await place(t, { a: 31, b: 31, c: 31, d: 31, e: 31 });
+  const said = persistedMessage(folders, "status_command", StatusCommandSchema, silent);
+  const checks = [{ componentName: "NN", configurationsDigest: digestOf("e") }];
+  said.keep({ storeId: "s", message: create(StatusCommandSchema, { checks }) });
+  await said.written();
   const journal = await openJournal(folders, silent);
   t.after(() => journal.close());
   await journal.accept(testKey(1), { spec: { packageDigest: digestOf("a") } });
@@ -83,7 +90,7 @@ test("what is in use stays: by a command that has not ended, by a process out of
     await Promise.all(gone);
   });
   const inUse = digestsInUse(folders, journal);
-  assert.deepEqual([...inUse].sort(), ["a", "b", "c"].map(digestOf));
+  for (const name of ["a", "b", "c", "e"]) assert.ok(inUse.has(digestOf(name)), name);
   assert.deepEqual(await prune([...inUse]), [digestOf("d")]);
 });
 

@@ -213,6 +213,21 @@ test("two scripts run at a time, whatever the number of components", async (t) =
   assert.equal(most, 2);
 });
 
+test("of one component never two scripts run, whoever asks how often", async (t) => {
+  const { checks, connect, script, told, folders } = testChecks(t, { intervalMs: 20 });
+  connect();
+  script("NN", 'echo in >> "$HERE/log"; sleep 0.1; echo out >> "$HERE/log"');
+  const lines = () => textOf(join(folders.tmp, "log")).trim().split("\n");
+  checks.command([checkOf("NN")]);
+  await until(() => {
+    checks.checkAgain(nn);
+    checks.command([checkOf("NN")]);
+    return lines().length >= 8;
+  }, "some checks");
+  assert.deepEqual(lines().slice(0, 8), ["in", "out", "in", "out", "in", "out", "in", "out"]);
+  assert.deepEqual(told, [["NN STARTED"]]);
+});
+
 test("a newer command takes the place of one that has not begun", async (t) => {
   const { checks, connect, script, told, folders } = testChecks(t);
   connect();
