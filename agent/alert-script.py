@@ -77,12 +77,31 @@ def load(path):
     return module
 
 
+def stack_environment(request):
+    """What Ambari's library wants around its resources; where a script has not imported it, nothing."""
+    if "resource_management" not in sys.modules:
+        return None
+    try:
+        from resource_management.core.environment import Environment
+    except ImportError:
+        return None
+    return Environment(request["baseDir"], tmp_dir=request["tmpDir"])
+
+
+def execute(module, request, configurations, parameters):
+    environment = stack_environment(request)
+    if environment is None:
+        return module.execute(configurations, parameters, request["hostName"])
+    with environment:
+        return module.execute(configurations, parameters, request["hostName"])
+
+
 def check(request):
     module = load(request["path"])
     tokens = module.get_tokens() if hasattr(module, "get_tokens") else ()
     configurations = configurations_of(request["root"], tokens)
     parameters = parameters_of(json.loads(request["source"]))
-    found = module.execute(configurations, parameters, request["hostName"])
+    found = execute(module, request, configurations, parameters)
     if not isinstance(found, (tuple, list)) or len(found) == 0 or found[0] not in STATES:
         raise TypeError("it returned %.200r instead of (state, [text])" % (found,))
     text = found[1] if len(found) > 1 else ""

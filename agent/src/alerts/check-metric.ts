@@ -1,6 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from "../json.js";
 import { calculate } from "./arithmetic.js";
 import { connectionProblem } from "./connection-problem.js";
+import { countedEntries } from "./counted-entries.js";
 import { AlertDefinitionError } from "./definition-error.js";
 import { type Found, numberOf } from "./host-alert.js";
 import { httpGet } from "./http-get.js";
@@ -44,7 +45,7 @@ export function compared(
 ): Found {
   const computed =
     typeof expression === "string" && expression.trim() !== ""
-      ? calculate(expression, values)
+      ? (countedEntries(expression, values) ?? calculate(expression, values))
       : null;
   const value = computed ?? numberOf(values[0]);
   if (value === undefined) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
@@ -117,6 +117,41 @@ def execute(configurations={}, parameters={}, host_name=None):
     { critical: 1.5, percent: 80, user: "5", odd: "x", "kerberos.kinit.timer": 14_400_000 },
     ...["web-1", "hello", folders.prefix],
   ]);
+});
+
+test("a script that uses Ambari's library runs inside its Environment", async (t) => {
+  const library = join(folders.tmp, "python", "resource_management", "core");
+  mkdirSync(library, { recursive: true });
+  t.after(() => rmSync(join(folders.tmp, "python"), { recursive: true }));
+  for (const folder of [library, dirname(library)]) writeFileSync(join(folder, "__init__.py"), "");
+  writeFileSync(
+    join(library, "environment.py"),
+    `class Environment:
+    instances = []
+    def __init__(self, basedir=None, tmp_dir=None):
+        self.found = "%s %s" % (basedir, tmp_dir)
+    def __enter__(self):
+        Environment.instances.append(self)
+    def __exit__(self, *rest):
+        Environment.instances.pop()
+`,
+  );
+  const script = `
+from resource_management.core.environment import Environment
+def execute(c, p, h): return "OK", [Environment.instances[-1].found]
+`;
+  write("alerts/x.py", script);
+  const PYTHONPATH = join(folders.tmp, "python");
+  const facts = { hostName: "h", publicHostName: "h", cacheDir: folders.cache };
+  const found = await checkAlert(
+    {
+      ...{ clusterId: 7n, clusterName: "c1", tolerance: 1 },
+      definition: definitionOf("x", AlertSourceType.SCRIPT, { path: "alerts/x.py" }),
+    },
+    context({ facts: { ...facts, scriptVariables: { PYTHONPATH } } }),
+    new AbortController().signal,
+  );
+  assert.equal(found.text, `${join(packages, digest.hdfs)} ${folders.tmp}`);
 });
 
 test("a script is found as Ambari names it, in a package of its service, and among the host scripts", async () => {

@@ -72,7 +72,8 @@ export async function checkScript(
         tag: `${taskVariable}=${tag}`,
         timeoutMs: timeoutOf(source, context.scriptTimeoutMs),
         input: JSON.stringify({
-          ...{ path: script, source: definition.sourceJson, root, hostName: facts.hostName },
+          ...{ path: script.path, baseDir: script.folder, tmpDir: folders.tmp },
+          ...{ source: definition.sourceJson, root, hostName: facts.hostName },
         }),
       },
       signal,
@@ -80,9 +81,9 @@ export async function checkScript(
     );
   } catch (error) {
     if (!(error instanceof CheckNotMadeError)) throw error;
-    throw new Error(`The script ${basename(script)} says nothing: ${error.message}`);
+    throw new Error(`The script ${basename(script.path)} says nothing: ${error.message}`);
   }
-  return foundBy(end, basename(script));
+  return foundBy(end, basename(script.path));
 }
 
 function foundBy({ answer, exitCode, stderr }: CheckEnd, name: string): Found {

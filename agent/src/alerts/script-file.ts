@@ -1,5 +1,5 @@
 import { realpathSync, statSync } from "node:fs";
-import { isAbsolute, join, posix } from "node:path";
+import { isAbsolute, join, posix, relative } from "node:path";
 import type { ClusterAlerts } from "@howdah/proto/howdah/v1/alert";
 import { isJsonObject, type JsonObject } from "../json.js";
 import { AlertDefinitionError } from "./definition-error.js";
@@ -18,6 +18,13 @@ export interface PackageFile {
   readonly digest: string;
   /** Relative to the package's folder. */
   readonly path: string;
+}
+
+/** A script on this host. */
+export interface FoundScript {
+  readonly path: string;
+  /** The folder of its package. */
+  readonly folder: string;
 }
 
 const roots = ["", "stacks/", "common-services/", "extensions/"];
@@ -73,20 +80,29 @@ export async function findScript(
   places: ScriptPlaces,
   packages: string,
   folder: (digest: string) => Promise<string>,
-): Promise<string> {
+): Promise<FoundScript> {
   if (isAbsolute(path)) {
-    if (path.endsWith(".py") && isFile(path) && isBelow(path, packages)) return path;
+    if (path.endsWith(".py") && isFile(path) && isBelow(path, packages)) {
+      return { path, folder: packageOf(path, packages) };
+    }
     throw new Error(`Unable to find '${path}' in a package`);
   }
   for (const file of scriptFiles(path, places)) {
-    const full = join(await folder(file.digest), file.path);
-    if (isFile(full)) return full;
+    const found = await folder(file.digest);
+    const full = join(found, file.path);
+    if (isFile(full)) return { path: full, folder: found };
   }
   throw new Error(`Unable to find '${path}'`);
 }
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+/** The folder right below `packages`. */
+function packageOf(path: string, packages: string): string {
+  const [digest = ""] = relative(realpathSync(packages), realpathSync(path)).split("/");
+  return join(packages, digest);
 }
 
 function isBelow(path: string, folder: string): boolean {
