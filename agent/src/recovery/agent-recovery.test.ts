@@ -98,6 +98,40 @@ test("it is recovered by an agent that started without a server; what was stoppe
   assert.deepEqual(calls("DN"), ["STOP"]);
 });
 
+test("the host's end cuts a recovery short: the next agent does not take it for its own, and starts anew", async (t) => {
+  const world = await recoveryWorld(t);
+  const { agent, dispatcher, command, check, calls, hold, isUp } = world;
+  const session = await dispatcher.session();
+  hold("NN");
+  command(session, check("NN"));
+  await until(() => calls("NN").includes("START"), "the start");
+  await agent.end("SIGKILL");
+  const [record = ""] = autoRecords(agent);
+  const about = join(agent.folders.steps, record, "auto.json");
+  const auto = JSON.parse(readFileSync(about, "utf8")) as Record<string, string>;
+  writeFileSync(about, JSON.stringify({ ...auto, bootId: "another" }));
+  const [pid = ""] = textOf(join(agent.folders.steps, record, "1.script.record")).split(" ");
+  assert.match(pid, /^[1-9][0-9]+$/);
+  process.kill(-Number(pid), "SIGKILL"); // its supervisor leads a session
+  world.go("NN");
+  world.useServer("127.0.0.1:1");
+  agent.start();
+  await until(() => isUp("NN"), "its start");
+  await until(() => autoRecords(agent).length === 0, "its record to be gone");
+  assert.equal(calls("NN").filter((call) => call === "START").length, 2);
+});
+
+test("hooks are on the disk before they are needed", async (t) => {
+  const { agent, dispatcher, command, check, up } = await recoveryWorld(t);
+  const session = await dispatcher.session();
+  up("NN");
+  const spec = check("NN").spec;
+  const digest = "c".repeat(64);
+  command(session, check("NN", spec && { spec: { ...spec, hooksDigest: digest } }));
+  await until(() => dispatcher.fetches.includes(digest), "the fetch");
+  await until(() => agent.log.some(({ msg }) => msg === "hooks cannot be had"), "the warning");
+});
+
 test("a file with the last word of the server that is damaged is as none", async (t) => {
   const world = await recoveryWorld(t);
   const { agent, dispatcher, command, check, told, down, up, calls } = world;
@@ -142,7 +176,7 @@ test("kill -9 of the agent meanwhile: the next one follows what was begun and be
   const output = autoFiles().find((name) => name.startsWith("auto_output")) ?? "";
   assert.match(textOf(join(agent.folders.data, output)), /\n\nCommand completed successfully!\n$/);
   assert.equal(autoFiles().length, 3);
-  assert.deepEqual(autoRecords(agent), []);
+  await until(() => autoRecords(agent).length === 0, "its record to be gone");
 });
 
 test("a STOP of the component ends its recovery at once, also one behind another command, which waits for that", async (t) => {

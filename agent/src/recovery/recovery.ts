@@ -3,6 +3,7 @@ import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import type { RecoveryCounts } from "../alerts/check-recovery.js";
 import type { JournalEntry } from "../journal/entry.js";
 import type { JsonObject } from "../json.js";
+import { bootId } from "../process-table.js";
 import { laneOf } from "../run/lane-of.js";
 import type { TriesEnd } from "../run/run-tries.js";
 import { type ComponentName, componentOf } from "../status/component-of.js";
@@ -54,6 +55,8 @@ export class Recovery {
   private readonly number: () => number;
   /** What clusters' configurations say, by their digests. */
   private readonly choices = new Map<string, RecoveryChoice>();
+  /** The digests of hooks that are on the disk, or are being fetched. */
+  private readonly ahead = new Set<string>();
   /** Those to be looked at once nothing is in the way. */
   private readonly postponed = new Map<string, ComponentName>();
   private considering: Promise<void> | undefined;
@@ -83,6 +86,21 @@ export class Recovery {
   command(checks: readonly StatusCheck[], storeId: string): void {
     this.known.command(checks, storeId);
     this.options.status.command(checks);
+    this.fetchAhead(checks);
+  }
+
+  /** What only a recovery needs is to be had now: then the server may be away. A check fetches the rest. */
+  private fetchAhead(checks: readonly StatusCheck[]): void {
+    const recovered = checks.filter(({ recoveryEnabled }) => recoveryEnabled);
+    for (const digest of new Set(recovered.map(({ spec }) => spec?.hooksDigest ?? ""))) {
+      if (digest === "" || this.ahead.has(digest)) continue;
+      this.ahead.add(digest);
+      this.options.packages.folder(digest, this.stopping.signal).catch((error: Error) => {
+        this.ahead.delete(digest);
+        if (this.stopping.signal.aborted) return;
+        this.options.log.warn({ digest, reason: error.message }, "hooks cannot be had");
+      });
+    }
   }
 
   /** A command of the server is in the journal and will run in its turn. One that stops what is being recovered ends that now. */
@@ -199,9 +217,12 @@ export class Recovery {
 
   private followLeft([first, ...rest]: readonly AutoCommand[]): void {
     if (first === undefined) return;
-    const one = this.known.one(first.component);
-    one.attempts = { count: 1, lifetime: 1, lastMs: this.now(), resetMs: this.now() };
-    one.sinceMs = Date.now();
+    // One that the host's end cut short was none.
+    if (first.bootId === bootId()) {
+      const one = this.known.one(first.component);
+      one.attempts = { count: 1, lifetime: 1, lastMs: this.now(), resetMs: this.now() };
+      one.sinceMs = Date.now();
+    }
     this.follow(first);
     void this.running?.over.then(() => {
       if (!this.stopping.signal.aborted) this.followLeft(rest);
