@@ -43,7 +43,9 @@ export function alertCalls(
       checkEvaluate(request);
       const asked = request.definitionIds.map(Number);
       const token = Number(request.schedulerToken);
-      return { results: await evaluateServerAlerts(db, { token, asked }, Date.now()) };
+      const { results, clusters } = await evaluateServerAlerts(db, { token, asked }, Date.now());
+      const versions = clusters.map(({ clusterId, version }) => [clusterId, BigInt(version)]);
+      return { results, clusterVersions: Object.fromEntries(versions) };
     },
   };
 }

@@ -247,6 +247,14 @@ describe("evaluateServerAlerts", () => {
     assert.equal(rows.length, 1);
   });
 
+  it("should tell the versions of all clusters, as the alert targets have them", async () => {
+    const { client } = fixture.store;
+    const { clusterVersions } = await client.evaluateServerAlerts({ schedulerToken: token });
+    assert.equal(Object.keys(clusterVersions).length, 1);
+    const { changed } = await client.listAlertTargets({ knownVersions: clusterVersions });
+    assert.deepEqual(changed, []);
+  });
+
   it("should refuse a scheduler that has lost its lease", async () => {
     const { store, record } = fixture;
     const take = (holder: string) =>

@@ -14,7 +14,13 @@ import { checkId } from "../requests/command-store-requests.js";
 import { readAlertDefinitions } from "../store/alert-definitions.js";
 import { readAlertMaintenance } from "../store/alert-maintenance.js";
 import { type KnownDefinition, readKnownDefinitions } from "../store/alert-watchers.js";
-import { type Recount, readDueAlerts, takeDue, takeRecounts } from "../store/due-alerts.js";
+import {
+  type DueAlerts,
+  type Recount,
+  readDueAlerts,
+  takeDue,
+  takeRecounts,
+} from "../store/due-alerts.js";
 import { listClusterVersions } from "../store/list-alert-targets.js";
 import { hasNewerScheduler } from "../store/scheduler-fence.js";
 import { childNameOf, evaluateAggregate } from "./count-children.js";
@@ -34,16 +40,21 @@ export function checkEvaluate({
   }
 }
 
+/** What an evaluation came to. */
+export interface ServerAlerts extends Pick<DueAlerts, "clusters"> {
+  readonly results: AlertResult[];
+}
+
 /**
  * Finds out the server's alerts that are due, and those that were asked for, and records what it found: nothing for an alert that is as it
  * was. Gives one result for each definition; of one about hosts the worst, and which. Throws FAILED_PRECONDITION for a token
- * that is not the newest.
+ * that is not the newest. Tells the clusters' versions as they were before.
  */
 export async function evaluateServerAlerts(
   db: Knex,
   { token, asked }: { readonly token: number; readonly asked: readonly number[] },
   now: number,
-): Promise<AlertResult[]> {
+): Promise<ServerAlerts> {
   const due = await readDueAlerts(db, token, now);
   if (due.isStale) throw stale(token);
   const dueAt = new Map(due.definitions.map((each) => [each.definitionId, each.dueAt]));
@@ -60,7 +71,7 @@ export async function evaluateServerAlerts(
   if (due.recounts.length > 0 || counted.length > 0) {
     results.push(...(await evaluateAggregates(db, due.recounts, counted, token, now)));
   }
-  return results;
+  return { results, clusters: due.clusters };
 }
 
 function stale(token: number): ConnectError {

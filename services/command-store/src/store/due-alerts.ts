@@ -17,6 +17,8 @@ export interface DueAlerts {
   readonly isStale: boolean;
   readonly recounts: readonly Recount[];
   readonly definitions: readonly { readonly definitionId: number; readonly dueAt: number }[];
+  /** The versions of all clusters. */
+  readonly clusters: readonly { readonly clusterId: number; readonly version: number }[];
 }
 
 const recountsAtOnce = 1_000;
@@ -29,7 +31,8 @@ export async function readDueAlerts(db: Knex, token: number, now: number): Promi
     `(select 0 as kind, token as id, 0 as clusterId, 0 as other from lease where name = 'scheduler' and token > ?)
     union all (select 1, recount_id, cluster_id, definition_id from alert_recount order by recount_id limit ?)
     union all (select 2, definition_id, cluster_id, due_at from alert_definition force index (due)
-      where due_at >= 0 and (due_at <= ? or due_at > ? + interval_minutes * 60000))`,
+      where due_at >= 0 and (due_at <= ? or due_at > ? + interval_minutes * 60000))
+    union all (select 3, cluster_id, cluster_id, version from cluster)`,
     [token, recountsAtOnce, now, now],
   );
   return {
@@ -40,6 +43,9 @@ export async function readDueAlerts(db: Knex, token: number, now: number): Promi
     definitions: rows
       .filter(({ kind }) => kind === 2)
       .map(({ id, other }) => ({ definitionId: id, dueAt: other })),
+    clusters: rows
+      .filter(({ kind }) => kind === 3)
+      .map(({ id, other }) => ({ clusterId: id, version: other })),
   };
 }
 

@@ -39,6 +39,8 @@ function start(t: TestContext, everyMs = 30) {
     evaluations: [] as { token: bigint; ids: bigint[] }[],
     warnings: [] as string[],
     failure: undefined as ConnectError | undefined,
+    /** What evaluations fail with, and nothing else. */
+    unwell: undefined as ConnectError | undefined,
     /** A dispatcher that cannot be reached. */
     away: "",
     /** What an evaluation waits for. */
@@ -71,7 +73,12 @@ function start(t: TestContext, everyMs = 30) {
         const results = definitionIds.map((definitionId) =>
           create(AlertResultSchema, { definitionId }),
         );
-        return create(EvaluateServerAlertsResponseSchema, { results });
+        if (world.failure !== undefined || world.unwell !== undefined)
+          throw world.failure ?? world.unwell;
+        const clusterVersions = Object.fromEntries(
+          world.clusters.map(({ version, alerts }) => [String(alerts?.clusterId), version]),
+        );
+        return create(EvaluateServerAlertsResponseSchema, { results, clusterVersions });
       },
     },
     async send(dispatcher, definitions) {
@@ -108,8 +115,8 @@ function start(t: TestContext, everyMs = 30) {
     },
     /** Waits for two rounds more. */
     async rounds() {
-      const { length } = world.listed;
-      await eventually("two rounds more", () => world.listed.length >= length + 2);
+      const { length } = world.evaluations;
+      await eventually("two rounds more", () => world.evaluations.length >= length + 3);
     },
   });
 }
@@ -130,7 +137,7 @@ test("each host is told what to watch once, all of its clusters together; one in
   await world.rounds();
   assert.equal(world.sent.length, 2);
   // Nothing is read twice.
-  assert.deepEqual([world.listed[0], world.listed.at(-1)], [2, 0]);
+  assert.deepEqual(world.listed, [2]);
 });
 
 test("hosts for whom something has changed are told, and no others", async (t) => {
@@ -207,22 +214,20 @@ test("the hosts of a dispatcher that was out of reach are told again", async (t)
   await eventually("another", () => world.sent.length === 2);
 });
 
-test("the store finds out its alerts, one call at a time, under the token, only while there is a cluster", async (t) => {
+test("the store finds out its alerts, one call at a time, under the token", async (t) => {
   const world = start(t);
-  world.run();
-  await world.rounds();
-  assert.deepEqual(world.evaluations, []);
   world.clusters = [cluster(1, [1])];
   let release = () => {};
   world.hold = new Promise((resolve) => {
     release = resolve;
   });
+  world.run();
   await eventually("one", () => world.evaluations.length === 1);
   const asked = world.watch.evaluate([5n], new AbortController().signal);
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(world.evaluations, [{ token: 7n, ids: [] }]);
   release();
-  const results = await asked;
+  const { results } = await asked;
   assert.deepEqual(
     results.map(({ definitionId }) => definitionId),
     [5n],
@@ -232,6 +237,19 @@ test("the store finds out its alerts, one call at a time, under the token, only 
   await world.stop();
   const { length } = world.evaluations;
   await stays("nothing more is asked", 60, () => world.evaluations.length === length);
+});
+
+test("agents are told although the store cannot find out its own alerts", async (t) => {
+  const world = start(t);
+  world.unwell = new ConnectError("one of them is broken", Code.Internal);
+  world.clusters = [cluster(1, [1])];
+  world.open("d1", 1);
+  world.run();
+  await eventually("a call", () => world.sent.length === 1);
+  world.clusters = [cluster(1, [1], { version: 2, digest: "e" })];
+  await eventually("another", () => world.sent.length === 2);
+  assert.deepEqual(world.sent, ["d1: c1/d@1", "d1: c1/e@1"]);
+  assert.deepEqual(world.warnings, ["alerts cannot be looked after: one of them is broken"]);
 });
 
 test("a store that cannot be asked is named once; hosts that come are told what is known", async (t) => {

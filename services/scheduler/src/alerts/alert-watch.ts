@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, ConnectError } from "@connectrpc/connect";
-import type { AlertResult } from "@howdah/proto/howdah/v1/alert";
 import type {
   AlertTargets,
   CommandStoreService,
+  EvaluateServerAlertsResponse,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type {
   ExecuteAlertResponse,
@@ -19,7 +19,7 @@ import { KnownTargets } from "./known-targets.js";
 /** How often alerts are looked after. */
 export interface AlertWatchTimes {
   /**
-   * How often the store is asked which alerts have changed, and to find out its own; half as often while there is no cluster. Default
+   * How often the store is asked to find out its own alerts, and whether others have changed; half as often while there is no cluster. Default
    * 5,000.
    */
   readonly alertEveryMs?: number;
@@ -108,14 +108,27 @@ export class AlertWatch {
   }
 
   /** Has the store find out its alerts that are due, and these in any case. */
-  evaluate(definitionIds: bigint[], signal: AbortSignal): Promise<AlertResult[]> {
-    const turn = this.evaluating.then(async () => {
+  evaluate(definitionIds: bigint[], signal: AbortSignal): Promise<EvaluateServerAlertsResponse> {
+    const turn = this.evaluating.then(() => {
       const request = { schedulerToken: this.options.token, definitionIds };
       const options = { signal, timeoutMs: callTimeoutMs };
-      return (await this.options.store.evaluateServerAlerts(request, options)).results;
+      return this.options.store.evaluateServerAlerts(request, options);
     });
     this.evaluating = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** One call while nothing is due and nothing has changed. Agents are told although the store cannot find out its own alerts. */
+  private async look(signal: AbortSignal): Promise<void> {
+    let failed: unknown;
+    try {
+      const { clusterVersions } = await this.evaluate([], signal);
+      if (this.isKnown && this.targets.isAt(clusterVersions)) return;
+    } catch (error) {
+      failed = error;
+    }
+    await this.refresh(signal);
+    if (failed !== undefined) throw failed;
   }
 
   /** Watches until the signal aborts. Never rejects. */
@@ -125,9 +138,7 @@ export class AlertWatch {
     while (!signal.aborted) {
       const beganMs = performance.now();
       try {
-        await this.refresh(signal);
-        await this.tell();
-        if (this.targets.size > 0) await this.evaluate([], signal);
+        await this.look(signal).finally(() => this.tell());
         if (problem !== undefined) log.info("alerts are looked after again");
         problem = undefined;
       } catch (error) {
@@ -167,7 +178,7 @@ export class AlertWatch {
   /** Tells those who are due. Who could not be told is due again. */
   private async tell(): Promise<void> {
     this.hasOpened = false;
-    if (this.due.size === 0) return;
+    if (this.due.size === 0 || !this.isKnown) return;
     const byDispatcher = new Map<string, bigint[]>();
     for (const hostId of this.due) {
       const { dispatcher } = this.places.of(hostId) ?? {};

@@ -32,6 +32,13 @@ export class KnownTargets {
     return Object.fromEntries([...this.clusters].map(([id, { targets }]) => [id, targets.version]));
   }
 
+  /** Whether these are all clusters, and none has changed. */
+  isAt(versions: Readonly<Record<string, bigint>>): boolean {
+    const known = this.versions();
+    const ids = Object.keys(versions);
+    return ids.length === this.size && ids.every((id) => known[id] === versions[id]);
+  }
+
   /** What is known of a cluster. */
   of(clusterId: bigint): AlertTargets | undefined {
     return this.clusters.get(clusterId)?.targets;

@@ -69,7 +69,7 @@ export async function* runAlert(
   if (hostNames.length > 0) {
     throw invalidArgument("host_names", `the server finds out ${name}, not hosts; leave them out`);
   }
-  const results = await watch.evaluate([definition.definitionId], signal);
+  const { results } = await watch.evaluate([definition.definitionId], signal);
   const result = results.find((one) => one.definitionId === definition.definitionId);
   const { state, text } = result ?? { text: "the server did not find it out" };
   yield create(RunAlertResponseSchema, { ...(state && { state }), text });
