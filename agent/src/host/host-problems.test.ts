@@ -25,8 +25,13 @@ const cases: [string, Partial<HostReading>, string][] = [
   ["behind", { clockSkewMs: -90 * 86_400_000 }, "its clock is 90 days behind the server's"],
   [
     "time service",
-    { timeService: undefined },
-    "no time service runs on it, such as chronyd, ntpd or systemd-timesyncd",
+    { timeService: undefined, lostTimeService: "chronyd" },
+    "chronyd, which kept its clock right, does not run any more",
+  ],
+  [
+    "no time service",
+    { timeService: undefined, clockSkewMs: 12_000 },
+    "its clock is 12 s ahead of the server's, and no time service runs on it, such as chronyd, ntpd or systemd-timesyncd",
   ],
   [
     "memory",
@@ -70,6 +75,8 @@ describe("hostProblems()", () => {
       // A slow answer leaves room for doubt.
       { clockSkewMs: 12_000, clockDoubtMs: 8_000 },
       { timeService: null },
+      // The machine below may see to the clock.
+      { timeService: undefined },
       { data: undefined },
     ];
     for (const more of none) assert.deepEqual(hostProblems(well(more), new Set()), []);

@@ -16,6 +16,8 @@ export interface HostReading {
   readonly clockDoubtMs: number;
   /** What keeps the clock right; undefined when nothing does, and null where it is not the host's to do, as in a container. */
   readonly timeService: string | undefined | null;
+  /** What kept the clock right when the agent last found something that does, and does not run any more. */
+  readonly lostTimeService: string | undefined;
   readonly memory: Memory;
 }
 
@@ -94,15 +96,18 @@ type Reached = (
 ) => number | undefined;
 
 function sayClock(reading: HostReading, former: ReadonlySet<string>, say: Say): void {
-  const { clockSkewMs = 0, clockDoubtMs, timeService } = reading;
+  const { clockSkewMs = 0, clockDoubtMs, timeService, lostTimeService } = reading;
   const way = clockSkewMs > 0 ? "ahead of" : "behind";
   const key = `clock ${way}`;
   const limitMs = mostSkewMs + clockDoubtMs - (former.has(key) ? 1_000 : 0);
   if (Math.abs(clockSkewMs) > limitMs) {
-    say(key, `its clock is ${durationText(Math.abs(clockSkewMs))} ${way} the server's`);
+    const wrong = `its clock is ${durationText(Math.abs(clockSkewMs))} ${way} the server's`;
+    const none = ", and no time service runs on it, such as chronyd, ntpd or systemd-timesyncd";
+    say(key, timeService === undefined ? `${wrong}${none}` : wrong);
   }
-  if (timeService === undefined) {
-    say("time service", "no time service runs on it, such as chronyd, ntpd or systemd-timesyncd");
+  // Without one from the start nothing is said: the machine below may see to a right clock.
+  if (lostTimeService !== undefined) {
+    say("time service", `${lostTimeService}, which kept its clock right, does not run any more`);
   }
 }
 

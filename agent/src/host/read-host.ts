@@ -36,10 +36,11 @@ export function createReadHost({ dataFolder, runner, processes }: ReadHostOption
     const becameReadOnly = mounts
       .filter(({ readOnly, mountpoint: at }) => readOnly && (written.has(at) || wanted.has(at)))
       .map(({ mountpoint }) => mountpoint);
-    const { timeService } = processes();
+    const { timeService, lostTimeService } = processes();
     return {
       ...{ mounts, mountsUnknown, dataFolder, data, becameReadOnly },
       timeService: timeService ?? (contained ? null : undefined),
+      lostTimeService,
       memory: readMemory(readText("/proc/meminfo"), readText("/proc/pressure/memory")),
     };
   };

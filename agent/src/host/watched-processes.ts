@@ -13,6 +13,8 @@ const named: ReadonlySet<string> = new Set([...timeServices, firewall]);
 export interface WatchedProcesses {
   /** The time service that runs; undefined when none does. */
   readonly timeService: string | undefined;
+  /** The last one that ran, while none does. */
+  readonly lostTimeService: string | undefined;
   readonly firewallRuns: boolean;
 }
 
@@ -23,6 +25,7 @@ export interface WatchedProcesses {
 export function createWatchedProcesses(): () => WatchedProcesses {
   let found: { readonly name: string; readonly pid: number } | undefined;
   let firewallRuns = false;
+  let last: string | undefined;
 
   return () => {
     if (found === undefined || nameOf(found.pid) !== found.name) {
@@ -38,7 +41,12 @@ export function createWatchedProcesses(): () => WatchedProcesses {
       found = name === undefined ? undefined : { name, pid: running.get(name) ?? 0 };
     }
     const timeService = found?.name === "systemd-timesyn" ? "systemd-timesyncd" : found?.name;
-    return { timeService, firewallRuns };
+    last = timeService ?? last;
+    return {
+      timeService,
+      lostTimeService: timeService === undefined ? last : undefined,
+      firewallRuns,
+    };
   };
 }
 

@@ -17,6 +17,7 @@ export function mount(percent: number, more: Partial<MeasuredMount> = {}): Measu
 export function well(more: Partial<HostReading> = {}): HostReading {
   return {
     ...{ mounts: [mount(50)], mountsUnknown: "", becameReadOnly: [], timeService: "chronyd" },
+    lostTimeService: undefined,
     ...{ dataFolder: "/data", data: mount(50), clockSkewMs: 20, clockDoubtMs: 10 },
     memory: {
       ...{ totalKb: 16 * gb, availableKb: 8 * gb, swapTotalKb: 0, swapFreeKb: 0 },
