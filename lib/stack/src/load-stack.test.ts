@@ -357,6 +357,14 @@ describe("loadStack()", () => {
     );
   });
 
+  it("takes the type of a script in any case, as Ambari's agent does", async () => {
+    const files = withService(
+      `<name>X</name><commandScript><script>a.sh</script><scriptType>shell</scriptType></commandScript>`,
+    );
+    const { definition } = await load(files);
+    assert.equal(definition.services[0]?.serviceCheck?.scriptType, ScriptType.SHELL);
+  });
+
   it("packs custom actions and host scripts: the stack's own, its parents', those that all stacks share", async () => {
     const files = {
       "stacks/S/1/metainfo.xml": stackMeta(),

@@ -208,7 +208,8 @@ function parseScript(
   const script = childText(element, "script");
   if (!script) return fail("its commandScript has no <script>");
   const type = childText(element, "scriptType") ?? "PYTHON";
-  const scriptType = Object.hasOwn(scriptTypes, type) ? scriptTypes[type] : undefined;
+  const upper = type.toUpperCase(); // Ambari's agent takes any case
+  const scriptType = Object.hasOwn(scriptTypes, upper) ? scriptTypes[upper] : undefined;
   if (scriptType === undefined) {
     return fail(`scriptType ${type} is none of ${Object.keys(scriptTypes).join(", ")}`);
   }

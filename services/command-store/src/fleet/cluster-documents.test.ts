@@ -80,7 +80,7 @@ describe("a cluster's documents", () => {
     assert.deepEqual(metadata.repositoryFile, {
       ...{ stackName: "SAMPLE", repoVersion: "1.0", repoVersionId: 1, resolved: true },
       ...{ repoFileName: "howdah-sample", repositories: [] },
-      feature: { preInstalled: false, scoped: true },
+      feature: { preInstalled: false, scoped: false },
     });
   });
 

@@ -128,7 +128,8 @@ export function metadataDocument(cluster: ClusterContent, stack: StackDefinition
       repoVersionId: 1,
       repoFileName: `howdah-${stack.name.toLowerCase()}`,
       repositories: [],
-      feature: { preInstalled: false, scoped: true },
+      // Not scoped: scripts look for packages in every repository of the host.
+      feature: { preInstalled: false, scoped: false },
       resolved: true,
     },
     osPackages: Object.fromEntries(
