@@ -54,6 +54,46 @@ describe("openQueue()", () => {
     assert.equal(textOf(log), `${order.join("\n")}\n`);
   });
 
+  it("has a command and its start share one write to the disk when nothing is before it", async () => {
+    const { journal, queue } = await start();
+    const before = journal.syncs();
+    assert.equal(await accept(1, "true"), "accepted");
+    assert.equal(journal.syncs(), before + 1);
+    assert.equal(journal.entry(testKey(1))?.state, "RUNNING");
+    await queue.idle();
+    assert.equal(journal.syncs(), before + 2, "and its end another");
+    await Promise.all([2, 3].map((task) => accept(task, note(task))));
+    assert.equal(journal.entry(testKey(3))?.state, "RECEIVED", "it is not its turn");
+    await queue.idle();
+  });
+
+  it("never starts a command that is cancelled before its turn, though its start is journalled", async () => {
+    let go: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const told: string[] = [];
+    const { journal, queue } = await start({
+      mayStart: () => gate,
+      onStarted: ({ key }) => told.push(`started ${key.taskId}`),
+      onEnded: ({ key }) => told.push(`ended ${key.taskId}`),
+    });
+    const accepting = accept(1, note(1));
+    const overtaking = queue.cancel(testKey(1), "enough");
+    assert.equal(await accepting, "accepted");
+    await overtaking;
+    await accept(2, note(2));
+    await queue.cancel(testKey(2), "enough");
+    go();
+    await queue.idle();
+    for (const task of [1, 2]) {
+      const { result, state } = journal.entry(testKey(task)) ?? {};
+      assert.deepEqual([state, result?.status, result?.started], ["ENDED", "ABORTED", false]);
+    }
+    assert.deepEqual(told.sort(), ["ended 1", "ended 2"]);
+    assert.equal(textOf(log), "");
+  });
+
   it("runs lanes beside each other", async () => {
     const { queue } = await start({ laneOf: ({ key }) => key.taskId });
     const wait = (own: number, other: number) =>

@@ -85,6 +85,9 @@ export function openRunQueue(options: RunQueueOptions): CommandQueue {
   const waiting = new Map<string, TaskKey>();
   const running = new Map<string, Running>();
   const lanes = new Map<string, Promise<void>>();
+  /** Those whose start is being journalled, or is, and that have not taken their turn. */
+  const begun = new Map<string, Promise<void>>();
+  const reserved = new Set<string>();
   let idle: (() => void)[] = [];
 
   for (const entry of journal.entries()) if (entry.state !== "ENDED") enqueue(entry);
@@ -121,9 +124,13 @@ export function openRunQueue(options: RunQueueOptions): CommandQueue {
   }
 
   async function run(entry: JournalEntry, cancel: AbortSignal): Promise<CommandResult> {
-    if (entry.state !== "RECEIVED") return options.run(entry, cancel, detach.signal);
+    const text = keyText(entry.key);
+    const starting = begun.get(text);
+    begun.delete(text);
+    const goesOn = entry.state !== "RECEIVED" && starting === undefined;
+    if (goesOn) return options.run(entry, cancel, detach.signal);
     if (cancel.aborted) return neverStartedResult(entry);
-    await journal.started(entry.key);
+    await (starting ?? journal.started(entry.key));
     const started = journal.entry(entry.key) ?? entry;
     options.onStarted?.(started);
     return options.run(started, cancel, detach.signal);
@@ -147,14 +154,40 @@ export function openRunQueue(options: RunQueueOptions): CommandQueue {
     idle = [];
   }
 
+  /**
+   * Has a command that was just given to the journal started in it too, when nothing is before it: the two records share one write to the
+   * disk. Returns its lane, which is reserved until it waits there.
+   */
+  function startAlong(key: TaskKey): string | undefined {
+    const entry = journal.entry(key);
+    if (entry?.state !== "RECEIVED") return undefined;
+    const lane = laneOf(entry);
+    if (lanes.has(lane) || reserved.has(lane)) return undefined;
+    reserved.add(lane);
+    const starting = journal.started(key);
+    starting.catch(() => undefined); // whoever waits for its turn hears of it
+    begun.set(keyText(key), starting);
+    return lane;
+  }
+
   return {
     accept: async (key, command) => {
       if (hasLiveOrphan(key)) return "attempt-alive";
-      const answer = await journal.accept(key, command);
-      const entry = journal.entry(key);
-      if (answer === "accepted" && entry) enqueue(entry);
-      if (answer === "cancelled" && entry) options.onEnded?.(entry);
-      return answer;
+      const isKnown = journal.entry(key) !== undefined;
+      const accepting = journal.accept(key, command);
+      const lane = isKnown ? undefined : startAlong(key);
+      try {
+        const answer = await accepting;
+        const entry = journal.entry(key);
+        if (answer === "accepted" && entry) enqueue(entry);
+        if (answer === "cancelled" && entry) options.onEnded?.(entry);
+        return answer;
+      } catch (error) {
+        if (lane !== undefined) begun.delete(keyText(key));
+        throw error;
+      } finally {
+        if (lane !== undefined) reserved.delete(lane);
+      }
     },
     cancel: async (key, reason) => {
       const text = keyText(key);
@@ -162,7 +195,9 @@ export function openRunQueue(options: RunQueueOptions): CommandQueue {
       const entry = journal.entry(key);
       running.get(text)?.cancel.abort(reason);
       // Started by a former agent, it must be looked for and stopped: that is its turn's work.
-      if (entry?.state !== "RECEIVED" || !waiting.delete(text)) return;
+      if (entry === undefined || (entry.state !== "RECEIVED" && !begun.has(text))) return;
+      if (!waiting.delete(text)) return;
+      begun.delete(text);
       await end(key, neverStartedResult(entry));
       tellIdle();
     },
