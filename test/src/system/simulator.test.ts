@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, afterEach, before, describe, it } from "node:test";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
+import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { agentsDoor } from "./extra-agent.js";
 import {
@@ -24,10 +25,9 @@ describe("simulated agents", () => {
   before(async () => {
     fleet = await startFleet({ agents: 0 });
   });
-  after(async () => {
-    await Promise.all(simulators.map((one) => one.stop()));
-    await fleet?.stop();
-  });
+  // A test that failed leaves its hosts to none of the others.
+  afterEach(() => Promise.all(simulators.splice(0).map((one) => one.stop())));
+  after(() => fleet?.stop());
 
   function simulate(...args: string[]): Simulator {
     const simulator = startSimulator(agentsDoor(fleet), ...args);
@@ -53,7 +53,10 @@ describe("simulated agents", () => {
     const { hosts } = await fleet.fleet.listHosts({});
     assert.deepEqual(hosts[0]?.labels, { simulated: "true" });
 
-    const ids = await Promise.all([1, 2, 3, 4].map(() => runLine(fleet, "true", ["sim-*"])));
+    // Else what a host has not been sent yet is aborted once another one has failed.
+    const options = { onFailure: OnFailure.CONTINUE };
+    const submits = [1, 2, 3, 4].map(() => runLine(fleet, "true", ["sim-*"], options));
+    const ids = await Promise.all(submits);
     for (const id of ids) await over(fleet, id);
     const tasks = (await Promise.all(ids.map((id) => tasksOf(fleet, id)))).flat();
     const failed = tasks.filter(({ status }) => status === Status.FAILED);
