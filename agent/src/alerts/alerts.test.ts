@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import {
@@ -9,12 +10,17 @@ import {
   AlertExecutionCommandSchema,
   type AlertReport,
 } from "@howdah/proto/howdah/v1/agent_service";
-import type { ClusterAlerts } from "@howdah/proto/howdah/v1/alert";
+import {
+  type AlertDefinition,
+  AlertSourceType,
+  type ClusterAlerts,
+} from "@howdah/proto/howdah/v1/alert";
 import { pino } from "pino";
 import { openPackageCache, PackageError } from "../package-cache.js";
-import { temporaryFolders, until } from "../testing/test-agent.js";
+import { temporaryFolders, textOf, until } from "../testing/test-agent.js";
 import {
   clusterOf,
+  definitionOf,
   portDefinition,
   putInto,
   resultText,
@@ -99,16 +105,19 @@ test("what was watched is watched after a restart, while no server is to be reac
 });
 
 test("another store's alerts are forgotten, on the disk too", async (t) => {
-  const { start, cluster } = await place(t);
+  const { start, cluster, folders } = await place(t);
   const first = await start();
   const reports = connect(first);
   watch(first, cluster({ definitions: [portDefinition("nn", 1)] }));
   await untilTold(reports, `1 ${closed}`);
+  const kept = () => textOf(join(folders.clusterCache, "alert_definitions.json"));
+  assert.match(kept(), /definitionsDigest/);
   first.disconnected();
-  connect(first, "another");
+  assert.deepEqual(connect(first, "another"), []);
+  await until(() => first.isIdle, "nothing to be watched");
   await first.close();
-  const second = await start();
-  assert.equal(second.isIdle, true);
+  assert.match(kept(), /another/);
+  assert.doesNotMatch(kept(), /definitionsDigest/);
 });
 
 test("rubbish in the place of definitions leaves the former ones, and the log says so", async (t) => {
@@ -173,61 +182,111 @@ test("an interval of 0, and one below, is a minute", async (t) => {
   assert.ok(wait > 1_000 && wait <= 600_000, String(wait));
 });
 
-test("each runs once at a time, three of all; one that hangs does not hold up what is asked for", async (t) => {
-  const sockets = new Map<string, Set<Socket>>();
-  let most = 0;
-  let runs = 0;
+/** A server that says nothing by itself. */
+async function listen(
+  t: TestContext,
+  onConnection: (socket: Socket, count: number) => void = () => undefined,
+): Promise<{ port: number; sockets: readonly Socket[] }> {
+  const sockets: Socket[] = [];
   const server = createServer((socket) => {
-    runs += 1;
-    socket.on("error", () => undefined);
-    socket.once("data", (data) => {
-      const name = data.toString();
-      const mine = sockets.get(name) ?? new Set();
-      sockets.set(name, mine.add(socket));
-      assert.equal(mine.size, 1, `${name} runs twice`);
-      most = Math.max(most, [...sockets.values()].filter(({ size }) => size > 0).length);
-      socket.on("close", () => mine.delete(socket));
-    });
+    sockets.push(socket.on("error", () => undefined));
+    onConnection(socket, sockets.length);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.after(() => {
-    for (const mine of sockets.values()) for (const socket of mine) socket.destroy();
+    for (const socket of sockets) socket.destroy();
     server.close();
   });
   const address = server.address();
   assert.ok(address !== null && typeof address === "object");
+  return { port: address.port, sockets };
+}
+
+/** Waits for an answer of the port, for so long. */
+function hangingDefinition(name: string, port: number, id: number, seconds = 29): AlertDefinition {
+  return definitionOf(
+    name,
+    AlertSourceType.PORT,
+    {
+      uri: `127.0.0.1:${port}`,
+      parameters: [{ name: "socket.command", value: name }],
+      reporting: { critical: { value: seconds, text: "hangs" } },
+    },
+    { definitionId: BigInt(id) },
+  );
+}
+
+test("each runs once at a time, three of all; what does not get its turn is stale", async (t) => {
+  const open = new Map<string, number>();
+  let most = 0;
+  const { port, sockets } = await listen(t, (socket) => {
+    socket.once("data", (data) => {
+      const name = data.toString();
+      assert.equal(open.has(name), false, `${name} runs twice`);
+      open.set(name, 1);
+      most = Math.max(most, open.size);
+      socket.on("close", () => open.delete(name));
+    });
+  });
   const { start, cluster } = await place(t);
   const alerts = await start();
   const reports = connect(alerts);
-  const source = (name: string) => ({
-    uri: `127.0.0.1:${address.port}`,
-    parameters: [{ name: "socket.command", value: name }],
-    reporting: { critical: { value: 0.4, text: "hangs" } },
-  });
-  const definitions = Array.from({ length: 8 }, (_, index) => ({
-    ...portDefinition(`d${index}`, 1, { definitionId: BigInt(index + 1) }),
-    sourceJson: JSON.stringify(source(`d${index}`)),
-  }));
   const all = cluster({
-    definitions: [...definitions, portDefinition("free", 1, { definitionId: 99n })],
+    definitions: [1, 2, 3, 4, 5, 6, 7, 8].map((id) => hangingDefinition(`d${id}`, port, id, 0.4)),
   });
   watch(alerts, all);
   await until(() => most === 3, "three at once");
-  alerts.execute(
-    create(AlertExecutionCommandSchema, { executionId: 5n, cluster: all, name: "free" }),
-  );
-  await until(
-    () => reports.some(({ results }) => results.some(({ executionId }) => executionId === 5n)),
-    "the answer",
-  );
-  await until(() => runs >= 10, "every one to have its turn");
+  await until(() => sockets.length >= 10, "every one to have its turn");
   assert.equal(most, 3);
   // A minute here has 100 ms and each takes 400: some have not been run for long, and the server is told.
   await until(
     () => reports.some(({ staleDefinitionIds }) => staleDefinitionIds.length > 0),
     "stale",
   );
+});
+
+test("what is due again while it runs is not run once more for that", async (t) => {
+  const { port, sockets } = await listen(t, (socket, count) => {
+    if (count > 1) socket.once("data", () => socket.end("x"));
+  });
+  const { start, cluster } = await place(t);
+  const alerts = await start();
+  const reports = connect(alerts);
+  const definition = hangingDefinition("slow", port, 1);
+  watch(alerts, cluster({ definitions: [definition] }));
+  // Due at least twice more by then.
+  await until(() => reports.some(({ staleDefinitionIds: [id] }) => id === 1n), "it to be stale");
+  const rare = cluster({ definitions: [{ ...definition, intervalMinutes: 500_000 }] });
+  watch(alerts, rare);
+  await until(() => (alerts.nextRunMs() ?? 0) > 1_000, "the rare interval");
+  alerts.execute(
+    create(AlertExecutionCommandSchema, { executionId: 5n, cluster: rare, name: "slow" }),
+  );
+  sockets[0]?.end("x");
+  await until(
+    () => reports.some(({ results: [first] }) => first?.executionId === 5n),
+    "the answer",
+  );
+  assert.equal(sockets.length, 2);
+});
+
+test("what is asked for does not wait for those that hang", async (t) => {
+  const { port, sockets } = await listen(t);
+  const { start, cluster } = await place(t);
+  const alerts = await start();
+  const reports = connect(alerts);
+  const hanging = [1, 2, 3].map((id) => hangingDefinition(`hangs${id}`, port, id));
+  const all = cluster({
+    definitions: [...hanging, portDefinition("free", 1, { definitionId: 9n })],
+  });
+  watch(alerts, cluster({ definitions: hanging }));
+  await until(() => sockets.length === 3, "three to hang");
+  alerts.execute(
+    create(AlertExecutionCommandSchema, { executionId: 5n, cluster: all, name: "free" }),
+  );
+  await untilTold(reports, `9 ${closed}`);
+  assert.deepEqual(texts(reports), [`9 ${closed}`]);
 });
 
 test("what is asked for is answered in any case, as long as the session lives", async (t) => {

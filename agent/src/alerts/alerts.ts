@@ -18,7 +18,7 @@ import { alertKey, type HostAlert } from "./host-alert.js";
 import { createOneAtATime } from "./one-at-a-time.js";
 import { Schedule } from "./schedule.js";
 import { rootOf, type WatchedCluster } from "./watched-cluster.js";
-import { type WatchedAlert, WatchedClusters } from "./watched-clusters.js";
+import { WatchedClusters } from "./watched-clusters.js";
 import { within } from "./within.js";
 
 /** What watching alerts needs. */
@@ -138,10 +138,8 @@ export class Alerts {
 
   private tick(): void {
     for (const key of this.schedule.takeDue(now())) {
-      const entry = this.clusters.alerts.get(key);
       // One that still runs, or waits for its turn, is not run twice.
-      if (entry === undefined || this.running.has(key)) continue;
-      this.follow(this.runScheduled(key, entry));
+      if (!this.running.has(key)) this.follow(this.runScheduled(key));
     }
     const stale = this.schedule.stale(now());
     this.results.setStale(
@@ -151,10 +149,13 @@ export class Alerts {
     this.wait();
   }
 
-  private async runScheduled(key: string, { alert, watched }: WatchedAlert): Promise<void> {
+  private async runScheduled(key: string): Promise<void> {
     const { signal } = this.stopping;
     await this.running.run(key, () =>
       this.slots.run(signal, async () => {
+        const entry = this.clusters.alerts.get(key);
+        if (entry === undefined) return; // not watched any more
+        const { alert, watched } = entry;
         this.found(alert, await this.check(alert, watched, signal));
         this.schedule.ran(key, now());
       }),
