@@ -22,6 +22,10 @@ function recoveryOf(t: TestContext, environment: Record<string, string>) {
     writeFileSync(join(here, "scripts", `${name}.sh`), `echo ${name} $1 >> ${calls}\nexit 1\n`);
   }
   const clock = { nowMs: 5_000 };
+  const fetching: { asked: boolean; over: Promise<void> } = {
+    asked: false,
+    over: Promise.resolve(),
+  };
   const logged: Record<string, unknown>[] = [];
   const again: string[] = [];
   const document = {
@@ -29,7 +33,14 @@ function recoveryOf(t: TestContext, environment: Record<string, string>) {
   };
   const recovery = new Recovery({
     folders,
-    packages: { folder: async () => here, document: async () => document },
+    packages: {
+      async folder() {
+        fetching.asked = true;
+        await fetching.over;
+        return here;
+      },
+      document: async () => document,
+    },
     facts: { hostName: "web-1", publicHostName: "web-1", cacheDir: folders.cache },
     settings: {},
     log: pino({}, { write: (line: string) => logged.push(JSON.parse(line)) }),
@@ -59,7 +70,7 @@ function recoveryOf(t: TestContext, environment: Record<string, string>) {
   recovery.command([check("NN"), check("DN")], "s");
   const lines = () => textOf(calls).split("\n").slice(0, -1);
   return {
-    ...{ recovery, logged, again, check, lines },
+    ...{ recovery, logged, again, check, lines, fetching },
     /** Finds a component down at a minute of the clock, and waits until so many STARTs were made in all. */
     async down(atMinute: number, starts: number, one: StatusCheck = check("NN")) {
       clock.nowMs = 5_000 + atMinute * minute;
@@ -118,11 +129,17 @@ test("of two that are down one is recovered after the other, which is looked at 
 });
 
 test("what is wanted by the time it could be started counts, not what was when it was found down", async (t) => {
-  const { recovery, check, lines, again } = recoveryOf(t, {});
+  const { recovery, check, lines, again, fetching } = recoveryOf(t, {});
+  let go: () => void = () => undefined;
+  fetching.over = new Promise((resolve) => {
+    go = resolve;
+  });
   recovery.found(check("NN"), INSTALLED);
+  await until(() => fetching.asked, "its package to be asked for");
   const stopped = { ...check("NN"), desiredState: INSTALLED, desiredRequestId: 7n };
   recovery.command([stopped, check("DN")], "s");
   recovery.found(check("DN"), INSTALLED);
+  go();
   await until(() => again.includes("DN"), "the other to be looked at");
   assert.deepEqual(lines(), []);
 });
