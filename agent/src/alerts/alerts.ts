@@ -11,15 +11,15 @@ import { type Persisted, persistedMessage } from "../cluster-cache/persisted.js"
 import { createSlots } from "../status/slots.js";
 import { logFinding } from "./alert-log.js";
 import { AlertResults, type Finding } from "./alert-results.js";
-import { checkAlert, unknown } from "./check-alert.js";
+import { createAskedAlerts } from "./asked-alerts.js";
+import { checkAlert } from "./check-alert.js";
 import type { RecoverySource } from "./check-recovery.js";
 import { endLeftScripts, type ScriptContext } from "./check-script.js";
-import { alertKey, type HostAlert } from "./host-alert.js";
+import type { HostAlert } from "./host-alert.js";
 import { createOneAtATime } from "./one-at-a-time.js";
 import { Schedule } from "./schedule.js";
 import { rootOf, type WatchedCluster } from "./watched-cluster.js";
 import { WatchedClusters } from "./watched-clusters.js";
-import { within } from "./within.js";
 
 /** What watching alerts needs. */
 export interface AlertsOptions extends ScriptContext {
@@ -47,11 +47,6 @@ export interface AlertSession {
 }
 
 const mostAtOnce = 3;
-/** Of those that were asked for, which need not wait for the others. */
-const mostAskedAtOnce = 2;
-const mostAskedWaiting = 1_000;
-/** What an alert that was asked for needs and this host lacks is waited for so long. */
-const fetchMs = 30_000;
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
@@ -64,13 +59,16 @@ export class Alerts {
   private readonly schedule: Schedule;
   private readonly results = new AlertResults(now);
   private readonly slots = createSlots(mostAtOnce);
-  private readonly askedSlots = createSlots(mostAskedAtOnce);
   private readonly running = createOneAtATime();
+  private readonly runAsked = createAskedAlerts({
+    running: this.running,
+    read: (cluster, signal) => this.clusters.read(cluster, signal),
+    check: (alert, watched, signal) => this.check(alert, watched, signal),
+  });
   private readonly stopping = new AbortController();
   private readonly underWay = new Set<Promise<void>>();
   private session: (AlertSession & { readonly over: AbortController }) | undefined;
   private storeId = "";
-  private asked = 0;
   private timer: NodeJS.Timeout | undefined;
   private telling: NodeJS.Timeout | undefined;
 
@@ -183,33 +181,17 @@ export class Alerts {
   }
 
   private async answer(command: AlertExecutionCommand, over: AbortSignal): Promise<void> {
-    const { executionId, cluster, name } = command;
     const { signal, release } = joinSignals(over, this.stopping.signal);
-    const clusterId = cluster?.clusterId ?? 0n;
-    let definitionId = 0n;
-    let finding: Finding;
-    this.asked += 1;
-    try {
-      if (this.asked > mostAskedWaiting) throw new Error("too many alerts were asked for at once");
-      if (cluster === undefined) throw new Error("the server does not say of which cluster");
-      const watched = await within(fetchMs, "its documents did not come", signal, (either) =>
-        this.clusters.read(cluster, either),
-      );
-      const alert = alertNamed(watched, name);
-      ({ definitionId } = alert.definition);
-      finding = await this.running.run(alertKey(alert), () =>
-        this.askedSlots.run(signal, () => this.check(alert, watched, signal)),
-      );
-      // It counts as any other, where the definition is the one that is watched.
-      if (!signal.aborted) this.found(alert, finding);
-    } catch (error) {
-      finding = unknown(error);
-    } finally {
-      this.asked -= 1;
-      release();
-    }
+    const { alert, finding } = await this.runAsked(command, signal).finally(release);
     if (signal.aborted) return;
-    this.results.answer(executionId, clusterId, definitionId, finding);
+    // It counts as any other, where the definition is the one that is watched.
+    if (alert !== undefined) this.found(alert, finding);
+    this.results.answer(
+      command.executionId,
+      command.cluster?.clusterId ?? 0n,
+      alert?.definition.definitionId ?? 0n,
+      finding,
+    );
     this.tell();
   }
 
@@ -269,17 +251,6 @@ export class Alerts {
     await Promise.all(this.underWay);
     await this.persisted.written();
   }
-}
-
-function alertNamed({ definitions, alerts, cluster }: WatchedCluster, name: string): HostAlert {
-  const alert = alerts.find(({ definition }) => definition.name === name);
-  if (alert !== undefined) return alert;
-  const what = JSON.stringify(name.slice(0, 200));
-  throw new Error(
-    definitions.some((definition) => definition.name === name)
-      ? `the alert ${what} watches nothing on this host`
-      : `the cluster ${cluster.clusterName} has no alert ${what} that agents check`,
-  );
 }
 
 /** A minute for a definition that says what cannot be. */
