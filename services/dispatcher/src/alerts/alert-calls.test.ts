@@ -156,8 +156,14 @@ test("what an execution found is never replaced by a later word", async (t) => {
   fixture.store.down = false;
   await eventually("the end", () => call.ended !== undefined);
   assert.deepEqual(call.told, ["1 WARNING"]);
-  const states = fixture.store.alertBatches.at(-1)?.flatMap(({ results }) => results);
-  assert.ok((states?.length ?? 0) <= 50);
+  await eventually("all acknowledgements", () => one.agent.all("alertReportAck").length === 97);
+  const results = fixture.store.alertBatches.flatMap((batch) =>
+    batch.flatMap((each) => each.results),
+  );
+  const again = results.filter(
+    (result) => result.executionId !== 0n && result.state !== AlertState.WARNING,
+  );
+  assert.deepEqual(again, []);
 });
 
 test("a host whose session ends, or that says nothing, is answered with the reason", async (t) => {
@@ -203,7 +209,6 @@ test("a caller that goes away leaves nothing behind, and what comes late counts 
   const { executionId } = await one.agent.next("alertExecutionCommand");
   gone.stop();
   await eventually("its end", () => gone.ended !== undefined);
-  // A hundred may wait for an agent that does not read: those of callers that went away are not among them.
   const next = execute(running, [one.hostId]);
   await eventually("another", () => one.agent.all("alertExecutionCommand").length === 2);
   answer(one.agent, executionId, AlertState.CRITICAL);
@@ -212,6 +217,36 @@ test("a caller that goes away leaves nothing behind, and what comes late counts 
   assert.deepEqual([result?.state, result?.executionId], [AlertState.CRITICAL, 0n]);
   assert.deepEqual(next.answers, []);
   next.stop();
+});
+
+test("a hundred alerts wait for an agent that does not read, and none of callers that went away", async (t) => {
+  const fixture = await Fixture.start(t);
+  const running = await fixture.dispatcher();
+  const [one] = await hosts(running, 1);
+  assert.ok(one);
+  const stall = deferred();
+  one.agent.stalled = stall.promise;
+  t.after(() => stall.resolve());
+  const name = "x".repeat(100_000);
+  const refused = (calls: ReturnType<typeof execute>[]) =>
+    calls.flatMap(({ told }) => told).filter((text) => /too many alerts wait/.test(text));
+  const calls: ReturnType<typeof execute>[] = [];
+  // Some are on their way to the agent already.
+  for (let times = 0; times < 60; times += 1) {
+    for (let at = 0; at < 5; at += 1) calls.push(execute(running, [one.hostId], { name }));
+    await running.client.listSessions({});
+    if (refused(calls).length > 0) break;
+  }
+  await eventually("one too many", () => refused(calls).length > 0);
+  for (const call of calls) call.stop();
+  await eventually("their end", () => calls.every(({ ended }) => ended !== undefined));
+  const late = { name, timeoutMs: 500n };
+  const next = Array.from({ length: 50 }, () => execute(running, [one.hostId], late));
+  await eventually("their time to be up", () => next.every(({ ended }) => ended !== undefined));
+  assert.deepEqual(
+    [...new Set(next.flatMap(({ told }) => told))],
+    ["1 its agent gave no answer within 0.5 s"],
+  );
 });
 
 test("calls of a scheduler that has been replaced, or beyond the limits, are refused", async (t) => {
