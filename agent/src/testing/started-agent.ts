@@ -52,8 +52,12 @@ export function startAgent(t: TestContext, address: string): StartedAgent {
   return startAgentWith(t, iniFile);
 }
 
-/** Starts an agent with an ini file until the test ends. */
-export function startAgentWith(t: TestContext, iniFile: string): StartedAgent {
+/** Starts an agent with an ini file until the test ends; `environment` is added to its own. */
+export function startAgentWith(
+  t: TestContext,
+  iniFile: string,
+  environment: Readonly<Record<string, string>> = {},
+): StartedAgent {
   const settings = readSettings(iniFile);
   const folders = agentFolders(settings.prefix, settings.folders);
   const log: Record<string, unknown>[] = [];
@@ -63,6 +67,7 @@ export function startAgentWith(t: TestContext, iniFile: string): StartedAgent {
   function start(program = main): void {
     child = spawn(process.execPath, ["--enable-source-maps", program, "--config", iniFile], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...environment },
     });
     let rest = "";
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {
