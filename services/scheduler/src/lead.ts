@@ -82,6 +82,7 @@ export async function lead(
   try {
     started(engine, alerts);
     await dispatchers.announced;
+    alerts.sessionsTold();
     await claimRequests({ ...options, token }, over.signal);
     await engine.drive();
     if (replaced !== undefined) throw replaced;

@@ -23,6 +23,13 @@ export function createAlertRunService(
           "no",
         );
       }
+      // Else hosts that are there would be answered as not connected.
+      if (!watch.knowsSessions) {
+        throw new NotLeadingError(
+          "this scheduler has begun to lead, and knows no sessions yet",
+          "no",
+        );
+      }
       yield* runAlert(options, watch, request, signal);
     },
   };

@@ -59,6 +59,7 @@ export class AlertWatch {
   /** Hosts that have a session and were not told yet what they are to watch now. */
   private readonly due = new Set<bigint>();
   private hasOpened = false;
+  private isToldSessions = false;
   private wake: () => void = () => undefined;
   /** Calls of one kind follow each other, so that no older answer comes last. */
   private reading: Promise<unknown> = Promise.resolve();
@@ -74,6 +75,16 @@ export class AlertWatch {
       this.hasOpened = true;
       this.wake();
     });
+  }
+
+  /** Whether it is known which hosts have a session: not before every dispatcher that answers has told its own. */
+  get knowsSessions(): boolean {
+    return this.isToldSessions;
+  }
+
+  /** Every dispatcher that answers has told its sessions. */
+  sessionsTold(): void {
+    this.isToldSessions = true;
   }
 
   /** What is known of a cluster, by its id. */

@@ -43,7 +43,7 @@ const definitions: Definition[] = [
 ];
 
 /** The service over a cluster c1: the NameNode on h1, DataNodes on h2 and h3; h4 is in no service, h5 not in the cluster. */
-function serve({ leads = true } = {}) {
+function serve({ leads = true, knowsSessions = true } = {}) {
   const world = {
     /** What dispatchers were asked: `DISPATCHER NAME HOST,HOST`. */
     asked: [] as string[],
@@ -121,6 +121,7 @@ function serve({ leads = true } = {}) {
     const session = create(SessionSchema, { hostId: BigInt(id + 1), sessionEpoch: 1n });
     watch.places.opened(dispatcher, session);
   }
+  if (knowsSessions) watch.sessionsTold();
   const service = createAlertRunService({
     alerts: createClient(AlertService, transport),
     fleet: createClient(FleetService, transport),
@@ -219,8 +220,12 @@ test("what is not there is refused by its name", async () => {
   );
 });
 
-test("a standby says so; a caller that goes away ends the calls to the dispatchers", async (t) => {
+test("a standby says so, and one that knows no sessions yet; a caller that goes away ends the calls to the dispatchers", async (t) => {
   await fails(serve({ leads: false }).run("disk"), Code.Unavailable, /stands by/);
+  const begun = serve({ knowsSessions: false });
+  await fails(begun.run("disk"), Code.Unavailable, /knows no sessions yet/);
+  begun.watch.sessionsTold();
+  assert.equal((await begun.run("disk")).length, 4);
   const world = serve();
   let release = () => {};
   world.hold = new Promise((resolve) => {
