@@ -4,6 +4,7 @@ import { chmodSync, closeSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { AgentFolders } from "@howdah/agent/folders";
+import { dataFiles } from "@howdah/agent/run/data-files";
 import { shellTask, type TestSession } from "@howdah/agent/testing/test-dispatcher";
 import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
 
@@ -37,7 +38,7 @@ export async function startTimes(
     signal.throwIfAborted();
     const record = join(folders.tmp, "bench.record");
     rmSync(record, { force: true });
-    const command = await commandTime(session, round, path);
+    const command = await commandTime(session, folders, round, path);
     const supervised = await spawnTime("/bin/sh", [folders.supervisor, record, path], folders);
     const bare = await spawnTime(path, [], folders);
     const wire = await wireTime(session);
@@ -58,13 +59,18 @@ function nowMs(): number {
   return performance.timeOrigin + performance.now();
 }
 
-async function commandTime(session: TestSession, taskId: number, path: string): Promise<number> {
-  const ended = new Promise<string>((resolve, reject) => {
+async function commandTime(
+  session: TestSession,
+  folders: AgentFolders,
+  taskId: number,
+  path: string,
+): Promise<number> {
+  const ended = new Promise<void>((resolve, reject) => {
     session.onHeard = (message) => {
       if (message.case !== "commandReport" || message.value.taskId !== BigInt(taskId)) return;
-      const { exitCode, output, endedAtMs } = message.value;
+      const { exitCode, endedAtMs } = message.value;
       if (endedAtMs === 0n) return;
-      if (exitCode === 0) resolve(Buffer.from(output[0]?.data ?? []).toString());
+      if (exitCode === 0) resolve();
       else reject(new Error(`the script of task ${taskId} ended with ${exitCode}`));
     };
   });
@@ -76,7 +82,8 @@ async function commandTime(session: TestSession, taskId: number, path: string): 
   );
   const began = nowMs();
   session.say(command);
-  return noted(await ended) - began;
+  await ended;
+  return noted(readFileSync(dataFiles(folders, String(taskId)).stdout, "utf8")) - began;
 }
 
 async function spawnTime(
