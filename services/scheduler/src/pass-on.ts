@@ -1,33 +1,19 @@
-import type {
-  DescMessage,
-  DescMethod,
-  DescMethodServerStreaming,
-  DescMethodUnary,
-  DescService,
-  MessageShape,
-} from "@bufbuild/protobuf";
-import {
-  type CallOptions,
-  Code,
-  ConnectError,
-  type HandlerContext,
-  type ServiceImpl,
-} from "@connectrpc/connect";
+import type { DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { PassedOnErrorSchema } from "@howdah/proto/howdah/v1/pass_on";
-import { onward } from "@howdah/rpc/call-id";
 import { isIdempotent } from "@howdah/rpc/idempotent";
-import { joinSignals } from "@howdah/rpc/join-signals";
-import type { RpcTransport } from "@howdah/rpc/transport";
 import { begun } from "./begun.js";
-import type { LeaderWatch, OtherLeader } from "./leader-watch.js";
+import {
+  type Answer,
+  callLeader,
+  type Message,
+  type Passable,
+  passedOnHeader,
+  type Tried,
+} from "./call-leader.js";
+import type { LeaderWatch } from "./leader-watch.js";
 import { NotLeadingError } from "./not-leading.js";
 
-/** The header of a call that another scheduler has passed on: it is answered or refused here, and goes no further. */
-export const passedOnHeader = "x-passed-on-by";
-
-type Message = MessageShape<DescMessage>;
-/** What a method answers: one message, or several. */
-type Answer = Message | AsyncIterable<Message>;
 type Handle = (request: Message, context: HandlerContext) => Answer | Promise<Answer>;
 
 /** How calls are passed on. */
@@ -51,12 +37,6 @@ export interface PassOnOptions<S extends DescService> {
   };
 }
 
-/** What became of a call that was tried. */
-type Tried =
-  | { readonly answer: Answer }
-  | { readonly error: unknown; readonly isDone: "yes" | "no" | "unknown" };
-
-const connectMs = 1_000;
 const pauseMs = 200;
 
 /**
@@ -92,8 +72,6 @@ export function passOn<S extends DescService>(
   // A method's types are only known for generated services. Hence the casts.
   return passing as unknown as Partial<ServiceImpl<S>>;
 }
-
-type Passable = DescMethodUnary | DescMethodServerStreaming;
 
 function isPassable(method: DescMethod): method is Passable {
   return method.methodKind === "unary" || method.methodKind === "server_streaming";
@@ -141,7 +119,7 @@ function passCallOn(
         const tried =
           leader === "here"
             ? await tryHere(handle, request, context)
-            : await tryThere(leader, method, request, context, instance);
+            : await callLeader(leader, method, request, context, instance);
         if ("answer" in tried) return tried.answer;
         const { error, isDone } = tried;
         if (context.signal.aborted) throw error;
@@ -192,92 +170,6 @@ async function tryHere(handle: Handle, request: Message, context: HandlerContext
   } catch (error) {
     return { error, isDone: error instanceof NotLeadingError ? error.isDone : "yes" };
   }
-}
-
-async function tryThere(
-  { name, transport, over }: OtherLeader,
-  method: Passable,
-  request: Message,
-  context: HandlerContext,
-  instance: string,
-): Promise<Tried> {
-  const { timeoutMs, headers }: CallOptions = onward(context);
-  const { signal, release } = joinSignals(over, context.signal);
-  let isOpen = false;
-  try {
-    const problem = await connect(transport, signal);
-    if (problem !== undefined) {
-      const message = `${name} leads and cannot be reached from here: ${problem}`;
-      return { error: new ConnectError(message, Code.Unavailable), isDone: "no" };
-    }
-    const header = new Headers(headers);
-    header.set(passedOnHeader, instance);
-    if (method.methodKind === "unary") {
-      const answer = await transport.unary(method, signal, timeoutMs, header, request);
-      return { answer: answer.message };
-    }
-    const stream = await transport.stream(method, signal, timeoutMs, header, only(request));
-    const messages = await begun(stream.message);
-    isOpen = true;
-    return { answer: streamOfThere(messages, over, release) };
-  } catch (error) {
-    return ofThere(ConnectError.from(error), over.aborted);
-  } finally {
-    if (!isOpen) release();
-  }
-}
-
-async function* only(message: Message): AsyncGenerator<Message> {
-  yield message;
-}
-
-/** A stream of another scheduler; what it ends with is as the caller of this one may see it. */
-async function* streamOfThere(
-  messages: AsyncIterable<Message>,
-  over: AbortSignal,
-  release: () => void,
-): AsyncGenerator<Message> {
-  try {
-    yield* messages;
-  } catch (error) {
-    const tried = ofThere(ConnectError.from(error), over.aborted);
-    throw "error" in tried && tried.isDone !== "unknown" ? tried.error : brokenOff(error);
-  } finally {
-    release();
-  }
-}
-
-function brokenOff(error: unknown): ConnectError {
-  const { rawMessage } = ConnectError.from(error);
-  return new ConnectError(
-    `the scheduler that leads went away in the middle of its answers (${rawMessage}): call again`,
-    Code.Unavailable,
-    undefined,
-    undefined,
-    error,
-  );
-}
-
-/** Why there is no connection; undefined when there is one. */
-async function connect(transport: RpcTransport, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    await transport.waitForReady(connectMs, signal);
-    return undefined;
-  } catch (error) {
-    return ConnectError.from(error).rawMessage;
-  }
-}
-
-/** The error of a call that was passed on, as the caller of the first scheduler may see it. */
-function ofThere(error: ConnectError, isOver: boolean): Tried {
-  const [marked] = error.findDetails(PassedOnErrorSchema);
-  const relayed = new ConnectError(error.rawMessage, error.code, undefined, undefined, error);
-  relayed.details = error.details.filter(
-    (detail) => !("type" in detail) || detail.type !== PassedOnErrorSchema.typeName,
-  );
-  if (marked !== undefined) return { error: relayed, isDone: marked.notDone ? "no" : "yes" };
-  const isLost = isOver || error.code === Code.Unavailable;
-  return { error: relayed, isDone: isLost ? "unknown" : "yes" };
 }
 
 function isUnavailable(error: unknown): boolean {
