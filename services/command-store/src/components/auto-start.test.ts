@@ -139,6 +139,26 @@ describe("auto start", () => {
     assert.deepEqual(await told("NAMENODE"), ["h1 STARTED"], "what failed to start is started");
   });
 
+  it("should go by a request that is run again, whatever was asked for since", async () => {
+    const { pushStack, set, request } = fixture;
+    await pushStack({ clients: [], autoStarted: ["DATANODE"] });
+    await set("DATANODE", "h1", INSTALLED);
+    const start = await request("DATANODE", "h1", RoleCommand.START);
+    await start.transit(RELEASED);
+    await start.report(FAILED);
+    const stop = await request("DATANODE", "h1", RoleCommand.STOP);
+    await stop.transit(RELEASED);
+    await stop.report(SUCCEEDED);
+    assert.deepEqual(await told(), ["h1 INSTALLED"]);
+    await start.transit(TaskEvent.RETRIED);
+    assert.deepEqual(await told(), ["h1 busy"]);
+    await start.transit(RELEASED, 2);
+    await start.report(SUCCEEDED, 2);
+    assert.deepEqual(await told(), ["h1 STARTED"]);
+    const { components } = await fixture.store.client.listStatusChecks({});
+    assert.equal(components[0]?.desiredRequestId, start.requestId);
+  });
+
   it("should name what its agent has in its hands, and what failed to be installed", async () => {
     const { pushStack, set, say, stateOf, database } = fixture;
     for (const state of [STARTING, STOPPING, INSTALL_FAILED]) {

@@ -1,8 +1,15 @@
-import { componentCommandOf, nextDesiredState } from "@howdah/state/component-states";
+import {
+  type ComponentCommand,
+  componentCommandOf,
+  nextDesiredState,
+} from "@howdah/state/component-states";
 import type { Knex } from "knex";
+import type { ChangedTask } from "../requests/task-changes.js";
 import type { NewRequest } from "../store/insert-request.js";
+import type { RequestRow } from "../store/request-rows.js";
 import { writeDesired } from "../store/write-component-states.js";
-import { stateMap } from "./state-map.js";
+import { byKey, type ComponentKey } from "./component-moves.js";
+import { inTurn, stateMap } from "./state-map.js";
 
 /**
  * Writes what a request wants the components of these of its tasks to be: one statement, of a thousand tasks or so, for the rows are
@@ -20,11 +27,41 @@ export async function writeDesiredStates(
   for (const { role, roleCommand, command } of stages.flatMap(({ roles }) => roles)) {
     const asked = componentCommandOf(roleCommand, command?.customCommand ?? "");
     if (asked === undefined) continue;
-    const next = stateMap((was, client) => ({
-      state: nextDesiredState(was, asked, client),
-      bound: false,
-    }));
-    maps.set(role, next);
+    maps.set(role, mapOf(asked));
   }
   await writeDesired(trx, { requestId, clusterId, taskIds }, maps);
+}
+
+function mapOf(asked: ComponentCommand): string {
+  return stateMap((was, client) => ({
+    state: nextDesiredState(was, asked, client),
+    bound: false,
+  }));
+}
+
+/** What a request wants a component to be, by the map of what it was wanted to be. */
+export interface ComponentWish extends ComponentKey {
+  readonly requestId: number;
+  readonly map: string;
+}
+
+/** What is wanted of the components of tasks that are to run once more, in the order of their keys. */
+export function wishesOf(
+  tasks: readonly ChangedTask[],
+  requests: ReadonlyMap<number, Pick<RequestRow, "clusterId">>,
+): ComponentWish[] {
+  const wishes = new Map<string, ComponentWish>();
+  for (const { after } of tasks.toSorted((a, b) => a.after.taskId - b.after.taskId)) {
+    const { role: component, hostId, requestId, componentCommand } = after;
+    const clusterId = requests.get(requestId)?.clusterId ?? 0;
+    if (componentCommand === null || clusterId === 0) continue;
+    const name = `${clusterId}/${component}/${hostId}`;
+    const before = wishes.get(name);
+    const map = mapOf(componentCommand);
+    wishes.set(name, {
+      ...{ clusterId, component, hostId, requestId },
+      map: before === undefined ? map : inTurn(before.map, map),
+    });
+  }
+  return [...wishes.values()].sort(byKey);
 }

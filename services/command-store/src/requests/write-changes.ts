@@ -1,9 +1,10 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { Knex } from "knex";
 import { componentMovesOf } from "../components/component-moves.js";
+import { wishesOf } from "../components/desired-states.js";
 import type { RequestRow } from "../store/request-rows.js";
 import type { TaskRow } from "../store/task-rows.js";
-import { writeComponentMoves } from "../store/write-component-states.js";
+import { writeComponentMoves, writeWishes } from "../store/write-component-states.js";
 import {
   readStageCounts,
   type StageCounts,
@@ -74,6 +75,11 @@ export async function writeChanges(
   }
   await writeRequests(trx, written);
   await writeComponentMoves(trx, componentMovesOf(changed, changes.requests), now);
+  // Who has a command run again wants what it makes of its component, whatever was asked for since.
+  const retried = moved.filter(
+    ({ after }) => after.status === Status.PENDING && isNextRun(changes, after.requestId),
+  );
+  await writeWishes(trx, wishesOf(retried, changes.requests));
 }
 
 function isNextRun({ requests, requestBefore }: ChangeSet, requestId: number): boolean {

@@ -1,5 +1,6 @@
 import type { Knex } from "knex";
 import type { ComponentMove } from "../components/component-moves.js";
+import type { ComponentWish } from "../components/desired-states.js";
 import { mappedState, takesBinding } from "../components/state-map.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute } from "../database/query.js";
@@ -48,6 +49,32 @@ const updateDesired = `update (
   straight_join host_component hc force index (primary)
     on hc.cluster_id = ? and hc.component_name = o.role and hc.host_id = o.host_id
 set hc.desired_state = ${mappedState("v.next", "hc.desired_state", "hc.client")}, hc.desired_request_id = ?`;
+
+const updateWished = `update ${jsonRows("v", {
+  cluster_id: "bigint",
+  component_name: componentName,
+  host_id: "bigint",
+  request_id: "bigint",
+  next: mapColumn,
+})} straight_join host_component hc force index (primary)
+  on hc.cluster_id = v.cluster_id and hc.component_name = v.component_name and hc.host_id = v.host_id
+set hc.desired_state = ${mappedState("v.next", "hc.desired_state", "hc.client")}, hc.desired_request_id = v.request_id`;
+
+/** Writes what components are wanted to be: one statement, none when there is nothing to write. */
+export async function writeWishes(
+  trx: Knex.Transaction,
+  wishes: readonly ComponentWish[],
+): Promise<void> {
+  if (wishes.length === 0) return;
+  const rows = wishes.map(({ clusterId, component, hostId, requestId, map }) => [
+    clusterId,
+    component,
+    hostId,
+    requestId,
+    map,
+  ]);
+  await execute(trx, updateWished, [JSON.stringify(rows)]);
+}
 
 /** Tasks of a request about a cluster. */
 export interface WantedOf {
