@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { loadStack } from "./load-stack.js";
 import { StackError } from "./stack-error.js";
+import { stackTree } from "./testing/stack-tree.js";
 
 const service = (name: string, more = "") =>
   `<metainfo><services><service><name>${name}</name>${more}</service></services></metainfo>`;
@@ -18,12 +17,7 @@ const plain = {
 
 /** Writes a tree and loads its stack. */
 async function load(t: TestContext, files: Record<string, string>, extensions: string[] = []) {
-  const tree = await mkdtemp(join(tmpdir(), "extensions-"));
-  t.after(() => rm(tree, { recursive: true }));
-  for (const [path, content] of Object.entries({ ...plain, ...files })) {
-    await mkdir(dirname(join(tree, path)), { recursive: true });
-    await writeFile(join(tree, path), content);
-  }
+  const tree = await stackTree(t, { ...plain, ...files });
   const { definition } = await loadStack(join(tree, "stacks/S/3.2.0"), { extensions });
   return definition.services;
 }

@@ -346,67 +346,6 @@ describe("loadStack()", () => {
     );
   });
 
-  it("takes hooks that all stacks share when the stack has none", async () => {
-    const { definition, packages, tree } = await load({
-      "stacks/S/1/metainfo.xml": stackMeta(),
-      "stack-hooks/before-ANY/scripts/hook.py": "pass",
-    });
-    assert.deepEqual(
-      packages.map(({ digest, folder }) => [digest, folder]),
-      [[definition.hooksDigest, join(tree, "stack-hooks")]],
-    );
-  });
-
-  it("takes the type of a script in any case, as Ambari's agent does", async () => {
-    const files = withService(
-      `<name>X</name><commandScript><script>a.sh</script><scriptType>shell</scriptType></commandScript>`,
-    );
-    const { definition } = await load(files);
-    assert.equal(definition.services[0]?.serviceCheck?.scriptType, ScriptType.SHELL);
-  });
-
-  it("packs custom actions and host scripts: the stack's own, its parents', those that all stacks share", async () => {
-    const files = {
-      "stacks/S/1/metainfo.xml": stackMeta(),
-      "stacks/S/2/metainfo.xml": stackMeta("1"),
-      "stacks/S/1/host_scripts/alert_disk.py": "pass",
-      "stacks/T/1/metainfo.xml": stackMeta(),
-      "custom_actions/scripts/check_host.py": "pass",
-      "custom_actions/scripts/tidy.sh": ":",
-      "custom_actions/scripts/__init__.py": "",
-      "custom_actions/scripts/notes.txt": "",
-      "custom_action_definitions/system_action_definitions.xml":
-        "<actionDefinitions><actionDefinition><actionName>check_host</actionName><defaultTimeout>60</defaultTimeout></actionDefinition></actionDefinitions>",
-      "host_scripts/alert_disk.py": "shared",
-    };
-    const { definition, packages, tree } = await load(files, "S/2");
-    assert.deepEqual(
-      new Map(packages.map(({ digest, folder }) => [digest, folder])),
-      new Map([
-        [definition.customActionsDigest, join(tree, "custom_actions")],
-        [definition.hostScriptsDigest, join(tree, "stacks/S/1/host_scripts")],
-      ]),
-    );
-    assert.deepEqual(
-      definition.customActions.map(({ name, script }) => [
-        name,
-        script?.script,
-        script && ScriptType[script.scriptType],
-        script?.timeoutSeconds,
-      ]),
-      [
-        ["check_host", "scripts/check_host.py", "PYTHON", 60],
-        ["tidy", "scripts/tidy.sh", "SHELL", 0],
-      ],
-    );
-    const other = await loadStack(join(tree, "stacks/T/1"));
-    assert.notEqual(other.definition.hostScriptsDigest, definition.hostScriptsDigest);
-    assert.match(
-      await failure({ ...files, "custom_actions/scripts/tidy.py": "" }, "S/1"),
-      /custom_actions\/scripts\/tidy.sh: custom action tidy is scripts\/tidy.py already/,
-    );
-  });
-
   it("names the chain of stacks that extend each other", async () => {
     const tree = await treeOf({
       "stacks/S/1/metainfo.xml": stackMeta("2"),
