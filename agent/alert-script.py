@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import traceback
+import types
 
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN", "SKIPPED")
 LONGEST_TEXT = 10000
@@ -67,9 +68,42 @@ def parameters_of(source):
     return found
 
 
+class AmbariConfig:
+    """What scripts ask of the settings of Ambari's agent, where they import it and it is not there: how to speak TLS."""
+
+    @staticmethod
+    def get_resolved_config(*_):
+        return AmbariConfig()
+
+    def get_force_https_protocol_name(self):
+        return "PROTOCOL_TLSv1_2"
+
+    def get_force_https_protocol_value(self):
+        import ssl  # it takes its time to load
+        return ssl.PROTOCOL_TLSv1_2
+
+    def get_ca_cert_file_path(self):
+        return ""
+
+    def get(self, section, name, default=None):
+        return default
+
+
+def stand_in_for_agent():
+    if importlib.util.find_spec("ambari_agent") is not None:
+        return
+    package = types.ModuleType("ambari_agent")
+    package.__path__ = []
+    module = types.ModuleType("ambari_agent.AmbariConfig")
+    module.AmbariConfig = AmbariConfig
+    package.AmbariConfig = module
+    sys.modules.update({package.__name__: package, module.__name__: module})
+
+
 def load(path):
     # Its neighbours can be imported, but cannot take the place of anything else.
     sys.path.append(os.path.dirname(path))
+    stand_in_for_agent()
     spec = importlib.util.spec_from_file_location("howdah_alert_script", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import {
   AlertDefinitionCommandSchema,
   AlertExecutionCommandSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
-import { startAgent } from "../testing/started-agent.js";
+import { agentPrefix, startAgent } from "../testing/started-agent.js";
 import { textOf, until } from "../testing/test-agent.js";
 import { clusterOf, portDefinition, putInto, resultText } from "../testing/test-cluster.js";
 import { serveDispatcher, type TestSession } from "../testing/test-dispatcher.js";
@@ -76,5 +78,48 @@ test("a definition is fetched, checked on its schedule, told, acknowledged; and 
   assert.match(
     textOf(join(agent.folders.clusterCache, "alert_definitions.json")),
     new RegExp(cluster.definitionsDigest),
+  );
+});
+
+test("an agent with a log file writes what changes to a file of its own", async (t) => {
+  const dispatcher = await serveDispatcher(t);
+  const { prefix, iniFile } = agentPrefix(
+    t,
+    `[server]\naddress = ${dispatcher.address}\n[agent]\nhostname = web-1\nprefix = PREFIX\n`,
+  );
+  const main = fileURLToPath(new URL("../main.js", import.meta.url));
+  const child = spawn(process.execPath, [main, "--config", iniFile, "--log-file"], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  t.after(async () => {
+    const gone = once(child, "exit");
+    child.kill("SIGKILL");
+    await gone;
+  });
+  const session = await dispatcher.session();
+  const put = putInto(dispatcher.packages);
+  const cluster = clusterOf(put, { definitions: [portDefinition("nn", 1)] });
+  session.say({
+    case: "alertDefinitionCommand",
+    value: create(AlertDefinitionCommandSchema, { clusters: [cluster] }),
+  });
+  const written = () =>
+    textOf(join(prefix, "log", "howdah-alerts.log"))
+      .trim()
+      .split("\n");
+  // What is asked for counts once the definition is watched.
+  for (let asked = 1n; written()[0] === ""; asked += 1n) {
+    session.say({
+      case: "alertExecutionCommand",
+      value: create(AlertExecutionCommandSchema, { executionId: asked, cluster, name: "nn" }),
+    });
+    await until(() => told(session).length >= asked, "the answer");
+  }
+  const [line = "", ...more] = written();
+  assert.deepEqual(more, []); // nothing changed since
+  const { alert, component, service, state, msg } = JSON.parse(line);
+  assert.deepEqual(
+    [alert, service, component, state, msg],
+    ["nn", "HDFS", "NAMENODE", "CRITICAL", "connection refused to 127.0.0.1:1"],
   );
 });

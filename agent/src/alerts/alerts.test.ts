@@ -151,6 +151,23 @@ test("rubbish in the place of definitions leaves the former ones, and the log sa
   await until(() => alerts.isIdle, "nothing to be watched");
 });
 
+test("documents that could not be had are asked for once more, and the log says so once", async (t) => {
+  const { start, cluster, packages, warnings } = await place(t);
+  const alerts = await start({ retryMs: 10 });
+  const reports = connect(alerts);
+  const all = cluster({ definitions: [portDefinition("nn", 1)] });
+  const documents = new Map(packages);
+  let asked = 0;
+  t.mock.method(packages, "get", (digest: string) => {
+    if (digest === all.definitionsDigest) asked += 1;
+    return digest !== all.definitionsDigest || asked > 5 ? documents.get(digest) : undefined;
+  });
+  watch(alerts, all);
+  await untilTold(reports, `1 ${closed}`);
+  assert.equal(asked, 6);
+  assert.equal(warnings().length, 1);
+});
+
 test("with nothing to watch there is no timer", async (t) => {
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
   const { start, cluster } = await place(t);

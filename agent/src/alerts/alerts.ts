@@ -32,6 +32,8 @@ export interface AlertsOptions extends ScriptContext {
   readonly minuteMs?: number;
   /** What is found within that time travels together. Default 3 s. */
   readonly gatherMs?: number;
+  /** Until documents that could not be had are asked for once more. Default 5 min. */
+  readonly retryMs?: number;
 }
 
 /** What a session needs of the alerts. */
@@ -79,6 +81,7 @@ export class Alerts {
     this.schedule = new Schedule(agentId);
     this.clusters = new WatchedClusters({
       ...{ packages, log, hostName: facts.hostName, stopping: this.stopping.signal },
+      retryMs: options.retryMs,
       onChange: () => this.watch(),
       follow: (work) => this.follow(work),
     });

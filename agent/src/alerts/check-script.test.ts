@@ -154,6 +154,18 @@ def execute(c, p, h): return "OK", [Environment.instances[-1].found]
   assert.equal(found.text, `${join(packages, digest.hdfs)} ${folders.tmp}`);
 });
 
+test("a script that asks Ambari's agent how to speak TLS is told, though there is none", async () => {
+  const script = `
+from ambari_agent.AmbariConfig import AmbariConfig
+import ssl
+def execute(c, p, h):
+    config = AmbariConfig.get_resolved_config()
+    ssl.SSLContext(config.get_force_https_protocol_value())
+    return "OK", [config.get_force_https_protocol_name() + config.get_ca_cert_file_path()]
+`;
+  assert.equal(await run(script), "OK PROTOCOL_TLSv1_2");
+});
+
 test("a script is found as Ambari names it, in a package of its service, and among the host scripts", async () => {
   const says = (what: string) => `def execute(c, p, h):\n    return "OK", ["${what}"]\n`;
   write("alerts/own.py", says("own"));

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AlertDefinitionCommand } from "@howdah/proto/howdah/v1/agent_service";
 import { AlertSourceType, type ClusterAlerts } from "@howdah/proto/howdah/v1/alert";
 import { joinSignals } from "@howdah/rpc/join-signals";
@@ -17,7 +18,11 @@ export interface WatchedClustersOptions {
   /** Given what goes on in the background; it never rejects. */
   readonly follow: (work: Promise<void>) => void;
   readonly stopping: AbortSignal;
+  /** Until documents that could not be had are asked for once more. Default 5 min. */
+  readonly retryMs?: number | undefined;
 }
+
+const notTaken = "a cluster's alerts cannot be taken over: the former ones stay";
 
 /** An alert with the cluster that it is read from. */
 export interface WatchedAlert {
@@ -57,17 +62,24 @@ export class WatchedClusters {
 
   /** Never rejects. */
   private async take(cluster: ClusterAlerts, signal: AbortSignal): Promise<void> {
-    const { log } = this.options;
-    try {
-      const read = await this.read(cluster, signal);
-      signal.throwIfAborted();
-      this.clusters.set(cluster.clusterId, read);
-      this.changed();
-      await this.fetchPackages(read, signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      const fields = { cluster: cluster.clusterName, reason: (error as Error).message };
-      log.warn(fields, "a cluster's alerts cannot be taken over: the former ones stay");
+    let told = "";
+    while (!signal.aborted) {
+      try {
+        const read = await this.read(cluster, signal);
+        signal.throwIfAborted();
+        this.clusters.set(cluster.clusterId, read);
+        this.changed();
+        return await this.fetchPackages(read, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        const { message: reason } = error as Error;
+        const fields = { cluster: cluster.clusterName, reason };
+        if (reason !== told) this.options.log.warn(fields, notTaken);
+        told = reason;
+        // The server may have it by then, or this host the room for it.
+        const pauseMs = this.options.retryMs ?? 300_000;
+        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      }
     }
   }
 
