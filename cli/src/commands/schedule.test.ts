@@ -79,6 +79,9 @@ describe("howdah schedule add", () => {
     assert.equal((await cli(custom.split(" "), { server })).exitCode, 0);
     assert.equal(specs[1]?.operation?.kind.case, "customCommand");
     assert.equal(specs[1]?.context, "x");
+    const action = "schedule add c --at 2026-12-01T02:00Z -- action check_host --hosts web-*";
+    assert.equal((await cli(action.split(" "), { server })).exitCode, 0);
+    assert.equal(specs[2]?.operation?.kind.case, "customAction");
   });
 
   const wrong: [line: string, message: RegExp][] = [
