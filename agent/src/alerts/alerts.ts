@@ -18,7 +18,7 @@ import { endLeftScripts, type ScriptContext } from "./check-script.js";
 import type { HostAlert } from "./host-alert.js";
 import { createOneAtATime } from "./one-at-a-time.js";
 import { Schedule } from "./schedule.js";
-import { rootOf, type WatchedCluster } from "./watched-cluster.js";
+import { createRoots, type WatchedCluster } from "./watched-cluster.js";
 import { WatchedClusters } from "./watched-clusters.js";
 
 /** What watching alerts needs. */
@@ -59,6 +59,7 @@ export class Alerts {
   private readonly persisted: Persisted<AlertDefinitionCommand>;
   private readonly clusters: WatchedClusters;
   private readonly schedule: Schedule;
+  private readonly rootOf: ReturnType<typeof createRoots>;
   private readonly results = new AlertResults(now);
   private readonly slots = createSlots(mostAtOnce);
   private readonly running = createOneAtATime();
@@ -79,6 +80,7 @@ export class Alerts {
     const schema = AlertDefinitionCommandSchema;
     this.persisted = persistedMessage(folders, "alert_definitions", schema, log);
     this.schedule = new Schedule(agentId);
+    this.rootOf = createRoots(facts);
     this.clusters = new WatchedClusters({
       ...{ packages, log, hostName: facts.hostName, stopping: this.stopping.signal },
       retryMs: options.retryMs,
@@ -166,7 +168,7 @@ export class Alerts {
   private check(alert: HostAlert, watched: WatchedCluster, signal: AbortSignal): Promise<Finding> {
     const { facts, recovery } = this.options;
     const hostNames = [...new Set([facts.hostName, facts.publicHostName.toLowerCase()])];
-    const root = rootOf(watched, alert, facts);
+    const root = this.rootOf(watched, alert);
     const context = { hostNames, root, watched, scripts: this.options, recovery };
     return checkAlert(alert, context, signal);
   }

@@ -45,16 +45,25 @@ export async function readCluster(
   return { cluster, documents, definitions, alerts };
 }
 
-/** What placeholders are looked up in: what a command of the component has in its JSON. */
-export function rootOf(
-  { documents }: WatchedCluster,
-  { clusterId, clusterName, definition }: HostAlert,
-  facts: AgentFacts,
-): JsonObject {
-  const { serviceName, componentName: role } = definition;
-  return assembleCommandJson(
-    { clusterId: String(clusterId), clusterName, serviceName, role },
-    documents,
-    facts,
-  );
+/** What placeholders are looked up in: what a command of the component has in its JSON. Made once for each component of a cluster. */
+export function createRoots(facts: AgentFacts) {
+  const made = new WeakMap<WatchedCluster, Map<string, JsonObject>>();
+
+  function rootOf(watched: WatchedCluster, alert: HostAlert): JsonObject {
+    const { serviceName, componentName: role } = alert.definition;
+    const roots = made.get(watched) ?? new Map<string, JsonObject>();
+    made.set(watched, roots);
+    const name = `${serviceName}/${role}`;
+    const known = roots.get(name);
+    if (known !== undefined) return known;
+    const { clusterId, clusterName } = alert;
+    const header = { clusterId: String(clusterId), clusterName, serviceName, role };
+    const root = assembleCommandJson(header, watched.documents, facts);
+    // The lists of a large cluster's hosts are kept once.
+    const [{ clusterHostInfo } = root] = roots.values();
+    const shared = { ...root, ...(clusterHostInfo !== undefined && { clusterHostInfo }) };
+    roots.set(name, shared);
+    return shared;
+  }
+  return rootOf;
 }
