@@ -1,5 +1,6 @@
 import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
+import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RecoveryCounts } from "../alerts/check-recovery.js";
 import type { JournalEntry } from "../journal/entry.js";
 import type { JsonObject } from "../json.js";
@@ -148,7 +149,15 @@ export class Recovery {
       this.postponed.set(keyOf(one.name), one.name);
       return;
     }
-    this.considering = this.tryOne(one)
+    const late = new AbortController();
+    const lateError = new Error(`no server gave what it needs within ${fetchMs / 1_000} s`);
+    const timer = setTimeout(() => late.abort(lateError), fetchMs);
+    const { signal, release } = joinSignals(this.stopping.signal, late.signal);
+    this.considering = this.tryOne(one, signal)
+      .finally(() => {
+        clearTimeout(timer);
+        release();
+      })
       .catch((error: Error) => {
         if (!this.stopping.signal.aborted) this.tell(one, error.message);
       })
@@ -165,11 +174,10 @@ export class Recovery {
     this.options.log.warn({ ...fieldsOf(one.name), reason }, "a component is not recovered");
   }
 
-  private async tryOne(one: Known): Promise<void> {
+  /** @param within ends the wait for what a server must give */
+  private async tryOne(one: Known, within: AbortSignal): Promise<void> {
     const { check, changes, current } = one;
     if (check === undefined || current === undefined) return;
-    const { signal } = this.stopping;
-    const within = AbortSignal.any([signal, AbortSignal.timeout(fetchMs)]);
     const choice = await this.choiceOf(check.configurationsDigest, within);
     if (choice.kind !== "on" || one.wanted.state === undefined) return;
     const { settings } = choice;
@@ -183,7 +191,7 @@ export class Recovery {
     if (typeof attempts === "string") return;
     const number = this.number();
     const spec = await resolveAuto(check, command, number, within, this.options);
-    signal.throwIfAborted();
+    this.stopping.signal.throwIfAborted();
     if (this.options.openCommands() > 0) {
       this.postponed.set(keyOf(one.name), one.name);
       return;
