@@ -38,7 +38,7 @@ export const agentBench: Bench = {
 
 async function measure(subject: Subject): Promise<BenchResult> {
   const { log, quick } = subject;
-  log(`idle, for ${quick ? 15 : 65} s`);
+  log(`idle, for ${quick ? 25 : 80} s`);
   const { measures: idle, others } = await idleUsage(subject);
   log("ten commands running");
   const busy = await tenRunning(subject);
@@ -50,7 +50,7 @@ async function measure(subject: Subject): Promise<BenchResult> {
     measures: [...idle, ...busy, ...starts, ...status],
     notes: [
       `Proportional: ${others} other processes ran the same Node program and shared its pages; where an agent is the only one, it is nearer to the resident figure.`,
-      "Start: from the moment the dispatcher hands the command to its stream, so the wire is in it, to the first instruction of the script (bash, which notes the time). Floor: the same script spawned bare.",
+      "Start: from the command's arrival (the dispatcher's word, and half of a probe's way there and back) to the first instruction of the script, so bash's own start is in it. Floor: the same script spawned bare by Node, in turn with it; the supervisor's part is the same under the supervisor, less that.",
     ],
   };
 }
@@ -58,8 +58,8 @@ async function measure(subject: Subject): Promise<BenchResult> {
 async function idleUsage(subject: Subject): Promise<{ measures: Measure[]; others: number }> {
   const { agent, quick, signal } = subject;
   // What it did to start is over, and its garbage too, as far as the engine sees to that by itself.
-  await sleep(quick ? 5_000 : 15_000, undefined, { signal });
-  const cpu = await cpuShare(agent.pid, quick ? 15_000 : 65_000, signal);
+  await sleep(15_000, undefined, { signal });
+  const cpu = await cpuShare(agent.pid, quick ? 10_000 : 65_000, signal);
   const memory = memoryOf(agent.pid);
   const note = `private ${memory.privateMib.toFixed(1)} MiB`;
   return {
@@ -122,20 +122,21 @@ async function starting({ agent, session, quick, signal }: Subject): Promise<Mea
   const minus = (from: readonly number[], less: readonly number[]) =>
     from.map((value, n) => value - (less[n] ?? Number.NaN));
   const supervisor = minus(supervised, bare);
-  const own = minus(minus(command, supervised), wire);
+  const received = minus(command, wire);
+  const own = minus(received, supervised);
   const after = memoryOf(agent.pid);
   return [
     {
-      ...{ what: "start, p50", unit: "ms", value: at(command, p50), floor: at(bare, p50) },
+      ...{ what: "start, p50", unit: "ms", value: at(received, p50), floor: at(bare, p50) },
       ...{ target: { most: 8 }, note: `${rounds} commands` },
     },
-    { what: "start, p99", unit: "ms", value: at(command, p99), floor: at(bare, p99) },
+    { what: "start, p99", unit: "ms", value: at(received, p99), floor: at(bare, p99) },
     {
       ...{ what: "  the supervisor's part, p50", unit: "ms", value: at(supervisor, p50) },
       target: { most: 5 },
     },
     { what: "  the agent's own part, p50", unit: "ms", value: at(own, p50) },
-    { what: "  the wire's part, p50", unit: "ms", value: at(wire, p50) },
+    { what: "before it: the wire, p50", unit: "ms", value: at(wire, p50) },
     { what: "resident after them", unit: "MiB", value: after.residentMib },
   ];
 }
