@@ -8,6 +8,7 @@ import {
   CommandReportSchema,
   type ComponentStatusReport,
   type ConnectRequest,
+  ConnectResponseSchema,
   type HostStatusReport,
   RegistrationResultSchema,
   ReportAckedSchema,
@@ -18,6 +19,7 @@ import { peerSilentMs } from "@howdah/rpc/silent-peer";
 import type { Logger } from "pino";
 import type { AdaptiveBatcher } from "./adaptive-batcher.js";
 import type { AlertBatcher } from "./alerts/alert-batcher.js";
+import type { AlertExecutions } from "./alerts/alert-executions.js";
 import { attemptKey } from "./attempt-key.js";
 import { reportProblem, toTaskReport } from "./command-report.js";
 import type { HostStatusBatcher } from "./hosts/host-status-batcher.js";
@@ -37,6 +39,7 @@ export interface AgentStreamParts {
   readonly reports: AdaptiveBatcher<PendingReport>;
   readonly statuses: StatusBatcher;
   readonly alerts: AlertBatcher;
+  readonly executions: Pick<AlertExecutions, "gaveUp">;
   readonly hostStatuses: HostStatusBatcher;
   /** Milliseconds since 1970, told to agents for comparison. */
   readonly wallMs: () => number;
@@ -45,6 +48,8 @@ export interface AgentStreamParts {
   readonly outputCap: bigint;
   readonly log: Logger;
 }
+
+const alertExecution = ConnectResponseSchema.field.alertExecutionCommand;
 
 /** One agent's stream. */
 export interface AgentStream {
@@ -209,6 +214,9 @@ export function createAgentStream(parts: AgentStreamParts, peerAddress: string):
           { host: session.identity.hostName, ...message.value, $typeName: undefined },
           "an agent did not understand a message",
         );
+        if (message.value.fieldNumber === alertExecution.number) {
+          parts.executions.gaveUp(session, "its agent cannot run alerts");
+        }
         return;
       case "componentStatusReport":
         return statuses(session, message.value);

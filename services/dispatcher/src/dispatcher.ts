@@ -102,7 +102,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     {
       opened: (session) => deliveries.opened(session),
       closed(session, end, silentMs) {
-        executions.ended(session);
+        executions.gaveUp(session, "its session ended before the result was stored");
         deliveries.closed(session, silentMs);
         // The store knows of one that was replaced from the session that took its place.
         if (end !== "replaced") closer.add(session.key);
@@ -167,7 +167,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     agentService: createAgentService({
-      ...{ registry, openSession, reports, openStreams, heartbeatMs, log },
+      ...{ registry, openSession, executions, reports, openStreams, heartbeatMs, log },
       statuses: createStatusBatcher({ store, signal, log }),
       alerts: createAlertBatcher({ store, executions, signal, log }),
       hostStatuses: createHostStatusBatcher({ store, signal, log }),

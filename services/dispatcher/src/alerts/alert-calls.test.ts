@@ -185,6 +185,19 @@ test("a host whose session ends, or that says nothing, is answered with the reas
   ]);
 });
 
+test("an agent that cannot run alerts is not waited for", async (t) => {
+  const fixture = await Fixture.start(t);
+  const running = await fixture.dispatcher();
+  const [one] = await hosts(running, 1);
+  assert.ok(one);
+  const call = execute(running, [one.hostId]);
+  await one.agent.next("alertExecutionCommand");
+  one.agent.say({ case: "unsupported", value: { fieldNumber: 10, detail: "what is that?" } });
+  one.agent.say({ case: "unsupported", value: { fieldNumber: 11, detail: "what is that?" } });
+  await eventually("the end", () => call.ended !== undefined);
+  assert.deepEqual(call.told, ["1 its agent cannot run alerts"]);
+});
+
 test("a result that the store refuses is answered with why", async (t) => {
   const fixture = await Fixture.start(t);
   const running = await fixture.dispatcher();

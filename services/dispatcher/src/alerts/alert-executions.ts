@@ -23,8 +23,8 @@ export interface AlertExecutions {
   found(session: Session, executionId: bigint, result: AlertResult): void;
   /** There will be no answer. */
   failed(session: Session, executionId: bigint, reason: string): void;
-  /** A session is over, and with it what it was to run. */
-  ended(session: Session): void;
+  /** There will be no answer of a session: it is over, or its agent cannot run alerts. */
+  gaveUp(session: Session, reason: string): void;
 }
 
 type Answer = Pick<MessageInitShape<typeof ExecuteAlertResponseSchema>, "result" | "reason">;
@@ -110,9 +110,8 @@ export function createAlertExecutions(
       executions.get(executionId)?.waiting.get(session.identity.hostId) === session,
     found: (session, executionId, result) => answer(session, executionId, { result }),
     failed: (session, executionId, reason) => answer(session, executionId, { reason }),
-    ended(session) {
+    gaveUp(session, reason) {
       const { hostId } = session.identity;
-      const reason = "its session ended before the result was stored";
       for (const execution of executions.values()) {
         if (execution.waiting.get(hostId) === session) execution.answer(hostId, { reason });
       }
