@@ -1,9 +1,9 @@
-import { create } from "@bufbuild/protobuf";
+import { create, equals } from "@bufbuild/protobuf";
 import { type StatusCommand, StatusCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { type StatusCheck, StatusCheckSchema } from "@howdah/proto/howdah/v1/command";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import type { Logger } from "pino";
-import { type Persisted, persistedMessage } from "../cluster-cache/persisted.js";
+import { type Persisted, persistedMessage, type SaidByStore } from "../cluster-cache/persisted.js";
 import type { AgentFolders } from "../folders.js";
 import type { JournalEntry } from "../journal/entry.js";
 import type { JsonObject } from "../json.js";
@@ -41,6 +41,7 @@ export class KnownComponents {
   private readonly persisted: Persisted<StatusCommand>;
   private readonly known = new Map<string, Known>();
   private storeId = "";
+  private kept: SaidByStore<StatusCommand> | undefined;
 
   constructor(folders: AgentFolders, log: Logger) {
     this.persisted = persistedMessage(folders, "status_command", StatusCommandSchema, log);
@@ -50,6 +51,7 @@ export class KnownComponents {
   async restore(entries: readonly JournalEntry[]): Promise<readonly StatusCheck[]> {
     const said = await this.persisted.read();
     if (said === undefined) return [];
+    this.kept = said;
     const { checks } = said.message;
     this.apply(checks, said.storeId);
     for (const entry of entries) {
@@ -115,7 +117,11 @@ export class KnownComponents {
       return [create(StatusCheckSchema, { ...check, desiredState, desiredRequestId })];
     });
     const message = create(StatusCommandSchema, { checks });
-    this.persisted.keep({ storeId: this.storeId, message });
+    const { kept, storeId } = this;
+    // The server says the same every minute; the disk need not hear of it.
+    if (kept?.storeId === storeId && equals(StatusCommandSchema, kept.message, message)) return;
+    this.kept = { storeId, message };
+    this.persisted.keep(this.kept);
   }
 
   /** The component, undefined when nothing is known of it. */

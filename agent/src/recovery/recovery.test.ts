@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
@@ -70,7 +70,7 @@ function recoveryOf(t: TestContext, environment: Record<string, string>) {
   recovery.command([check("NN"), check("DN")], "s");
   const lines = () => textOf(calls).split("\n").slice(0, -1);
   return {
-    ...{ recovery, logged, again, check, lines, fetching },
+    ...{ folders, recovery, logged, again, check, lines, fetching },
     /** Finds a component down at a minute of the clock, and waits until so many STARTs were made in all. */
     async down(atMinute: number, starts: number, one: StatusCheck = check("NN")) {
       clock.nowMs = 5_000 + atMinute * minute;
@@ -115,6 +115,19 @@ test("attempts are counted for alerts, are made when they are due, and end at th
     [["NN", "recovery_lifetime_max_count = 3 is reached: start it yourself, or restart the agent"]],
   );
   assert.equal(logged.filter(({ msg }) => msg === "recovering a component").length, 3);
+});
+
+test("what the server repeats is not written again", async (t) => {
+  const { recovery, check, folders } = recoveryOf(t, {});
+  const file = join(folders.clusterCache, "status_command.json");
+  await until(() => textOf(file).includes("NN"), "the file");
+  const { ino } = statSync(file);
+  recovery.command([check("NN"), check("DN")], "s");
+  await recovery.close();
+  assert.equal(statSync(file).ino, ino);
+  recovery.command([check("NN")], "s");
+  await recovery.close();
+  assert.notEqual(statSync(file).ino, ino);
 });
 
 test("of two that are down one is recovered after the other, which is looked at again then", async (t) => {
