@@ -151,7 +151,7 @@ async function run(
     scriptVariables: ambariVariables(settings, commandLine.config),
     hostLevelParams: (clusterId: string) => recovery.hostLevelParams(clusterId),
     get systemNames() {
-      return systemNames(JSON.parse(hostFacts.json()));
+      return systemNames(hostFacts.system);
     },
   };
   const scripts = {

@@ -88,6 +88,7 @@ test("what an operator states wins, and what cannot be read is passed over by na
   });
   await facts.gathered;
   const { osfamily, rack, long, text } = read();
+  assert.equal(facts.system.osfamily, "redhat");
   assert.deepEqual([osfamily, rack, long, text], ["redhat", "r2", undefined, undefined]);
   for (const name of ["3-list.json", "4-half.json", "5-long.json"]) {
     assert.match(warnings.join(""), new RegExp(name));

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { Json, JsonObject } from "../json.js";
 import { agentEnv, looksUpReverse } from "./agent-env.js";
 import { type BoundedRunner, createBoundedRunner } from "./bounded-run.js";
-import { hardwareProfile } from "./hardware-profile.js";
+import { hardwareProfile, system } from "./hardware-profile.js";
 import { ambariMount, measureMounts } from "./mounts.js";
 import { readOverrides } from "./resource-overrides.js";
 import { stackLeftovers } from "./stack-leftovers.js";
@@ -17,6 +17,8 @@ export interface HostFacts {
   json(): string;
   /** Resolves when all is found out, or nothing more will come. Never rejects. */
   readonly gathered: Promise<void>;
+  /** What of them names the system, by the operator's word where there is one: `osfamily`, `operatingsystem`, `operatingsystemrelease`. */
+  readonly system: JsonObject;
   /** Whether the host's name leads to its address and back; null while that is not known. */
   readonly reverseLookup: boolean | null;
 }
@@ -72,6 +74,9 @@ export function gatherHostFacts(options: HostFactsOptions): HostFacts {
 
   return {
     gathered,
+    get system() {
+      return { ...system(), ...stated };
+    },
     get reverseLookup() {
       return reverseLookup;
     },

@@ -18,17 +18,27 @@ export interface WatchedProcesses {
   readonly firewallRuns: boolean;
 }
 
+/** How long it is believed that there is none: looking through thousands of processes is no work for each minute. */
+const noneForMs = 600_000;
+
 /**
- * Makes what looks for them. All processes are only looked through while no time service is known to run: else a look is at the one that
- * was found.
+ * Makes what looks for them. A look is at the time service that was found; all processes are only looked through when that is gone, and
+ * every ten minutes while there is none.
  */
-export function createWatchedProcesses(): () => WatchedProcesses {
+export function createWatchedProcesses(
+  monotonicMs: () => number = () => performance.now(),
+  read: (path: string) => string = readText,
+): () => WatchedProcesses {
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  const nameOf = (pid: number) => read(`/proc/${pid}/comm`).trimEnd();
   let found: { readonly name: string; readonly pid: number } | undefined;
   let firewallRuns = false;
   let last: string | undefined;
 
   return () => {
-    if (found === undefined || nameOf(found.pid) !== found.name) {
+    const isDue = found === undefined && monotonicMs() - lookedAt >= noneForMs;
+    if (isDue || (found !== undefined && nameOf(found.pid) !== found.name)) {
+      lookedAt = monotonicMs();
       const running = new Map<string, number>();
       for (const entry of readdirSync("/proc")) {
         if (!/^\d+$/.test(entry)) continue;
@@ -48,8 +58,4 @@ export function createWatchedProcesses(): () => WatchedProcesses {
       firewallRuns,
     };
   };
-}
-
-function nameOf(pid: number): string {
-  return readText(`/proc/${pid}/comm`).trimEnd();
 }
