@@ -62,7 +62,8 @@ describe("an agent's recovery", { concurrency: 3 }, () => {
   });
 
   it("what an operator stopped stays stopped, whatever was on its way from the server", async (t) => {
-    const { dispatcher, command, check, calls, order, isUp, up, checked } = await recoveryWorld(t);
+    const { agent, dispatcher, command, check, calls, order, isUp, up, checked } =
+      await recoveryWorld(t);
     const session = await dispatcher.session();
     up("NN");
     command(session, check("NN"));
@@ -71,6 +72,10 @@ describe("an agent's recovery", { concurrency: 3 }, () => {
     // Read before the STOP was asked for, it comes behind it.
     command(session, check("NN"));
     await dispatcher.ended(1);
+    const json = JSON.parse(readFileSync(join(agent.folders.data, "command-1.json"), "utf8"));
+    assert.deepEqual(json.hostLevelParams.recoveryConfig.components, [
+      { service_name: "HDFS", component_name: "NN", desired_state: "INSTALLED" },
+    ]);
     command(session, check("NN"));
     await checked("NN", 3);
     assert.ok(!isUp("NN"));
