@@ -49,6 +49,15 @@ def run(name=None):
     behave(prefix, name or f"{command['role']}-{argv[1]}", argv)
 
 
+def run_hook_first(name):
+    """Runs another hook of the same package before this one, as the hooks of published stacks run before-ANY."""
+    own = os.path.basename(sys.argv[3])
+    script, command, file, folder, *rest = sys.argv
+    args = [script.replace(own, name), name.split("-")[1], file, folder.replace(own, name), *rest]
+    if subprocess.call([sys.executable, *args]) != 0:
+        sys.exit(f"hook {name} failed")
+
+
 def behave(prefix, name, argv):
     """Does what behaviour/NAME.json says; nothing without one."""
     text = read(os.path.join(prefix, "behaviour", name + ".json"))

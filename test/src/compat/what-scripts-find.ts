@@ -18,10 +18,14 @@ export function whatScriptsFind(compat: () => CompatFleet): void {
     assert.equal(status, "COMPLETED");
     const task = tasks.find(({ role }) => role === master);
     const runs = fleet.runs("host1", task?.taskId);
-    assert.deepEqual(stepsOf(runs), ["before-INSTALL", "compat.py", "after-INSTALL"]);
+    // The hook runs before-ANY itself, as those of published stacks do.
+    assert.deepEqual(stepsOf(runs), [
+      ...["before-ANY", "before-INSTALL", "compat.py", "after-INSTALL"],
+    ]);
+    assert.equal(runs[0]?.argv[0], "ANY");
     assert.deepEqual(
       runs.map(({ structured }) => structured),
-      [null, null, '{"version": "1.2.3-4"}'],
+      [null, null, null, '{"version": "1.2.3-4"}'],
     );
     const params = partOf(runOf(fleet, "host1", task?.taskId), "commandParams");
     assert.deepEqual(JSON.parse(String(params.package_list)), [

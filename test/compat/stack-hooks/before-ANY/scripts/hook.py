@@ -1,0 +1,3 @@
+import compat_record
+
+compat_record.run("before-ANY")
