@@ -6,6 +6,7 @@ import { uptimeMs } from "../process-table.js";
 import type { CommandPlan, PlannedStep } from "./command-plan.js";
 import type { DataFiles } from "./data-files.js";
 import { type LimitedEnd, runLimitedStep } from "./limited-step.js";
+import { afterTry, retryBudget } from "./retry-waits.js";
 import { stepVariable } from "./script-environment.js";
 import type { StepContext } from "./step.js";
 import { forbidStart, readStepState } from "./step-records.js";
@@ -49,20 +50,18 @@ const stoppedFromOutside = [-15, -9];
  */
 export async function runTries(context: TriesContext): Promise<TriesEnd> {
   const { plan } = context;
-  let leftMs = plan.retryMs;
-  let delayMs = 1_000;
+  let budget = retryBudget(plan.retryMs);
   for (let tries = 1; ; tries++) {
     const beganMs = uptimeMs();
     const end = await runChain(tries, context);
     if (end.status !== "FAILED" && end.status !== "TIMEDOUT") return end;
     if (stoppedFromOutside.includes(end.exitCode)) return end;
     const tookMs = end.endedUptimeMs - (end.beganUptimeMs ?? beganMs);
-    leftMs -= Math.max(0, Math.floor(tookMs / 1000) * 1000);
-    if (leftMs <= 0) return end;
-    delayMs = Math.min(delayMs * 2, leftMs);
-    leftMs -= delayMs;
+    const next = afterTry(budget, tookMs);
+    if (next === undefined) return end;
+    budget = next;
     context.onWait(recordOf(tries + 1, plan.steps[0], context));
-    await waitUntil(end.endedUptimeMs + delayMs, context);
+    await waitUntil(end.endedUptimeMs + budget.delayMs, context);
     if (context.cancel.aborted && neverRuns(recordOf(tries + 1, plan.steps[0], context))) {
       return { ...end, status: "ABORTED", reason: String(context.cancel.reason) };
     }
