@@ -161,7 +161,7 @@ test("no credit, no heartbeats, no cap, and all of them beyond reason: the agent
     const before = dispatcher.sessions.length;
     await until(() => dispatcher.sessions.length > before, "another session");
     const session = await dispatcher.session();
-    session.say(shellTask(n + 1, "echo here"));
+    session.say(shellTask(n + 1, "sleep 0.5"));
     await acknowledged(agent, n + 1);
     // At most one a second, whatever is asked for.
     assert.ok(session.all("heartbeat").length <= 30);

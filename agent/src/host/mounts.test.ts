@@ -38,6 +38,7 @@ describe("localMounts()", () => {
 2 1 8:1 /docker/resolv.conf /etc/resolv.conf rw - ext4 /dev/sda1 rw
 3 1 8:1 /volumes/long/_data /volume rw - ext4 /dev/sda1 rw
 4 1 8:1 /v /short rw - ext4 /dev/sda1 rw
+5 1 8:2 /hosts /etc/hosts rw - ext4 /dev/sdb2 rw
 `);
     assert.deepEqual(
       found.map(({ mountpoint }) => mountpoint),
@@ -90,6 +91,7 @@ describe("createBoundedRunner()", () => {
   test("a program that hangs is given up, and none is put beside it while it hangs", async () => {
     const runner = createBoundedRunner();
     await assert.rejects(runner.run("sleep", ["60"], 50), NoAnswerError);
+    await assert.rejects(runner.run("sleep", ["0"], 20_000), /sleep has not answered since/);
     // It is killed, and can be asked again once it is gone.
     for (let done = false; !done; ) {
       await sleep(5);
