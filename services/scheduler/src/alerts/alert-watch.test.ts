@@ -239,6 +239,25 @@ test("the store finds out its alerts, one call at a time, under the token", asyn
   await stays("nothing more is asked", 60, () => world.evaluations.length === length);
 });
 
+test("a host whose session opens is told although the store takes its time", async (t) => {
+  const world = start(t);
+  world.clusters = [cluster(1, [1])];
+  world.run();
+  await eventually("the first look", () => world.listed.length === 1);
+  let release = () => {};
+  world.hold = new Promise((resolve) => {
+    release = resolve;
+  });
+  const { length } = world.evaluations;
+  await eventually("a call that does not end", () => world.evaluations.length > length);
+  world.open("d1", 1);
+  try {
+    await eventually("a call", () => world.sent.length === 1);
+  } finally {
+    release();
+  }
+});
+
 test("agents are told although the store cannot find out its own alerts", async (t) => {
   const world = start(t);
   world.unwell = new ConnectError("one of them is broken", Code.Internal);

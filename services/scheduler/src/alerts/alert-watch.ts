@@ -9,7 +9,6 @@ import type {
   ExecuteAlertResponse,
   HostsAlertDefinitions,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
-import { joinSignals } from "@howdah/rpc/join-signals";
 import type { Logger } from "pino";
 import type { AlertExecution } from "../engine/dispatcher-link.js";
 import { SessionPlaces } from "../session-places.js";
@@ -43,7 +42,7 @@ export interface AlertWatchOptions extends AlertWatchTimes {
   readonly log: Logger;
 }
 
-/** Sessions that open within that time are told together. */
+/** Hosts that are to be told within that time are told together. */
 const gatherMs = 500;
 const callTimeoutMs = 30_000;
 
@@ -58,12 +57,14 @@ export class AlertWatch {
   private isKnown = false;
   /** Hosts that have a session and were not told yet what they are to watch now. */
   private readonly due = new Set<bigint>();
-  private hasOpened = false;
   private isToldSessions = false;
-  private wake: () => void = () => undefined;
+  /** Set while it runs and somebody is to be told soon. */
+  private soon: NodeJS.Timeout | undefined;
+  private isRunning = false;
   /** Calls of one kind follow each other, so that no older answer comes last. */
   private reading: Promise<unknown> = Promise.resolve();
   private evaluating: Promise<unknown> = Promise.resolve();
+  private telling: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: AlertWatchOptions) {
     this.places = new SessionPlaces((hostId, place) => {
@@ -72,8 +73,7 @@ export class AlertWatch {
         return;
       }
       this.due.add(hostId);
-      this.hasOpened = true;
-      this.wake();
+      this.tellSoon();
     });
   }
 
@@ -113,6 +113,7 @@ export class AlertWatch {
       for (const hostId of affected) {
         if (this.places.of(hostId) !== undefined) this.due.add(hostId);
       }
+      if (affected.size > 0) this.tellSoon();
     });
     this.reading = turn.catch(() => undefined);
     return turn;
@@ -132,9 +133,11 @@ export class AlertWatch {
   /** One call while nothing is due and nothing has changed. Agents are told although the store cannot find out its own alerts. */
   private async look(signal: AbortSignal): Promise<void> {
     let failed: unknown;
+    // Who has just begun to lead lets no agent wait for what the store has to find out.
+    if (!this.isKnown) await this.refresh(signal);
     try {
       const { clusterVersions } = await this.evaluate([], signal);
-      if (this.isKnown && this.targets.isAt(clusterVersions)) return;
+      if (this.targets.isAt(clusterVersions)) return;
     } catch (error) {
       failed = error;
     }
@@ -146,49 +149,47 @@ export class AlertWatch {
   async run(signal: AbortSignal): Promise<void> {
     const { alertEveryMs: everyMs = 5_000, log } = this.options;
     let problem: string | undefined;
+    this.isRunning = true;
     while (!signal.aborted) {
       const beganMs = performance.now();
       try {
-        await this.look(signal).finally(() => this.tell());
+        await this.look(signal);
         if (problem !== undefined) log.info("alerts are looked after again");
         problem = undefined;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         const { rawMessage } = ConnectError.from(error);
         if (problem !== rawMessage) log.warn(`alerts cannot be looked after: ${rawMessage}`);
         problem = rawMessage;
       }
+      // Also who could not be told before.
+      void this.tell();
       const waitMs = this.targets.size > 0 ? everyMs : 2 * everyMs;
-      await this.serveOpened(beganMs + waitMs, signal);
+      const leftMs = Math.max(0, beganMs + waitMs - performance.now());
+      await sleep(leftMs, undefined, { signal }).catch(() => undefined);
     }
+    this.isRunning = false;
+    clearTimeout(this.soon);
+    await this.telling;
   }
 
-  /** Until the moment comes, tells the hosts whose sessions open. */
-  private async serveOpened(untilMs: number, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const leftMs = untilMs - performance.now();
-      if (leftMs <= 0 || signal.aborted) return;
-      if (!this.hasOpened || !this.isKnown) await this.rest(leftMs, signal);
-      else {
-        await sleep(Math.min(gatherMs, leftMs), undefined, { signal }).catch(() => undefined);
-        if (!signal.aborted) await this.tell();
-      }
-    }
+  /** Tells those who are due together with others who become so in the next moment, whatever the store is doing meanwhile. */
+  private tellSoon(): void {
+    if (!this.isRunning || this.soon !== undefined) return;
+    this.soon = setTimeout(() => {
+      this.soon = undefined;
+      void this.tell();
+    }, gatherMs);
   }
 
-  /** Rests until a session opens, but no longer than that. */
-  private async rest(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    if (this.isKnown) this.wake = () => woken.abort();
-    const { signal: either, release } = joinSignals(signal, woken.signal);
-    await sleep(ms, undefined, { signal: either }).catch(() => undefined);
-    release();
-    this.wake = () => undefined;
+  /** Calls follow each other, so that a host is told the latest last. */
+  private tell(): Promise<void> {
+    this.telling = this.telling.then(() => this.tellDue());
+    return this.telling;
   }
 
   /** Tells those who are due. Who could not be told is due again. */
-  private async tell(): Promise<void> {
-    this.hasOpened = false;
+  private async tellDue(): Promise<void> {
     if (this.due.size === 0 || !this.isKnown) return;
     const byDispatcher = new Map<string, bigint[]>();
     for (const hostId of this.due) {
