@@ -58,9 +58,9 @@ describe("how a host is, from its agent to who asks", () => {
       const listed = await fleet.fleet.listHosts({ withProblems: true });
       return listed.hosts.length > 0 && listed;
     });
-    assert.deepEqual(
-      hosts[0]?.problems.filter((text) => text.includes("clock")),
-      ["its clock is 60 min ahead of the server's"],
+    assert.match(
+      hosts[0]?.problems.find((text) => text.includes("clock")) ?? "",
+      /^its clock is 60 min ahead of the server's/,
     );
   });
 
