@@ -230,16 +230,17 @@ describe("a killed agent", () => {
 
   it("is succeeded by one that finishes a cancel, and a time-out, half done", async () => {
     const environment = { MARK: folders.prefix };
-    const line = `trap '' TERM; echo once >> ${scriptLog}; while :; do sleep 1; done`;
-    const cancelled = shellCommand(testKey(1), line, { environment, graceMs: 600 });
-    const late = shellCommand(testKey(2), line, { environment, graceMs: 600, timeoutMs: 300 });
+    const told = `${scriptLog}.told`;
+    const line = `trap 'echo told >> ${told}' TERM; echo once >> ${scriptLog}; while :; do sleep 1; done`;
+    const cancelled = shellCommand(testKey(1), line, { environment, graceMs: 3_000 });
+    const late = shellCommand(testKey(2), line, { environment, graceMs: 3_000, timeoutMs: 300 });
     for (const spec of [cancelled, late]) {
-      rmSync(scriptLog, { force: true });
+      for (const file of [scriptLog, told]) rmSync(file, { force: true });
       const first = await startTestAgent(folders);
       await first.queue.accept(spec.key, asJsonCommand(spec));
       await until(() => textOf(scriptLog), "the command to run");
       if (spec === cancelled) await first.queue.cancel(spec.key, "enough");
-      else await sleep(400); // its SIGTERM is sent, its SIGKILL not yet
+      await until(() => textOf(told), "its SIGTERM"); // its SIGKILL is not sent yet
       await first.stop();
       assert.equal(first.journal.entry(spec.key)?.state, "RUNNING");
       const [result] = await finish([spec]);
