@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { type Logger, pino } from "pino";
 import {
+  asJsonCommand,
   shellCommand,
   silent,
   startTestAgent,
   temporaryFolders,
   testKey,
   textOf,
+  until,
 } from "../testing/test-agent.js";
 import type { CommandSpec, ScriptSettings } from "./command-spec.js";
 import { dataFiles } from "./data-files.js";
@@ -59,6 +61,34 @@ test("the output says that a command is tried again", async (t) => {
     stdout,
     "try\n\n\nCommand failed. Retrying command execution ...\n\ntry\n\n\nCommand failed after 2 tries\n",
   );
+});
+
+test("an agent that takes up the wait for the next try says so no second time, and waits no longer", async (t) => {
+  const { folders, remove } = temporaryFolders();
+  t.after(remove);
+  const baseDir = join(folders.cache, "package");
+  mkdirSync(join(baseDir, "scripts"), { recursive: true });
+  writeFileSync(join(baseDir, "scripts", "a.sh"), "echo try; exit 1");
+  const run = { scriptType: "SHELL" as const, script: "scripts/a.sh", baseDir, hooksDir: null };
+  const spec = shellCommand(testKey(1), "", {
+    ...{ run: { kind: "script", ...run }, retryMs: 3_000 },
+  });
+  const { stdout } = dataFiles(folders, "1");
+  for (const notes of [1, 2]) {
+    const agent = await startTestAgent(folders);
+    await agent.queue.accept(spec.key, asJsonCommand(spec));
+    await until(
+      () => (textOf(stdout).match(/Retrying/g) ?? []).length === notes,
+      `${notes} notes of a further try`,
+    );
+    await agent.stop();
+  }
+  const last = await startTestAgent(folders);
+  t.after(() => last.stop());
+  await last.queue.idle();
+  assert.equal(last.journal.entry(spec.key)?.result?.tries, 3);
+  const note = "\n\nCommand failed. Retrying command execution ...\n\n";
+  assert.equal(textOf(stdout), `try\n${note}try\n${note}try\n\n\nCommand failed after 3 tries\n`);
 });
 
 for (const [commandFiles, afterSuccess, afterFailure] of [
