@@ -17,6 +17,11 @@ const mountinfo = `22 27 0:21 / /proc rw,relatime - proc proc rw
 36 27 254:0 /srv /deep/bind/srv rw - ext4 /dev/vda rw
 37 27 0:60 / /pool rw - zfs tank/pool rw
 38 27 0:61 / /tmp rw - tmpfs tmpfs rw
+39 27 0:70 / /share rw - cifs //server/share rw
+40 27 0:71 / /gpfs rw - gpfs /dev/gpfs0 rw
+41 27 0:72 / /var/lib/docker/overlay2/a/merged rw - overlay overlay rw
+42 27 0:73 /@home /vol/home rw - btrfs /dev/vdc rw
+43 27 0:74 /@ /vol rw - btrfs /dev/vdc rw
 `;
 
 describe("localMounts()", () => {
@@ -28,6 +33,7 @@ describe("localMounts()", () => {
         ["/data", "xfs", true],
         ["/my disk", "ext4", true],
         ["/pool", "zfs", false],
+        ["/vol", "btrfs", false],
       ],
     );
     assert.equal(localMounts(mountinfo)[2]?.device, "/dev/disk/by id");

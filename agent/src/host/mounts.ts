@@ -28,6 +28,8 @@ export type MeasuredMount = Mount & Usage;
 const mostMounts = 200;
 /** File systems without a block device of their own that are on this host all the same. */
 const localTypes: ReadonlySet<string> = new Set(["overlay", "zfs", "btrfs", "bcachefs", "ubifs"]);
+/** Cluster file systems whose devices have local names. */
+const remoteTypes: ReadonlySet<string> = new Set(["gpfs", "cifs", "smb3", "fakeowner", "grpcfuse"]);
 /** Always full and always read-only, as they should be. */
 const imageTypes: ReadonlySet<string> = new Set(["squashfs", "iso9660", "erofs", "cramfs", "udf"]);
 /** Where containers have single files mounted, and where no file system is that anybody fills. */
@@ -43,18 +45,27 @@ export function localMounts(mountinfo: string): Mount[] {
     const [own = "", rest = ""] = line.split(" - ");
     const [, , number = "", root = "", point = "", options = ""] = own.split(" ");
     const [type = "", device = "", superOptions = ""] = rest.split(" ");
-    const isLocal = device.startsWith("/") ? !type.startsWith("fuse") : localTypes.has(type);
     const mountpoint = unescapeOctal(point);
-    if (!isLocal || imageTypes.has(type) || passedOver.test(mountpoint)) continue;
-    const known = found.get(number);
+    // A host of containers has one for each of them, all as full as the disk below.
+    if (type === "overlay" && mountpoint !== "/") continue;
+    if (!isLocal(type, device) || imageTypes.has(type) || passedOver.test(mountpoint)) continue;
+    // Each subvolume of a btrfs has a number of its own.
+    const key = type === "btrfs" ? device : number;
+    const known = found.get(key);
     if (known !== undefined && !isWider({ root, mountpoint }, known)) continue;
     const readOnly = hasOption(options, "ro") || hasOption(superOptions, "ro");
-    found.set(number, { device: unescapeOctal(device), type, mountpoint, readOnly, root });
+    found.set(key, { device: unescapeOctal(device), type, mountpoint, readOnly, root });
   }
   return [...found.values()]
     .map(({ root: _, ...mount }) => mount)
     .sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1))
     .slice(0, mostMounts);
+}
+
+/** By what it is mounted from: `//server/share` is Windows' way of naming what is elsewhere. */
+function isLocal(type: string, device: string): boolean {
+  if (!device.startsWith("/")) return localTypes.has(type);
+  return !device.startsWith("//") && !remoteTypes.has(type) && !type.startsWith("fuse");
 }
 
 type Seen = { readonly root: string; readonly mountpoint: string };
