@@ -166,7 +166,7 @@ export class Engine implements DispatcherEvents {
     this.agenda.add(run);
     this.gate.add(run);
     this.expiry.add(run, contents);
-    for (const task of run.tasksIn(waitingStatuses))
+    for (const task of run.tasksIn(new Set([Status.PENDING])))
       if (task.backingOff) this.deadlines.follow(task);
     const inherited: RunTask[] = [];
     for (const task of run.tasksIn(openStatuses)) {
@@ -397,5 +397,3 @@ export class Engine implements DispatcherEvents {
     this.options.requestOver?.();
   }
 }
-
-const waitingStatuses: ReadonlySet<Status> = new Set([Status.PENDING]);
