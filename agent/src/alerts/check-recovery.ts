@@ -20,6 +20,7 @@ export type RecoverySource = (
 const defaultWarning = 2;
 const defaultCritical = 4;
 const okText = "{2} has not been started by the agent{0}";
+const startedOnceText = "{2} has been started by the agent once{0}";
 const startedText = "{2} has been started by the agent {1} times{0}";
 
 /** Compares how often a component was started by itself with the thresholds. */
@@ -33,9 +34,10 @@ export function checkRecovery(
   const args = [sinceText, count, componentName];
   const warning = reportingNumber(source, "warning", "count") ?? defaultWarning;
   const critical = reportingNumber(source, "critical", "count") ?? defaultCritical;
-  if (atLimit || count >= critical) return { state: "CRITICAL", args, template: startedText };
-  if (count >= warning) return { state: "WARNING", args, template: startedText };
-  return { state: "OK", args, template: count === 0 ? okText : startedText };
+  const template = count === 0 && !atLimit ? okText : count === 1 ? startedOnceText : startedText;
+  if (atLimit || count >= critical) return { state: "CRITICAL", args, template };
+  if (count >= warning) return { state: "WARNING", args, template };
+  return { state: "OK", args, template };
 }
 
 /** UTC, to the second. */

@@ -333,7 +333,9 @@ test("recoveries are counted against the thresholds", async () => {
     checked(RECOVERY, source, {}, { recovery: () => ({ ...counts, count, atLimit }) });
   const since = "since 2026-01-02 03:04:05";
   assert.equal(await checked(RECOVERY, {}), "OK NAMENODE has not been started by the agent");
-  assert.equal(await recovered(1), `OK NAMENODE has been started by the agent 1 times ${since}`);
+  assert.equal(await recovered(1), `OK NAMENODE has been started by the agent once ${since}`);
+  const text = `OK NAMENODE has been started by the agent 2 times ${since}`;
+  assert.equal(await recovered(2, false, { reporting: { warning: { count: 3 } } }), text);
   assert.match(await recovered(2), /^WARNING /);
   assert.match(await recovered(4), /^CRITICAL /);
   assert.match(await recovered(1, true), /^CRITICAL /);
