@@ -37,11 +37,15 @@ export interface HostProblem {
   readonly key: string;
   /** A sentence for people. */
   readonly text: string;
+  /** The number in the text, where it may go far: twice or half as much is news. Never 0, so that little is no news where nearly nothing is left. */
+  readonly size?: number | undefined;
 }
 
 /** Room below which the agent's data folder is told of. */
 const leastDataKb = 200 * 1_024;
 const mostSkewMs = 5_000;
+/** Of sizes that are less, nobody wants to know how much less. */
+const leastSizeKb = 1_024;
 
 /**
  * What is wrong, worst first as far as that can be said. What `former` has stays until it is well below its limit, so that nothing comes
@@ -49,7 +53,7 @@ const mostSkewMs = 5_000;
  */
 export function hostProblems(reading: HostReading, former: ReadonlySet<string>): HostProblem[] {
   const problems: HostProblem[] = [];
-  const say = (key: string, text: string) => problems.push({ key, text });
+  const say: Say = (key, text, size) => problems.push({ key, text, size });
   /** The highest limit that is reached: with `slack`, one that was told before is only left below it. */
   const reached = (key: string, value: number, limits: readonly number[], slack: number) =>
     limits.find((limit) => value >= limit - (former.has(`${key} ${limit}`) ? slack : 0));
@@ -61,7 +65,12 @@ export function hostProblems(reading: HostReading, former: ReadonlySet<string>):
   if (data !== undefined) {
     const roomy = former.has("data") ? 2 * leastDataKb : leastDataKb;
     if (data.availableKb < roomy) {
-      say("data", `the agent's data folder ${dataFolder} has ${sizeText(data.availableKb)} left`);
+      const left = sizeText(data.availableKb);
+      say(
+        "data",
+        `the agent's data folder ${dataFolder} has ${left} left`,
+        Math.max(leastSizeKb, data.availableKb),
+      );
     }
   }
   for (const mount of reading.mounts) {
@@ -69,7 +78,11 @@ export function hostProblems(reading: HostReading, former: ReadonlySet<string>):
     const full = reached(`full ${mountpoint}`, percent, [95, 90], 2);
     if (full !== undefined && !mount.readOnly) {
       const left = sizeText(mount.availableKb);
-      say(`full ${mountpoint} ${full}`, `${mountpoint} is ${percent} % full, ${left} left`);
+      say(
+        `full ${mountpoint} ${full}`,
+        `${mountpoint} is ${percent} % full, ${left} left`,
+        Math.max(leastSizeKb, mount.availableKb),
+      );
     }
     const inodes = reached(`inodes ${mountpoint}`, inodesPercent, [95, 90], 2);
     if (inodes !== undefined && !mount.readOnly) {
@@ -87,7 +100,7 @@ export function hostProblems(reading: HostReading, former: ReadonlySet<string>):
   return problems;
 }
 
-type Say = (key: string, text: string) => void;
+type Say = (key: string, text: string, size?: number) => void;
 type Reached = (
   key: string,
   value: number,
@@ -103,7 +116,7 @@ function sayClock(reading: HostReading, former: ReadonlySet<string>, say: Say): 
   if (Math.abs(clockSkewMs) > limitMs) {
     const wrong = `its clock is ${durationText(Math.abs(clockSkewMs))} ${way} the server's`;
     const none = ", and no time service runs on it, such as chronyd, ntpd or systemd-timesyncd";
-    say(key, timeService === undefined ? `${wrong}${none}` : wrong);
+    say(key, timeService === undefined ? `${wrong}${none}` : wrong, Math.abs(clockSkewMs));
   }
   // Without one from the start nothing is said: the machine below may see to a right clock.
   if (lostTimeService !== undefined) {
@@ -115,10 +128,18 @@ function sayMemory(memory: Memory, reached: Reached, say: Say): void {
   const { totalKb, availableKb, swapTotalKb, swapFreeKb, stalledPercent } = memory;
   const used = totalKb > 0 ? (100 * (totalKb - availableKb)) / totalKb : 0;
   if (reached("memory", used, [95], 3) !== undefined) {
-    say("memory 95", `${sizeText(availableKb)} of its ${sizeText(totalKb)} memory are available`);
+    say(
+      "memory 95",
+      `${sizeText(availableKb)} of its ${sizeText(totalKb)} memory are available`,
+      Math.max(totalKb / 100, availableKb),
+    );
   }
   if (reached("stalled", stalledPercent, [10], 5) !== undefined) {
-    say("stalled 10", `its processes wait for memory ${Math.round(stalledPercent)} % of the time`);
+    say(
+      "stalled 10",
+      `its processes wait for memory ${Math.round(stalledPercent)} % of the time`,
+      stalledPercent,
+    );
   }
   const swapped = swapTotalKb > 0 ? (100 * (swapTotalKb - swapFreeKb)) / swapTotalKb : 0;
   if (reached("swap", swapped, [80], 10) !== undefined) {

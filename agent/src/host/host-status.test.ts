@@ -5,6 +5,7 @@ import { mount, well } from "../testing/host-readings.js";
 import { silent, until } from "../testing/test-agent.js";
 import type { HostReading } from "./host-problems.js";
 import { HostStatus } from "./host-status.js";
+import type { Usage } from "./mounts.js";
 
 /** A host that is as the test says, looked at every 10 ms. */
 function watched(t: TestContext, first: Partial<HostReading> = {}) {
@@ -108,6 +109,40 @@ test("a clock that is wrong at the registration, and a server that says no time 
   await host.count(before + 1);
   const [problem = ""] = problemsOf(host.told.at(-1));
   assert.match(problem, /its clock is (?:19|20) s ahead of the server's/);
+});
+
+test("a problem whose number has doubled or halved is told anew; less is not", async (t) => {
+  const data = (availableKb: number) => ({ data: { ...well().data, availableKb } as Usage });
+  const host = watched(t, data(190 * 1_024));
+  host.connect();
+  await host.count(1);
+  for (const mb of [189, 120, 96, 220]) {
+    host.set(data(mb * 1_024));
+    await host.seen();
+  }
+  assert.equal(host.told.length, 1);
+  host.set(data(95 * 1_024));
+  await host.count(2);
+  host.set(data(0));
+  await host.count(3);
+  assert.deepEqual(
+    host.told.map((report) => /has (.*) left/.exec(problemsOf(report)[0] ?? "")?.[1]),
+    ["190 MB", "95 MB", "0 KB"],
+  );
+  // Nothing left, or nearly: no news of every kilobyte.
+  for (const kb of [4, 900, 0]) {
+    host.set(data(kb));
+    await host.seen();
+  }
+  assert.equal(host.told.length, 3);
+  host.clock.wallMs += 6_000;
+  await host.count(4);
+  host.clock.wallMs += 1_000;
+  await host.seen();
+  assert.equal(host.told.length, 4);
+  host.clock.wallMs += 3 * 3_600_000;
+  await host.count(5);
+  assert.match(problemsOf(host.told[4])[1] ?? "", /its clock is 3 h ahead of the server's/);
 });
 
 test("a report is bounded: 32 KiB, twenty problems", async (t) => {

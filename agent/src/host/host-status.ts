@@ -24,7 +24,8 @@ export interface HostStatusOptions {
 /** What was told, and what it was made of. */
 interface Told {
   readonly report: HostStatusReport;
-  readonly problems: ReadonlySet<string>;
+  /** By their keys. */
+  readonly problems: ReadonlyMap<string, HostProblem>;
   readonly reading: HostReading;
 }
 
@@ -35,7 +36,7 @@ const newsPercent = 5;
 
 /**
  * Watches how the host is while a session lives, with one timer. A session is told once, and then what an operator would want to know: a
- * problem that came or went, a file system that filled or emptied by five percent points, or came or went. A new session is told the very
+ * problem that came or went, one whose number doubled or halved, a file system that filled or emptied by five percent points, or came or went. A new session is told the very
  * same as the one before while there is no such news, so that a whole fleet that registers again changes nothing.
  */
 export class HostStatus {
@@ -95,11 +96,11 @@ export class HostStatus {
 
   private found(reading: HostReading): void {
     const former = this.told;
-    const problems = hostProblems(reading, former?.problems ?? new Set());
-    const keys = new Set(problems.map(({ key }) => key));
-    if (former === undefined || isNews(former, reading, keys)) {
-      this.log(former, problems);
-      this.told = { report: this.report(reading, problems), problems: keys, reading };
+    const found = hostProblems(reading, new Set(former?.problems.keys()));
+    const problems = new Map(found.map((problem) => [problem.key, problem]));
+    if (former === undefined || isNews(former, reading, problems)) {
+      this.log(former, found);
+      this.told = { report: this.report(reading, found), problems, reading };
     } else if (this.heard) return;
     if (this.told === undefined) return;
     this.heard = true;
@@ -108,7 +109,7 @@ export class HostStatus {
 
   /** In the agent's own log as well, for who looks there. */
   private log(former: Told | undefined, problems: readonly HostProblem[]): void {
-    const isNew = ({ key }: HostProblem) => former?.problems.has(key) !== true;
+    const isNew = (problem: HostProblem) => isOther(former?.problems.get(problem.key), problem);
     for (const { text } of problems.filter(isNew)) this.options.log.warn(`the host: ${text}`);
   }
 
@@ -134,14 +135,24 @@ export class HostStatus {
 }
 
 /** Whether an operator would want to know. */
-function isNews(told: Told, now: HostReading, problems: ReadonlySet<string>): boolean {
+function isNews(told: Told, now: HostReading, problems: ReadonlyMap<string, HostProblem>): boolean {
   if (problems.size !== told.problems.size) return true;
-  if ([...problems].some((key) => !told.problems.has(key))) return true;
+  for (const [key, problem] of problems) {
+    if (isOther(told.problems.get(key), problem)) return true;
+  }
   // Nothing is known to have changed while nothing can be measured.
   if (now.mountsUnknown !== "") return false;
   const before = new Map(told.reading.mounts.map((mount) => [mount.mountpoint, mount]));
   if (before.size !== now.mounts.length) return true;
   return now.mounts.some((mount) => moved(before.get(mount.mountpoint), mount));
+}
+
+/** Whether a problem is new, or twice or half as large as it was told. */
+function isOther(told: HostProblem | undefined, now: HostProblem): boolean {
+  if (told === undefined) return true;
+  const [before, after] = [told.size, now.size];
+  if (before === undefined || after === undefined) return before !== after;
+  return after >= 2 * before || before >= 2 * after;
 }
 
 function moved(before: MeasuredMount | undefined, now: MeasuredMount): boolean {
