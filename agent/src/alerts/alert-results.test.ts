@@ -180,3 +180,24 @@ test("stale ones are told when they change, whole with each report", () => {
   results.disconnected();
   assert.deepEqual(stale(), []);
 });
+
+test("of reports that nobody acknowledges 1,000 are remembered; what the oldest told is told again", () => {
+  const alerts = [alertOf(1), alertOf(2)] as const;
+  const { results, find } = setUp(...alerts);
+  const [a, b] = alerts;
+  find(a, OK, "first");
+  const first = results.takeReports();
+  for (let n = 2; n <= 1_001; n += 1) {
+    find(b, OK, `${n}`);
+    const reports = results.takeReports();
+    assert.equal(reports.length, 1);
+  }
+  // The first is forgotten: its acknowledgement comes to nothing, that of the second is known.
+  for (const { sequence } of first) results.acknowledged(sequence);
+  results.acknowledged(2n);
+  results.disconnected();
+  assert.deepEqual(
+    results.takeReports().flatMap((report) => report.results.map(resultText)),
+    ["1 OK first", "2 OK 1001"],
+  );
+});

@@ -38,6 +38,8 @@ interface UnderWay {
 }
 
 const mostResults = 1_000;
+/** Of so many reports it is remembered what they told. */
+const mostUnderWay = 1_000;
 
 /**
  * What the checks found and what the server knows of it: tells changes, repeats of what is not OK as often as the tolerance wants, and
@@ -139,6 +141,9 @@ export class AlertResults {
     this.sequence += 1n;
     this.toldStale = this.stale.join();
     this.underWay.set(this.sequence, { told, stale: this.toldStale });
+    // While the store is away nothing is acknowledged, for days maybe. The next session is told again what the oldest told.
+    const [oldest] = this.underWay.keys();
+    if (oldest !== undefined && this.underWay.size > mostUnderWay) this.underWay.delete(oldest);
     return create(AlertReportSchema, {
       sequence: this.sequence,
       results,
