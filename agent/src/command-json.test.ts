@@ -3,7 +3,6 @@ import { describe, it } from "node:test";
 import {
   assembleCommandJson,
   type CachedDocuments,
-  ConfigurationTooOldError,
   withCommandBeingRetried,
 } from "./command-json.js";
 import type { JsonObject } from "./json.js";
@@ -125,20 +124,6 @@ describe("assembleCommandJson()", () => {
         "clusterId",
       ]);
     }
-  });
-
-  it("refuses a command that needs newer configurations, in Ambari's words", () => {
-    const needing = (requiredConfigTimestamp: number) => () =>
-      assembleCommandJson({ ...header, requiredConfigTimestamp }, cached, agent);
-    assert.doesNotThrow(needing(5));
-    assert.throws(needing(6), (error: Error) => {
-      assert.ok(error instanceof ConfigurationTooOldError);
-      assert.equal(
-        error.message,
-        "Command requires configs with timestamp=6 but configs on agent have timestamp=5",
-      );
-      return true;
-    });
   });
 
   it("tells a further try so, beside the other agent parameters", () => {

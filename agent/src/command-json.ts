@@ -37,11 +37,6 @@ const usualComponentParams: JsonObject = {
   unlimited_key_jce_required: "false",
 };
 
-/** Thrown when the cached configurations are older than the command demands. */
-export class ConfigurationTooOldError extends Error {
-  override readonly name = "ConfigurationTooOldError";
-}
-
 /**
  * The content of command-N.json: the header merged over the cached documents, objects key by key, everything else
  * replaced by the header's. A `clusterHostInfo` in the header replaces the topology's whole. A command that belongs to
@@ -57,7 +52,6 @@ export function assembleCommandJson(
     agentLevelParams: agentLevelParams(agent),
   };
   if (!hasCluster(header)) return deepMerge(base, withHostInfo(header));
-  refuseOldConfigurations(header, cached.configurations);
   const component = componentOf(header, cached.topology);
   const services = cached.metadata.serviceLevelParams;
   const service = isJsonObject(services) ? services[String(header.serviceName)] : undefined;
@@ -116,15 +110,6 @@ function agentLevelParams(agent: AgentFacts): JsonObject {
 function hasCluster(header: JsonObject): boolean {
   const id = header.clusterId ?? null;
   return id !== null && id !== "" && String(id) !== "-1" && id !== "null";
-}
-
-function refuseOldConfigurations(header: JsonObject, configurations: JsonObject): void {
-  const required = Number(header.requiredConfigTimestamp ?? 0);
-  const held = Number(configurations.timestamp ?? 0);
-  if (required <= held) return;
-  throw new ConfigurationTooOldError(
-    `Command requires configs with timestamp=${required} but configs on agent have timestamp=${held}`,
-  );
 }
 
 function withHostInfo(header: JsonObject): JsonObject {
