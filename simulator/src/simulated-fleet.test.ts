@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { silent, until } from "@howdah/agent/testing/test-agent";
+import { serveDispatcher, shellTask } from "@howdah/agent/testing/test-dispatcher";
+import { AlertDefinitionCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { simulateFleet } from "./simulated-fleet.js";
+
+/** One simulated host with a dispatcher in this process. */
+async function oneHost(t: TestContext, durationMs: number) {
+  const dispatcher = await serveDispatcher(t);
+  const fleet = simulateFleet({
+    ...{ agents: 1, prefix: "sim", labels: {}, connectRate: 100, log: silent },
+    servers: { addresses: [dispatcher.address], tls: undefined },
+    behaviour: { durationMs: [durationMs, durationMs], failureRate: 0, outputBytes: 0, seed: 1 },
+  });
+  t.after(() => fleet.stop());
+  return { dispatcher, fleet, session: await dispatcher.session() };
+}
+
+test("background commands run beside the others, which wait for each other", async (t) => {
+  const { dispatcher, fleet, session } = await oneHost(t, 600_000);
+  for (const task of [1, 2]) session.say(shellTask(task, "true"));
+  for (const task of [3, 4]) session.say(shellTask(task, "true", {}, { background: true }));
+  await until(() => dispatcher.acks.length === 4 && fleet.tally.running === 3, "three to run");
+  session.say({ case: "cancelCommand", value: cancelOf(1) });
+  assert.equal((await dispatcher.ended(1)).event, TaskEvent.CANCELLED);
+  await until(() => fleet.tally.running === 3, "the next in order to run");
+  for (const task of [2, 3, 4]) session.say({ case: "cancelCommand", value: cancelOf(task) });
+  await Promise.all([2, 3, 4].map((task) => dispatcher.ended(task)));
+  assert.deepEqual([fleet.tally.running, fleet.tally.ended.ABORTED], [0, 4]);
+});
+
+test("results that were not acknowledged are told again on the next connection; alerts are passed over", async (t) => {
+  const { dispatcher, fleet, session } = await oneHost(t, 5);
+  session.say({ case: "alertDefinitionCommand", value: create(AlertDefinitionCommandSchema) });
+  dispatcher.script.holdAcks = true;
+  session.say(shellTask(1, "true"));
+  await dispatcher.ended(1);
+  dispatcher.cut();
+  const told = () => dispatcher.reports.filter(({ event }) => event === TaskEvent.SUCCEEDED).length;
+  await until(() => told() === 2, "the result once more");
+  assert.deepEqual([fleet.tally.reconnects, fleet.tally.ended.COMPLETED], [1, 1]);
+  const heard = dispatcher.sessions.flatMap((one) => [
+    ...one.all("unsupported"),
+    ...one.all("alertReport"),
+  ]);
+  assert.deepEqual(heard, []);
+});
+
+function cancelOf(taskId: number) {
+  return {
+    $typeName: "howdah.v1.CancelCommand" as const,
+    taskId: BigInt(taskId),
+    attempt: 1,
+    reason: "enough",
+  };
+}
