@@ -31,9 +31,14 @@ export function createBoundedRunner(): BoundedRunner {
           reject(new NoAnswerError(`${program} has not answered since it was asked before`));
           return;
         }
-        const child = spawn(program, args, {
+        const child: ChildProcess = spawn(program, args, {
           stdio: ["ignore", "pipe", "ignore"],
           env: { ...process.env, LC_ALL: "C" },
+        });
+        // First of all: without a free file descriptor there is a child with nothing but this event, not even a stdout.
+        child.on("error", (error: NodeJS.ErrnoException) => {
+          clearTimeout(timer);
+          reject(new NoAnswerError(`${program} cannot be run (${error.code ?? error.message})`));
         });
         let text = "";
         let late = false;
@@ -42,19 +47,15 @@ export function createBoundedRunner(): BoundedRunner {
           hanging.set(program, child);
           child.kill("SIGKILL");
           // One that hangs in the kernel stays until that lets it go; it keeps neither the agent alive nor the pipe open.
-          child.stdout.destroy();
+          child.stdout?.destroy();
           child.unref();
           reject(new NoAnswerError(`${program} did not answer within ${withinMs} ms`));
         }, withinMs);
-        child.stdout.setEncoding("utf8").on("data", (more: string) => {
+        child.stdout?.setEncoding("utf8").on("data", (more: string) => {
           if (text.length < mostBytes) text += more;
         });
         child.on("exit", () => {
           if (hanging.get(program) === child) hanging.delete(program);
-        });
-        child.on("error", (error: NodeJS.ErrnoException) => {
-          clearTimeout(timer);
-          reject(new NoAnswerError(`${program} cannot be run (${error.code ?? error.message})`));
         });
         child.on("close", () => {
           clearTimeout(timer);

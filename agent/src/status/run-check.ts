@@ -127,8 +127,14 @@ export async function runCheck(run: CheckRun, signal: AbortSignal, log: Logger):
     child.stdout?.destroy();
     child.stderr?.destroy();
     child.stdin?.destroy();
-    (child.stdio[3] as Readable | undefined)?.destroy();
+    answerPipe(child)?.destroy();
   }
+}
+
+/** A child that could not be made for want of file descriptors has no stdio at all, whatever its type says. */
+function answerPipe(child: ChildProcess): Readable | undefined {
+  const pipes: readonly unknown[] | undefined = child.stdio;
+  return pipes?.[3] as Readable | undefined;
 }
 
 interface Talk {
@@ -144,7 +150,7 @@ function talk(child: ChildProcess, input: string, count: (length: number) => voi
   stdin?.end(input);
   let text = "";
   const whole = new Promise<void>((resolve) => {
-    const pipe = child.stdio[3] as Readable | undefined;
+    const pipe = answerPipe(child);
     pipe?.setEncoding("utf8");
     pipe?.on("data", (more: string) => {
       count(more.length);
