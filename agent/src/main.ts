@@ -31,11 +31,7 @@ import { openPackageCache } from "./package-cache.js";
 import { Recovery } from "./recovery/recovery.js";
 import { ResetRefusedError, resetAgent } from "./reset-agent.js";
 import { resolveCommand } from "./resolve-command.js";
-import {
-  installAlertRunner,
-  installAmbariSudo,
-  installSupervisor,
-} from "./run/install-supervisor.js";
+import { installScripts } from "./run/install-supervisor.js";
 import { laneOf } from "./run/lane-of.js";
 import { openQueue } from "./run/queue.js";
 import { removeRecordFolders } from "./run/record-folders.js";
@@ -134,13 +130,13 @@ async function run(
     log.fatal({ err: error }, "ending, so that a new start can try again");
     process.exit(1);
   };
-  installSupervisor(folders);
-  installAmbariSudo(folders);
-  installAlertRunner(folders);
+  const marks = createUseMarks();
+  // Before whatever needs room on the disk: it makes some.
+  const cleaner = startCleaner({ folders, journal, marks, log, settings: settings.clean });
+  await installScripts(folders, cleaner.cleaned);
   await removeLeftChecks(folders, log);
   const reporter = new Reporter(journal, log, (entry) => status.recorded(componentOf(entry)));
   const sessions = createSessionSlot();
-  const marks = createUseMarks();
   const packages = await openPackageCache(folders, fetcher(sessions, log), marks);
   const facts = {
     hostName: settings.hostName,
@@ -206,8 +202,7 @@ async function run(
     agentEnv: () => agentEnv(processes(), hostFacts.reverseLookup, Date.now()),
     log,
   });
-  writeFileSync(folders.pidFile, `${process.pid}\n`);
-  const cleaner = startCleaner({ folders, journal, marks, log, settings: settings.clean });
+  writePidFile(folders, log);
   log.info({ journal: journal.journalId, open: queue.open(), version: agentVersion }, "started");
 
   await Promise.race([hostFacts.gathered, sleep(factsWaitMs, undefined, { ref: false })]);
@@ -234,6 +229,15 @@ async function run(
   await journal.close();
   await rm(folders.pidFile, { force: true });
   log.info("stopped");
+}
+
+/** For people and their tools. Which process is the agent is told by its lock, so one that cannot be written for want of room is no harm. */
+function writePidFile({ pidFile }: AgentFolders, log: Logger): void {
+  try {
+    writeFileSync(pidFile, `${process.pid}\n`);
+  } catch (error) {
+    log.warn({ err: error }, "the pid file cannot be written");
+  }
 }
 
 main().then(

@@ -26,11 +26,18 @@ export interface CleanSettings {
   readonly cacheMaxAgeMs: number;
 }
 
+/** A cleaner at work. */
+export interface Cleaner {
+  /** Resolves when the pass of the start is over; never rejects. */
+  readonly cleaned: Promise<void>;
+  close(): Promise<void>;
+}
+
 /**
  * Cleans data/ now, and data/ and cache/ after every interval. Not the cache at the start: after a long time off, what this host needs is
  * still to be named. What goes wrong is logged, and tried again with the next pass.
  */
-export function startCleaner(options: CleanerOptions): { close(): Promise<void> } {
+export function startCleaner(options: CleanerOptions): Cleaner {
   const { settings, log } = options;
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -46,6 +53,7 @@ export function startCleaner(options: CleanerOptions): { close(): Promise<void> 
 
   if (settings.intervalMs > 0) next(cleanFiles);
   return {
+    cleaned: pass,
     close: () => {
       clearTimeout(timer);
       stopping.abort(new Error("the agent stops"));

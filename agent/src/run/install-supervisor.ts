@@ -1,6 +1,8 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { AgentFolders } from "../folders.js";
+
+const mode = 0o755;
 
 /** A script as it is shipped: beside the bundled program, or in the folder above the compiled modules. Throws when it is not there. */
 export function shippedScript(name: string): string {
@@ -33,9 +35,46 @@ export function installAlertRunner(folders: AgentFolders): void {
   install(shippedScript("alert-script.py"), folders.alertRunner);
 }
 
-/** By rename, because a shell that runs the former one may still be reading it. */
+/**
+ * Installs all three. What is not there already needs room on the disk: where there is none, `roomMade` is waited for and it is tried
+ * again.
+ */
+export async function installScripts(
+  folders: AgentFolders,
+  roomMade: Promise<void>,
+): Promise<void> {
+  const installAll = () => {
+    installSupervisor(folders);
+    installAmbariSudo(folders);
+    installAlertRunner(folders);
+  };
+  try {
+    installAll();
+  } catch {
+    await roomMade;
+    installAll();
+  }
+}
+
+/**
+ * By rename, because a shell that runs the former one may still be reading it. What is there already is left alone: a full disk must not
+ * keep an agent from its start.
+ */
 function install(source: string, target: string): void {
+  const content = readFileSync(source);
+  if (isInstalled(target, content)) return;
   const temporary = `${target}.${process.pid}`;
-  writeFileSync(temporary, readFileSync(source), { mode: 0o755 });
-  renameSync(temporary, target);
+  try {
+    writeFileSync(temporary, content, { mode });
+    renameSync(temporary, target);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function isInstalled(target: string, content: Buffer): boolean {
+  const there = statSync(target, { throwIfNoEntry: false });
+  if (there === undefined || (there.mode & 0o777) !== (mode & ~process.umask())) return false;
+  return there.size === content.length && readFileSync(target).equals(content);
 }
