@@ -224,6 +224,38 @@ describe("loadStack()'s alerts", () => {
     }
   });
 
+  it("are there for the service of the stack that ships, with their script and what is counted", async () => {
+    const stack = join(repository, "stacks/HOWDAH/1.0");
+    const { definition, packages } = await loadStack(stack);
+    const [service, ...more] = definition.services;
+    assert.ok(service && more.length === 0);
+    const { alertDefinitions } = service;
+    assert.deepEqual(
+      alertDefinitions.map((one) => [one.name, one.componentName, AlertSourceType[one.sourceType]]),
+      [
+        ["mariadb_replicas_percent", "", "AGGREGATE"],
+        ["mariadb_primary_answers", "MARIADB_PRIMARY", "SCRIPT"],
+        ["mariadb_replica_answers", "MARIADB_REPLICA", "SCRIPT"],
+      ],
+    );
+    const scripts = packages.find(({ digest }) => digest === service.packageDigest);
+    assert.ok(scripts);
+    const [counted, ...checked] = alertDefinitions.map(({ sourceJson }) => JSON.parse(sourceJson));
+    assert.equal(counted.alert_name, "mariadb_replica_answers");
+    for (const { path } of checked) {
+      const [, file = ""] = String(path).split("HOWDAH/1.0/services/MARIADB/package/");
+      assert.ok(file !== "" && existsSync(join(scripts.folder, file)), path);
+    }
+    const recovered = service.components.filter(({ recoveryEnabled }) => recoveryEnabled);
+    assert.deepEqual(
+      recovered.map(({ name }) => name),
+      ["MARIADB_PRIMARY", "MARIADB_REPLICA"],
+    );
+    // For the whole cluster it is off until somebody says otherwise.
+    const cluster = definition.configurationTypes.find(({ name }) => name === "cluster-env");
+    assert.ok(cluster?.properties.every(({ name }) => name !== "recovery_enabled"));
+  });
+
   const bigtop = join(repository, "../shared/data/ambari/stacks/BIGTOP/3.2.0");
   const skip = existsSync(bigtop) ? false : "skipped: no data";
   it("are all read of a published Ambari stack", { skip }, async () => {

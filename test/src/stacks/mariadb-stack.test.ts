@@ -4,7 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { endProcessesBelow, findProcesses } from "@howdah/launcher/find-processes";
-import { freePorts, readStructuredOut, runScript, type ScriptResult } from "./script-host.js";
+import {
+  freePorts,
+  readStructuredOut,
+  runAlert,
+  runScript,
+  type ScriptResult,
+} from "./script-host.js";
 
 const scripts = "services/MARIADB/package/scripts";
 const components = {
@@ -37,11 +43,9 @@ interface Change {
   script?: string;
 }
 
-function run(host: string, role: Role, name: string, change: Change = {}): Promise<ScriptResult> {
-  return runScript(prefixOf(host), host, {
-    role,
-    name,
-    script: change.script ?? `${scripts}/${components[role]}`,
+/** What the cluster says. */
+function root(change: Change) {
+  return {
     clusterHostInfo: {
       all_hosts: ["host1", "host2", "host3"],
       mariadb_primary_hosts: ["host1"],
@@ -61,7 +65,16 @@ function run(host: string, role: Role, name: string, change: Change = {}): Promi
         ...change.site,
       },
     },
-  });
+  };
+}
+
+function run(host: string, role: Role, name: string, change: Change = {}): Promise<ScriptResult> {
+  const script = change.script ?? `${scripts}/${components[role]}`;
+  return runScript(prefixOf(host), host, { role, name, script, ...root(change) });
+}
+
+function alertOf(host: string, name: string, env: Record<string, string> = {}): Promise<string> {
+  return runAlert(prefixOf(host), host, name, root({ env }));
 }
 
 async function pass(...args: Parameters<typeof run>): Promise<string> {
@@ -150,9 +163,26 @@ describe("MARIADB on three hosts of one machine", () => {
     );
   });
 
+  it("should find by its alerts that every server answers, at the port of its own", async () => {
+    const answers = (n: number) => `OK MariaDB answers at 127.0.0.1:${basePort + n}`;
+    assert.equal(await alertOf("host1", "mariadb_primary_answers"), answers(0));
+    assert.equal(await alertOf("host2", "mariadb_replica_answers"), answers(1));
+    assert.equal(await alertOf("host3", "mariadb_replica_answers"), answers(2));
+    const log = await readFile(join(prefixOf("host1"), "mariadb", "log", "mariadbd.log"), "utf8");
+    assert.doesNotMatch(log, /Aborted connection/);
+    assert.match(
+      await alertOf("host1", "mariadb_primary_answers", { replication_password: "new" }),
+      /^WARNING .* refuses the account howdah: restart the component/,
+    );
+  });
+
   it("should come back after kill -9 of every server", async () => {
     await endProcessesBelow(folder, 0);
     await fail(/ComponentIsNotRunning/, "host2", "MARIADB_REPLICA", "STATUS");
+    assert.equal(
+      await alertOf("host2", "mariadb_replica_answers"),
+      `CRITICAL MariaDB does not answer at 127.0.0.1:${basePort + 1}: Connection refused`,
+    );
     await pass("host1", "MARIADB_PRIMARY", "START");
     await pass("host2", "MARIADB_REPLICA", "START");
     await pass("host3", "MARIADB_REPLICA", "START");

@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -57,6 +58,35 @@ export async function runScript(
       else resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
     });
   });
+}
+
+/** What a SCRIPT alert of the service finds on `host`, run as its agent runs it, such as `OK all is well`. */
+export async function runAlert(
+  prefix: string,
+  host: string,
+  name: string,
+  root: Pick<ScriptCommand, "clusterHostInfo" | "configurations">,
+): Promise<string> {
+  const service = join(stackFolder, "services/MARIADB");
+  const alerts = JSON.parse(await readFile(join(service, "alerts.json"), "utf8")) as {
+    MARIADB: Record<string, { name: string; source: { path: string } }[]>;
+  };
+  const alert = Object.values(alerts.MARIADB)
+    .flat()
+    .find((one) => one.name === name);
+  assert.ok(alert, name);
+  const baseDir = join(service, "package");
+  const path = join(baseDir, alert.source.path.replace(/^.*\/package\//, ""));
+  const source = JSON.stringify(alert.source);
+  const input = { path, baseDir, tmpDir: join(prefix, "tmp"), source, root, hostName: host };
+  const runner = join(stackFolder, "../../../agent/alert-script.py");
+  const { PATH } = process.env;
+  const ran = spawnSync("python3", ["-B", runner], {
+    ...{ input: JSON.stringify(input), stdio: ["pipe", "pipe", "pipe", "pipe"], timeout: 60_000 },
+    ...{ cwd: prefix, env: { PATH, HOWDAH_PREFIX: prefix }, encoding: "utf8" },
+  });
+  const { state, text, error } = JSON.parse(ran.output[3] ?? "null");
+  return error ?? `${state} ${text}`;
 }
 
 /** The structured output that the scripts of a prefix have written. */
