@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { agentFolders, createFolders, FolderError } from "./folders.js";
+import { agentFolders, createFolders, DiskError, FolderError, folderTrouble } from "./folders.js";
 
 describe("createFolders()", () => {
   let place: string;
@@ -44,6 +44,16 @@ describe("createFolders()", () => {
         return true;
       },
     );
+  });
+
+  it("tells what a later start may find mended from what an operator has to mend", () => {
+    const trouble = (code: string) => folderTrouble("the data folder /data", { code });
+    for (const code of ["EROFS", "ENOSPC", "EDQUOT", "EIO", "ESTALE", "EMFILE"]) {
+      assert.ok(trouble(code) instanceof DiskError, code);
+    }
+    for (const code of ["EACCES", "EPERM", "ENOTDIR", "EEXIST"]) {
+      assert.ok(trouble(code) instanceof FolderError, code);
+    }
   });
 
   it("says at once that a folder cannot be made where the system makes none", () => {

@@ -58,9 +58,31 @@ export interface AgentFolders {
   readonly alertRunner: string;
 }
 
-/** Thrown when a folder of the agent can't be made or written; the message is one line and names the folder. */
+/** Thrown when a folder of the agent can't be made or written, and an operator has to mend that; the message is one line and names the folder. */
 export class FolderError extends Error {
   override readonly name = "FolderError";
+}
+
+/** Thrown when a folder can't be made or written for a trouble that passes, as its disk's: a later start may find it well. */
+export class DiskError extends Error {
+  override readonly name = "DiskError";
+}
+
+/** Troubles of the disk below, or of what the kernel has to give; the others are of rights and of paths. */
+const passing: ReadonlySet<string> = new Set([
+  ...["EROFS", "ENOSPC", "EDQUOT", "EIO", "ENXIO", "ENODEV", "ESTALE", "ETIMEDOUT", "EHOSTDOWN"],
+  ...["ENOTCONN", "EMFILE", "ENFILE", "ENOMEM"],
+]);
+
+/** What to throw when a file or folder, `what`, can't be made or written for `error`. */
+export function folderTrouble(what: string, error: unknown): FolderError | DiskError {
+  const code = (error as NodeJS.ErrnoException).code ?? String(error);
+  const text = `${what} can't be made or written (${code})`;
+  return passing.has(code)
+    ? new DiskError(`${text}: see to its disk; the agent can be started again`)
+    : new FolderError(
+        `${text}: give the agent's user the right to write there, or choose another folder`,
+      );
 }
 
 /** The paths below `prefix` (default of the installed agent: `/var/lib/howdah-agent`). Touches no disk. */
@@ -112,7 +134,7 @@ const moreOpenFolders = [
 
 /**
  * Makes the folders that are missing and sets the modes that matter, of its own folders only: one that somebody else uses already is
- * refused. Throws `FolderError`.
+ * refused. Throws `FolderError`, `DiskError`.
  */
 export function createFolders(folders: AgentFolders): void {
   refuseForeign(folders);
@@ -172,9 +194,6 @@ function make(name: string, path: string, mode: number): void {
     if (made || mode !== 0o755) chmodSync(path, mode);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new FolderError(
-      `the ${name} folder ${path} can't be made or written (${code}): give the agent's user the right to write there, or choose another folder`,
-    );
+    throw folderTrouble(`the ${name} folder ${path}`, error);
   }
 }

@@ -15,7 +15,14 @@ import { fileOutput } from "./connection/attempt-output.js";
 import { createSessionSlot, fetcher } from "./connection/fetcher.js";
 import { Reporter } from "./connection/reporter.js";
 import { connectionTo, type Servers, stayConnected } from "./connection/stay-connected.js";
-import { type AgentFolders, agentFolders, createFolders, FolderError } from "./folders.js";
+import {
+  type AgentFolders,
+  agentFolders,
+  createFolders,
+  DiskError,
+  FolderError,
+  folderTrouble,
+} from "./folders.js";
 import { agentEnv } from "./host/agent-env.js";
 import { createBoundedRunner } from "./host/bounded-run.js";
 import { gatherHostFacts } from "./host/host-facts.js";
@@ -41,7 +48,7 @@ import { componentOf, isAbout } from "./status/component-of.js";
 import { StatusChecks, type TellStatuses } from "./status/status-checks.js";
 import { agentVersion } from "./version.js";
 
-/** Errors that an operator can mend: told in a line each, without a stack. */
+/** Errors that an operator has to mend before another start: told in a line each, without a stack. */
 const operators = [
   ...[SettingsError, FolderError, PrefixInUseError, JournalDamagedError],
   ...[TlsFileError, ResetRefusedError],
@@ -94,7 +101,7 @@ function openLog(
     process.on("SIGHUP", () => file.reopen());
     return pino(options, file);
   } catch (error) {
-    throw new FolderError(`the log ${path} cannot be written: ${(error as Error).message}`);
+    throw folderTrouble(`the log ${path}`, error);
   }
 }
 
@@ -243,9 +250,10 @@ function writePidFile({ pidFile }: AgentFolders, log: Logger): void {
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    const known = operators.some((kind) => error instanceof kind);
+    const toMend = operators.some((kind) => error instanceof kind);
+    const known = toMend || error instanceof DiskError;
     const text = error instanceof Error ? (known ? error.message : error.stack) : String(error);
     for (const line of (text ?? "").split("\n")) process.stderr.write(`howdah-agent: ${line}\n`);
-    process.exit(known ? 2 : 1);
+    process.exit(toMend ? 2 : 1);
   },
 );
