@@ -7,8 +7,8 @@ import type { Knex } from "knex";
 import type { ChangedTask } from "../requests/task-changes.js";
 import type { NewRequest } from "../store/insert-request.js";
 import type { RequestRow } from "../store/request-rows.js";
-import { writeDesired } from "../store/write-component-states.js";
-import { byKey, type ComponentKey } from "./component-moves.js";
+import { type ComponentWish, writeDesired } from "../store/write-component-states.js";
+import { byKey } from "./component-moves.js";
 import { inTurn, stateMap } from "./state-map.js";
 
 /**
@@ -37,12 +37,6 @@ function mapOf(asked: ComponentCommand): string {
     state: nextDesiredState(was, asked, client),
     bound: false,
   }));
-}
-
-/** What a request wants a component to be, by the map of what it was wanted to be. */
-export interface ComponentWish extends ComponentKey {
-  readonly requestId: number;
-  readonly map: string;
 }
 
 /** What is wanted of the components of tasks that are to run once more, in the order of their keys. */

@@ -1,6 +1,5 @@
 import type { Knex } from "knex";
-import type { ComponentMove } from "../components/component-moves.js";
-import type { ComponentWish } from "../components/desired-states.js";
+import type { ComponentKey, ComponentMove } from "../components/component-moves.js";
 import { mappedState, takesBinding } from "../components/state-map.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute } from "../database/query.js";
@@ -59,6 +58,12 @@ const updateWished = `update ${jsonRows("v", {
 })} straight_join host_component hc force index (primary)
   on hc.cluster_id = v.cluster_id and hc.component_name = v.component_name and hc.host_id = v.host_id
 set hc.desired_state = ${mappedState("v.next", "hc.desired_state", "hc.client")}, hc.desired_request_id = v.request_id`;
+
+/** What a request wants a component to be, by the map of what it was wanted to be. */
+export interface ComponentWish extends ComponentKey {
+  readonly requestId: number;
+  readonly map: string;
+}
 
 /** Writes what components are wanted to be: one statement, none when there is nothing to write. */
 export async function writeWishes(
