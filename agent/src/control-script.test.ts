@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFile, spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -120,4 +121,30 @@ test("an agent that does not stop is killed after a while", async (t) => {
   const { code, stdout } = await call("stop");
   assert.deepEqual([code, stdout], [0, "howdah-agent did not stop by itself, and was killed\n"]);
   assert.deepEqual(ours(), []);
+});
+
+test("a full disk: the keeper is found all the same, so that stop ends it with the agent", async (t) => {
+  const run = mkdtempSync(join(tmpdir(), "howdah-run-"));
+  const mount = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k", "howdah-test", run]);
+  t.after(() => {
+    spawnSync("umount", ["-l", run]);
+    rmSync(run, { recursive: true });
+  });
+  if (mount.status !== 0) return t.skip("only root can mount a file system");
+  const { prefix, ours, call } = controlled(t, "127.0.0.1:1", `run_dir = ${run}\n`);
+  spawnSync("dd", ["if=/dev/zero", `of=${join(run, "filler")}`, "bs=4k"]);
+  const started = await call("start");
+  assert.deepEqual([started.code, started.stderr], [0, ""]);
+  const { code, stdout } = await call("stop");
+  assert.deepEqual([code, stdout], [0, "howdah-agent is stopped; commands that run go on\n"]);
+  assert.deepEqual(ours(), []);
+  // Also while the agent is away and its keeper is about to start it again.
+  await call("start");
+  const agent = readdirSync(join(run, "lock"))[0]?.split(".")[0];
+  process.kill(Number(agent), "SIGKILL");
+  await until(() => textOf(join(prefix, "log", "howdah-agent.out")).includes("137"), "its end");
+  assert.match((await call("status")).stdout, /has crashed and .* by its keeper|is running/);
+  assert.equal((await call("stop")).code, 0);
+  assert.deepEqual(ours(), []);
+  assert.deepEqual(readdirSync(run).sort(), ["filler", "lock"]);
 });
