@@ -170,7 +170,7 @@ async function run(
   });
   const recovery: Recovery = new Recovery({
     ...{ folders, packages, facts, log, status, settings: scripts },
-    openCommands: () => queue.open(),
+    openEntries: () => queue.openEntries(),
   });
   const checks = await recovery.restore(journal.entries());
   const alerts = new Alerts({

@@ -81,11 +81,28 @@ function autoJson({ requestId: _, ...json }: JsonObject, number: number): JsonOb
   return { ...json, commandType: "AUTO_EXECUTION_COMMAND", taskId: number, commandId: number };
 }
 
-/** Puts the files of a command on the disk; its record folder last of all gets its plan, and nothing runs before. */
+/**
+ * Puts the files of a command on the disk; its record folder last of all gets its plan, and nothing runs before. Throws when they cannot
+ * be written; then none is left.
+ */
 export function writeAuto(
   spec: CommandSpec,
   command: RecoveryCommand,
-  { number, component }: { readonly number: number; readonly component: ComponentName },
+  named: Pick<AutoCommand, "number" | "component">,
+  context: AutoContext,
+): AutoCommand {
+  try {
+    return writeFiles(spec, command, named, context);
+  } catch (error) {
+    removeAuto(context.folders, named.number);
+    throw error;
+  }
+}
+
+function writeFiles(
+  spec: CommandSpec,
+  command: RecoveryCommand,
+  { number, component }: Pick<AutoCommand, "number" | "component">,
   { folders, settings }: AutoContext,
 ): AutoCommand {
   const files = autoFiles(folders, number);
@@ -101,6 +118,15 @@ export function writeAuto(
   writeFileSync(`${path}.new`, JSON.stringify(plan), { mode: 0o600 });
   renameSync(`${path}.new`, path);
   return { number, component, command, plan, bootId: about.bootId };
+}
+
+/** Removes whatever there is of a command that has not begun. */
+function removeAuto(folders: AgentFolders, number: number): void {
+  const paths = [
+    recordFolderOf(folders, autoKey(number)),
+    ...Object.values(autoFiles(folders, number)),
+  ];
+  for (const path of paths) if (path) rmSync(path, { recursive: true, force: true });
 }
 
 /** What a former agent has left running or has not seen the end of; half-written ones are removed. Call it before anything is run. */

@@ -26,6 +26,8 @@ export interface Known {
   sinceMs: number;
   /** Grows with whatever may make a decision about it wrong. */
   changes: number;
+  /** Since when commands were found in its way, by the clock of `attempts`. */
+  waitsSinceMs: number | undefined;
   /** The last reason why it was not recovered that was logged. */
   told: string | undefined;
 }
@@ -137,6 +139,7 @@ export class KnownComponents {
     const made: Known = {
       ...{ name, check: undefined, wanted: unknownWanted, current: undefined, changes: 0 },
       ...{ installFailed: false, attempts: undefined, sinceMs: 0, told: undefined },
+      waitsSinceMs: undefined,
     };
     this.known.set(key, made);
     for (const [other, { check }] of this.known) {

@@ -7,7 +7,7 @@ import type { JsonObject } from "../json.js";
 import { bootId } from "../process-table.js";
 import { laneOf } from "../run/lane-of.js";
 import type { TriesEnd } from "../run/run-tries.js";
-import { type ComponentName, componentOf } from "../status/component-of.js";
+import { type ComponentName, componentOf, isAbout } from "../status/component-of.js";
 import type { StatusChecks } from "../status/status-checks.js";
 import { anotherAttempt } from "./attempts.js";
 import {
@@ -27,8 +27,8 @@ import { type RecoveryChoice, readRecoverySettings } from "./recovery-settings.j
 /** What recovery needs. */
 export interface RecoveryOptions extends AutoContext {
   readonly status: Pick<StatusChecks, "command" | "standAside" | "ended" | "checkAgain">;
-  /** How many of the server's commands wait or run. */
-  readonly openCommands: () => number;
+  /** The server's commands that wait or run. */
+  readonly openEntries: () => readonly JournalEntry[];
   /** A clock that only goes forward, in milliseconds; tests set it. */
   readonly now?: () => number;
 }
@@ -42,12 +42,15 @@ interface Running {
 
 /** What is to be had from a server is waited for no longer; it is tried again with the next check. */
 const fetchMs = 30_000;
+/** Commands may take their time; one that keeps a component down for longer than this is told of. */
+const longWaitMs = 10 * 60_000;
 const mostChoices = 16;
 const { INSTALLED, INSTALL_FAILED, STARTED } = ComponentState;
 
 /**
  * Starts components that should run and do not, by what the server last said of them and by the commands that came since: also while no
- * server is to be reached, and after a restart. It acts upon what a check has just found, one at a time, and never beside a command.
+ * server is to be reached, and after a restart. It acts upon what a check has just found, one at a time, and never beside a command, but
+ * for another's background command: that may run for a week.
  */
 export class Recovery {
   private readonly known: KnownComponents;
@@ -140,7 +143,10 @@ export class Recovery {
     one.current = one.installFailed && state === INSTALLED ? INSTALL_FAILED : state;
     if (!one.check?.recoveryEnabled || one.wanted.state === undefined) return;
     if (nextCommand("FULL", one.current, one.wanted.state) !== undefined) this.consider(one);
-    else one.told = undefined;
+    else {
+      one.told = undefined;
+      one.waitsSinceMs = undefined;
+    }
   }
 
   private consider(one: Known): void {
@@ -163,7 +169,7 @@ export class Recovery {
       })
       .finally(() => {
         this.considering = undefined;
-        if (this.running === undefined && this.options.openCommands() === 0) this.lookAgain();
+        if (this.running === undefined) this.lookAgain();
       });
   }
 
@@ -192,15 +198,19 @@ export class Recovery {
     const number = this.number();
     const spec = await resolveAuto(check, command, number, within, this.options);
     this.stopping.signal.throwIfAborted();
-    if (this.options.openCommands() > 0) {
+    if (this.isInTheWay(one.name)) {
       this.postponed.set(keyOf(one.name), one.name);
+      one.waitsSinceMs ??= this.now();
+      if (this.now() - one.waitsSinceMs >= longWaitMs) this.tell(one, "commands wait or run here");
       return;
     }
+    one.waitsSinceMs = undefined;
     // Whatever was said or found meanwhile counts: the next check looks again.
     if (one.changes !== changes || one.current !== current) return;
-    const auto = writeAuto(spec, command, { number, component: one.name }, this.options);
+    // Before anything can fail: a full disk must not be tried again with each check.
     if (attempts.count === 1) one.sinceMs = Date.now();
     one.attempts = attempts;
+    const auto = writeAuto(spec, command, { number, component: one.name }, this.options);
     one.told = undefined;
     const times = { count: attempts.count, lifetime: attempts.lifetime };
     this.options.log.info(
@@ -271,10 +281,18 @@ export class Recovery {
     this.lookAgain();
   }
 
-  /** Has those checked again that something was in the way of. */
+  /** Whether a command of the server keeps a component from being recovered. */
+  private isInTheWay(name: ComponentName): boolean {
+    const isOpen = ({ state }: JournalEntry) => state !== "ENDED"; // the one whose end is being told is among them
+    return this.options
+      .openEntries()
+      .some((entry) => isOpen(entry) && (laneOf(entry) === "commands" || isAbout(entry, name)));
+  }
+
+  /** Has those checked again that something was in the way of, and is not any more. */
   private lookAgain(): void {
-    const names = [...this.postponed.values()];
-    this.postponed.clear();
+    const names = [...this.postponed.values()].filter((name) => !this.isInTheWay(name));
+    for (const name of names) this.postponed.delete(keyOf(name));
     for (const name of names) this.options.status.checkAgain(name);
   }
 
