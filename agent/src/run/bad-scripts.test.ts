@@ -31,9 +31,7 @@ test("a script that writes 1 GiB completes; head and tail are stored, and no mor
   assert.ok(session.over);
   const small = await dispatcher.session();
   const peakBefore = peakKb(agent.process());
-  small.say(
-    shellTask(1, "echo begins; head -c 1073741824 /dev/zero; echo; echo ends"),
-  );
+  small.say(shellTask(1, "echo begins; head -c 1073741824 /dev/zero; echo; echo ends"));
   assert.equal((await dispatcher.ended(1)).event, TaskEvent.SUCCEEDED);
   await acknowledged(agent, 1);
   const text = dispatcher.stored(1, STDOUT);
