@@ -76,6 +76,7 @@ const pythonPath = `python_path = ${library}\n`;
 const inis: Readonly<Record<string, string>> = {
   host1: pythonPath,
   host2: `${pythonPath}log_level = debug
+public_hostname = host2.example.org
 ca_cert_path = /etc/ssl/compat.pem
 force_https_protocol = PROTOCOL_TLS
 log_out_files = true

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, realpathSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
@@ -72,6 +73,9 @@ export function whatScriptsFind(compat: () => CompatFleet): void {
     assert.equal(environment.CONFIG_FILE, join(prefix, "conf", "howdah-agent.ini"));
     assert.equal(environment.PYTHON, "/usr/bin/python3");
     assert.match(environment.HOWDAH_TASK ?? "", new RegExp(`:${id}:1$`));
+    // Where its ini says so; else it is the host's name, as the next test sees.
+    const { hostname, public_hostname } = partOf(two, "agentLevelParams");
+    assert.deepEqual([hostname, public_hostname], ["host2", "host2.example.org"]);
     assert.equal(environment.COMPAT_GREETING, undefined);
     assert.equal(two.environment.COMPAT_GREETING, "good morning");
   });
@@ -100,6 +104,7 @@ export function whatScriptsFind(compat: () => CompatFleet): void {
     const { "compat-env": values, "cluster-env": cluster } = partOf(run, "configurations");
     assert.deepEqual(values, {
       ...{ compat_user: "compat", secret: "s3cret", fixed: "yes", greeting: "hello" },
+      compat_path: "/compat/data",
     });
     assert.equal((cluster as Record<string, string>).java_home, "/usr/lib/jvm/default");
     assert.deepEqual(command.configurationAttributes, {
@@ -107,7 +112,7 @@ export function whatScriptsFind(compat: () => CompatFleet): void {
     });
     assert.deepEqual(command.clusterHostInfo, {
       ...{ all_hosts: hosts, all_racks: ["/default-rack", "/default-rack"] },
-      ...{ all_ipv4_ips: partOf(run, "clusterHostInfo").all_ipv4_ips },
+      ...{ all_ipv4_ips: await addressesOf(fleet, hosts) },
       ...{ compat_master_hosts: ["host1"], compat_slave_hosts: hosts, compat_client_hosts: hosts },
       ...{ shell_one_hosts: hosts, program_one_hosts: hosts },
       ...{ base_one_hosts: ["host1"], plugin_one_hosts: ["host1"] },
@@ -121,19 +126,27 @@ export function whatScriptsFind(compat: () => CompatFleet): void {
       [level.user_list, level.group_list, level.user_groups],
       ['["compat"]', '["compatgroup"]', '{"compat":["compatgroup"]}'],
     );
+    assert.equal(level.not_managed_hdfs_path_list, '["/compat/data"]');
     const service = partOf(run, "serviceLevelParams");
     assert.deepEqual(
       [service.version, service.service_package_folder, service.credentialStoreEnabled],
       ["1.2.3", folder, false],
     );
+    assert.equal(service.status_commands_timeout, 300);
     assert.deepEqual(command.componentLevelParams, {
       ...{ clientsToUpdateConfigs: '["*"]', unlimited_key_jce_required: "false" },
     });
-    assert.equal(partOf(run, "ambariLevelParams").java_home, "/usr/lib/jvm/default");
+    // Two are the cluster's own, in its cluster-env; those without a default, such as jdk_name, are not there.
+    assert.deepEqual(partOf(run, "ambariLevelParams"), {
+      ...{ java_home: "/usr/lib/jvm/default", java_version: "17", gpl_license_accepted: "false" },
+      ...{ ambari_server_host: "localhost", ambari_server_port: "8080" },
+      ...{ ambari_server_use_ssl: "false", host_sys_prepped: "false" },
+      ...{ agent_stack_retry_count: "5", agent_stack_retry_on_unavailability: "false" },
+    });
     const agent = partOf(run, "agentLevelParams");
     assert.deepEqual(
-      [agent.hostname, agent.agentCacheDir],
-      ["host1", join(fleet.prefix("host1"), "cache")],
+      [agent.hostname, agent.public_hostname, agent.agentCacheDir],
+      ["host1", "host1", join(fleet.prefix("host1"), "cache")],
     );
     assert.deepEqual(agent.agentConfigParams, {
       agent: { parallel_execution: 0, use_system_proxy_settings: true },
@@ -206,4 +219,18 @@ export function whatScriptsFind(compat: () => CompatFleet): void {
     const hooks = join(fleet.prefix("host1"), "cache", "stack-hooks");
     assert.ok(existsSync(join(hooks, "before-START", "scripts", "hook.py")));
   });
+}
+
+/** The address that each host's agent has told of it; its name on a machine without a network. */
+async function addressesOf({ fleet }: CompatFleet, names: readonly string[]): Promise<string[]> {
+  const addresses = Object.values(networkInterfaces()).flatMap((some) => some ?? []);
+  const own = addresses.filter(({ family, internal }) => family === "IPv4" && !internal);
+  const told = names.map(async (hostName) => {
+    const { host } = await fleet.getHost({ hostName });
+    const { ipaddress } = JSON.parse(host?.factsJson ?? "{}") as { ipaddress?: string };
+    if (own.length === 0 && !ipaddress) return hostName;
+    assert.match(ipaddress ?? "", /^\d+(\.\d+){3}$/);
+    return String(ipaddress);
+  });
+  return Promise.all(told);
 }
