@@ -18,7 +18,7 @@ import { type CommandPlan, planCommand } from "../run/command-plan.js";
 import type { CommandSpec, ScriptSettings } from "../run/command-spec.js";
 import { appendOnce, finalText } from "../run/final-text.js";
 import { recordFolderOf } from "../run/record-folders.js";
-import { runTries, type TriesEnd } from "../run/run-tries.js";
+import { forbidPlan, runTries, type TriesEnd } from "../run/run-tries.js";
 import type { ComponentName } from "../status/component-of.js";
 import { autoFiles, autoKey } from "./auto-files.js";
 import type { RecoveryCommand } from "./next-command.js";
@@ -129,7 +129,10 @@ function removeAuto(folders: AgentFolders, number: number): void {
   for (const path of paths) if (path) rmSync(path, { recursive: true, force: true });
 }
 
-/** What a former agent has left running or has not seen the end of; half-written ones are removed. Call it before anything is run. */
+/**
+ * What a former agent has left running or has not seen the end of. What had not begun is removed, for the component may have been stopped
+ * since: the next check decides. Call it before anything is run.
+ */
 export function leftAutoCommands(folders: AgentFolders): AutoCommand[] {
   return readdirSync(folders.steps).flatMap((name) => {
     const number = Number(/^auto[.]([0-9]{1,15})[.]1$/.exec(name)?.[1]);
@@ -145,6 +148,10 @@ export function leftAutoCommands(folders: AgentFolders): AutoCommand[] {
       const plan = JSON.parse(readFileSync(join(folder, "plan.json"), "utf8")) as CommandPlan;
       const { clusterId, componentName, command } = about;
       const component = { clusterId: BigInt(clusterId), componentName };
+      if (forbidPlan(plan, folder)) {
+        removeAuto(folders, number);
+        return [];
+      }
       return [{ number, component, command, bootId: about.bootId, plan }];
     } catch {
       // Without a plan no step of it has begun.

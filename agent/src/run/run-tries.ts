@@ -164,10 +164,15 @@ function neverRuns(record: string): boolean {
   return state.kind === "lost" && state.start === undefined;
 }
 
+/** Takes the first start of a plan, so that nothing of it ever runs; false when it has begun. */
+export function forbidPlan({ steps }: CommandPlan, recordFolder: string): boolean {
+  return forbidStart(recordOf(1, steps[0], { recordFolder }));
+}
+
 function recordOf(
   tries: number,
   step: PlannedStep | undefined,
-  { recordFolder }: TriesContext,
+  { recordFolder }: Pick<TriesContext, "recordFolder">,
 ): string {
   return join(recordFolder, `${stepName(tries, step)}.record`);
 }

@@ -7,6 +7,7 @@ import { pino } from "pino";
 import type { AgentFolders } from "../folders.js";
 import type { JournalEntry } from "../journal/entry.js";
 import type { JsonObject } from "../json.js";
+import type { AutoContext } from "../recovery/auto-command.js";
 import { Recovery } from "../recovery/recovery.js";
 import { temporaryFolders, textOf, until } from "./test-agent.js";
 import { checkOf, packageDigest } from "./test-checks.js";
@@ -18,6 +19,8 @@ const minute = 60_000;
 export interface TestRecovery {
   readonly folders: AgentFolders;
   readonly recovery: Recovery;
+  /** What it runs its commands with. */
+  readonly context: AutoContext;
   /** The server's commands that wait or run. */
   readonly open: JournalEntry[];
   /** What the packages' source was asked, and what it waits for before it answers. */
@@ -56,7 +59,7 @@ export function testRecovery(
   const logged: Record<string, unknown>[] = [];
   const again: string[] = [];
   const open: JournalEntry[] = [];
-  const recovery = new Recovery({
+  const context: AutoContext = {
     folders,
     packages: {
       async folder() {
@@ -72,6 +75,9 @@ export function testRecovery(
     facts: { hostName: "web-1", publicHostName: "web-1", cacheDir: folders.cache },
     settings: {},
     log: pino({}, { write: (line: string) => logged.push(JSON.parse(line)) }),
+  };
+  const recovery = new Recovery({
+    ...context,
     status: {
       command: () => undefined,
       standAside: async () => undefined,
@@ -94,7 +100,7 @@ export function testRecovery(
     recovery.found(check("NN"), INSTALLED);
   };
   return {
-    ...{ folders, recovery, open, logged, again, check, fetching, find },
+    ...{ folders, recovery, context, open, logged, again, check, fetching, find },
     lines: () => textOf(calls).split("\n").slice(0, -1),
     begun: () => logged.filter(({ msg }) => msg === "recovering a component").length,
     async down(atMinute) {
