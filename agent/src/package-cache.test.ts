@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -78,6 +79,19 @@ test("a package is unpacked once, and found again by another cache", async (t) =
   const again = await openPackageCache(folders, () => assert.fail("fetched again"));
   assert.equal(await again.folder(digest, never), folder);
   assert.deepEqual(leftovers(), []);
+});
+
+test("a package that an operator has removed, for a script had changed it, is fetched again", async (t) => {
+  const { cache, serve, fetched } = await cacheOf(t);
+  const digest = serve(await archive(t, plain));
+  const folder = await cache.folder(digest, never);
+  const script = join(folder, "scripts", "run.sh");
+  const pushed = readFileSync(script, "utf8");
+  writeFileSync(script, "exit 1");
+  rmSync(folder, { recursive: true });
+  assert.equal(await cache.folder(digest, never), folder);
+  assert.equal(readFileSync(script, "utf8"), pushed);
+  assert.equal(fetched.length, 2);
 });
 
 test("a package that is not what its digest says is not used", async (t) => {
