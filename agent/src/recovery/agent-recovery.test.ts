@@ -205,6 +205,20 @@ describe("an agent's recovery", { concurrency: 3 }, () => {
     await until(() => isUp("NN"), "its start");
   });
 
+  it("a background command that runs on and on keeps nothing down", async (t) => {
+    const { agent, dispatcher, command, check, isUp } = await recoveryWorld(t);
+    const session = await dispatcher.session();
+    const go = join(agent.folders.tmp, "go");
+    const line = `until [ -e ${go} ]; do sleep 0.05; done`;
+    session.say(shellTask(1, line, {}, { background: true }));
+    await until(() => agent.entry(1)?.state === "RUNNING", "the command to run");
+    command(session, check("NN"));
+    await until(() => isUp("NN"), "its start");
+    assert.equal(agent.entry(1)?.state, "RUNNING");
+    writeFileSync(go, "");
+    await dispatcher.ended(1);
+  });
+
   it("a STOP of the component ends its recovery at once, also one behind another command, which waits for that", async (t) => {
     const world = await recoveryWorld(t);
     const { agent, dispatcher, command, check, calls, hold, order, isUp, checked, starts } = world;
