@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { openSync, readdirSync, readFileSync, readSync } from "node:fs";
 
 /** A process as `/proc/PID/stat` tells of it. */
 export interface ProcessInfo {
@@ -28,9 +28,15 @@ export function bootId(): string {
   return boot;
 }
 
+/** Kept open: running commands need the time also while there is no free file descriptor. */
+let uptimeFile: number | undefined;
+const uptimeText = Buffer.alloc(64);
+
 /** Milliseconds since boot, counted on while suspended, the same for every process and never set back. 10 ms exact. */
 export function uptimeMs(): number {
-  return parseUptimeMs(readFileSync("/proc/uptime", "utf8"));
+  uptimeFile ??= openSync("/proc/uptime", "r");
+  const bytes = readSync(uptimeFile, uptimeText, 0, uptimeText.length, 0);
+  return parseUptimeMs(uptimeText.toString("latin1", 0, bytes));
 }
 
 /** Milliseconds from the first number of a line as in `/proc/uptime` (seconds with two decimals). */

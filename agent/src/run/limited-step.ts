@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, uptimeMs } from "../process-table.js";
 import { runStep, type Step, type StepContext, type StepEnd } from "./step.js";
-import { readStepState, type StartRecord } from "./step-records.js";
+import { type StartRecord, stepStateOf } from "./step-records.js";
 import { stopTree } from "./stop-tree.js";
 
 /** What ends a step before its own time. */
@@ -79,7 +79,7 @@ export async function runLimitedStep(
 async function timeoutOf(step: Step, timeoutMs: number, over: AbortSignal): Promise<"timeout"> {
   const spawnedMs = uptimeMs();
   for (;;) {
-    const state = readStepState(step.record);
+    const state = await stepStateOf(step.record, over);
     const startedMs = ("start" in state ? state.start?.uptimeMs : undefined) ?? spawnedMs;
     const leftMs = timeoutMs === 0 ? longestTimerMs : startedMs + timeoutMs - uptimeMs();
     if (leftMs <= 0) return "timeout";
@@ -101,7 +101,7 @@ async function startOf(
   over: AbortSignal,
 ): Promise<StartRecord | undefined> {
   for (;;) {
-    const state = readStepState(step.record);
+    const state = await stepStateOf(step.record, over);
     if (state.kind !== "none") return state.start;
     const ended = await Promise.race([running, sleep(10, undefined, { signal: over })]);
     if (ended) return undefined;

@@ -9,7 +9,7 @@ import { type LimitedEnd, runLimitedStep } from "./limited-step.js";
 import { afterTry, retryBudget } from "./retry-waits.js";
 import { stepVariable } from "./script-environment.js";
 import type { StepContext } from "./step.js";
-import { forbidStart, readStepState } from "./step-records.js";
+import { forbidStart, readStepState, stepStateOf } from "./step-records.js";
 
 /** How the steps of an attempt ended, all tries together. */
 export interface TriesEnd {
@@ -83,7 +83,7 @@ async function runChain(tries: number, context: TriesContext): Promise<ChainEnd>
   };
   for (const planned of plan.steps) {
     const record = recordOf(tries, planned, context);
-    if (context.otherBoot && readStepState(record).kind !== "exited") {
+    if (context.otherBoot && (await stepStateOf(record, context.detach)).kind !== "exited") {
       started = true;
       return ended("INTERRUPTED", 1, "the host was started anew while it ran");
     }

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   bootId,
   commandLine,
@@ -48,6 +49,32 @@ export function readStepState(record: string): StepState {
   const exit = parseExit(lines?.[1]);
   if (exit) return { kind: "exited", start, exit };
   return alive ? { kind: "running", start } : { kind: "lost", start };
+}
+
+/** Between two tries to read a record for which there is no file descriptor. */
+const descriptorWaitMs = 500;
+
+/**
+ * Like `readStepState`, but waits as long as this process or the host has no file descriptor left to read the record with: that says
+ * nothing about the step, which may run or have ended well. Rejects when the signal aborts while it waits.
+ */
+export async function stepStateOf(record: string, signal: AbortSignal): Promise<StepState> {
+  for (;;) {
+    const state = stepStateNow(record);
+    if (state !== undefined) return state;
+    await sleep(descriptorWaitMs, undefined, { signal });
+  }
+}
+
+/** Undefined when there is no file descriptor to read the record with. */
+export function stepStateNow(record: string): StepState | undefined {
+  try {
+    return readStepState(record);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "EMFILE" || code === "ENFILE") return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Logger } from "pino";
-import { type ExitRecord, readStepState, type StartRecord } from "./step-records.js";
+import { type ExitRecord, type StartRecord, stepStateNow, stepStateOf } from "./step-records.js";
 
 /** One process tree that a command runs: a hook, or the script. */
 export interface Step {
@@ -41,7 +41,7 @@ const alreadyStarted = 75;
 export async function runStep(step: Step, context: StepContext): Promise<StepEnd> {
   for (;;) {
     context.detach.throwIfAborted();
-    const state = readStepState(step.record);
+    const state = stepStateNow(step.record) ?? (await stepStateOf(step.record, context.detach));
     switch (state.kind) {
       case "exited":
       case "lost":
@@ -87,7 +87,8 @@ async function superviseStep(step: Step, context: StepContext): Promise<string |
     if (outcome === alreadyStarted) return undefined;
     if (outcome === 74) return `can't write the step's record ${step.record}: is the disk full?`;
     // Ended before it made its record: it never ran the command and never will.
-    return readStepState(step.record).kind === "none"
+    const { kind } = await stepStateOf(step.record, context.detach);
+    return kind === "none"
       ? `the step's supervisor ended with ${outcome} before it started anything`
       : undefined;
   } catch (error) {
@@ -106,7 +107,7 @@ async function waitWhileRunning(record: string, detach: AbortSignal): Promise<vo
     tell = resolve;
   });
   const look = () => {
-    if (readStepState(record).kind !== "running") tell();
+    if ((stepStateNow(record)?.kind ?? "running") !== "running") tell();
   };
   const timer = setInterval(look, livenessMs);
   // Where inotify's limits are used up, the timer alone finds the end, later.

@@ -164,8 +164,12 @@ function talk(child: ChildProcess, input: string, count: (length: number) => voi
 }
 
 function identityOf(pid: number | undefined): ProcessIdentity | undefined {
-  const info = pid === undefined ? undefined : readProcess(pid);
-  return info && { pid: info.pid, startTime: info.startTime, bootId: bootId() };
+  try {
+    const info = pid === undefined ? undefined : readProcess(pid);
+    return info && { pid: info.pid, startTime: info.startTime, bootId: bootId() };
+  } catch {
+    return undefined; // no file descriptor to read it with: its tag is enough to find its processes
+  }
 }
 
 /** Whether a process group whose leader has ended still has members: then no other group can have its number. */
