@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createFolders } from "./folders.js";
-import { openJournal } from "./journal/journal.js";
+import { openJournal } from "./journal/open-journal.js";
 import { hasEnvironment, listProcesses } from "./process-table.js";
 import { ResetRefusedError, resetAgent } from "./reset-agent.js";
 import { dataFiles } from "./run/data-files.js";

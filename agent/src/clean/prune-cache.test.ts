@@ -8,7 +8,7 @@ import { create } from "@bufbuild/protobuf";
 import { StatusCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { persistedMessage } from "../cluster-cache/persisted.js";
 import type { AgentFolders } from "../folders.js";
-import { openJournal } from "../journal/journal.js";
+import { openJournal } from "../journal/open-journal.js";
 import { openPackageCache } from "../package-cache.js";
 import { silent, temporaryFolders, testKey } from "../testing/test-agent.js";
 import { digestsInUse } from "./digests-in-use.js";

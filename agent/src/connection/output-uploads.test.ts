@@ -7,7 +7,7 @@ import {
   UploadOutputResponseSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { openJournal } from "../journal/journal.js";
+import { openJournal } from "../journal/open-journal.js";
 import { dataFiles } from "../run/data-files.js";
 import { neverStartedResult } from "../run/run-command.js";
 import { silent, temporaryFolders, testKey, until } from "../testing/test-agent.js";

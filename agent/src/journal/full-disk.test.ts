@@ -23,8 +23,8 @@ import {
   until,
 } from "../testing/test-agent.js";
 import { testStore } from "../testing/test-store.js";
-import { openJournal } from "./journal.js";
 import { JournalFullError } from "./journal-file.js";
+import { openJournal } from "./open-journal.js";
 
 /** Mounts a file system of 1 MiB, which only root may. */
 function mountSmallDisk(): { place: string; unmount: () => void } | undefined {

@@ -13,7 +13,7 @@ it("the journal syncs its file to the disk, unless told another way", async (t) 
   const synced = t.mock.method(fs, "fdatasync");
   syncBuiltinESMExports();
   // Only now: it takes what is there when it is loaded.
-  const { openJournal } = await import("./journal.js");
+  const { openJournal } = await import("./open-journal.js");
   const folders = agentFolders(prefix);
   createFolders(folders);
   const journal = await openJournal(folders, pino({ level: "silent" }));

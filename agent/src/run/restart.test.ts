@@ -8,8 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { AgentFolders } from "../folders.js";
 import type { CommandResult } from "../journal/entry.js";
-import { openJournal } from "../journal/journal.js";
 import { writeJournalFile } from "../journal/journal-file.js";
+import { openJournal } from "../journal/open-journal.js";
 import { scanJournal } from "../journal/record-lines.js";
 import { bootId, hasEnvironment, listProcesses } from "../process-table.js";
 import {

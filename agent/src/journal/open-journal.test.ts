@@ -6,7 +6,8 @@ import type { AgentFolders } from "../folders.js";
 import { bootId, uptimeMs } from "../process-table.js";
 import { silent, temporaryFolders, testKey, until } from "../testing/test-agent.js";
 import type { CommandResult } from "./entry.js";
-import { type Journal, JournalDamagedError, openJournal } from "./journal.js";
+import type { Journal } from "./journal.js";
+import { JournalDamagedError, openJournal } from "./open-journal.js";
 import { scanJournal } from "./record-lines.js";
 
 const completed: CommandResult = {
