@@ -3,6 +3,12 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
+import {
+  type Counts,
+  connectionsTo,
+  type Simulator,
+  startSimulator,
+} from "@howdah/simulator/testing/simulator-process";
 import { agentsDoor } from "./extra-agent.js";
 import {
   applyTestCluster,
@@ -15,7 +21,6 @@ import {
   tasksOf,
   until,
 } from "./fleet.js";
-import { type Counts, connectionsTo, type Simulator, startSimulator } from "./simulator.js";
 
 const agents = 50;
 

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { root } from "./fleet.js";
+import { fileURLToPath } from "node:url";
+
+const program = fileURLToPath(new URL("../main.js", import.meta.url));
 
 /** Counts as the simulator tells them. */
 export interface Counts {
@@ -26,7 +27,6 @@ export interface Simulator {
 
 /** Starts a simulator for a dispatcher, which tells its counts ten times a second. */
 export function startSimulator(server: string, ...args: string[]): Simulator {
-  const program = join(root, "simulator", "dist", "main.js");
   const fixed = ["--server", server, "--json", "--report-every", "100ms", "--log-level", "warn"];
   const child = spawn(
     process.execPath,

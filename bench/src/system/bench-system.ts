@@ -1,0 +1,123 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Client, createClient } from "@connectrpc/connect";
+import { endProcessesBelow } from "@howdah/launcher/find-processes";
+import {
+  type Installation,
+  type InstallationOptions,
+  startInstallation,
+} from "@howdah/launcher/start-installation";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import type { Request } from "@howdah/proto/howdah/v1/request";
+import {
+  RequestService,
+  type SubmitRequestRequestSchema,
+} from "@howdah/proto/howdah/v1/request_service";
+import { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import { connectService } from "@howdah/service/connect-service";
+import { type Simulator, startSimulator } from "@howdah/simulator/testing/simulator-process";
+import type { BenchContext } from "../measure.js";
+
+/** A whole installation to measure: real processes on a private MariaDB with durable commits. */
+export interface BenchSystem {
+  readonly dir: string;
+  readonly installation: Installation;
+  /** Clients of the scheduler and the store themselves, as the gateway has them. */
+  readonly requests: Client<typeof RequestService>;
+  readonly store: Client<typeof CommandStoreService>;
+  readonly fleet: Client<typeof FleetService>;
+  readonly stacks: Client<typeof StackService>;
+  /**
+   * Plays so many more hosts in a process of their own, and resolves when all are connected. Their names begin with `sim`, unless
+   * `args`, further options of the simulator, give another prefix.
+   */
+  playHosts(agents: number, ...args: string[]): Promise<Simulator>;
+  /** Submits and resolves with the request's id: it is committed. */
+  submit(request: MessageInitShape<typeof SubmitRequestRequestSchema>): Promise<bigint>;
+  /** Follows a request to its end. Rejects when it has not come within the time. */
+  over(requestId: bigint, timeoutMs?: number): Promise<Request>;
+  /** Ends everything and removes what it kept. */
+  stop(): Promise<void>;
+}
+
+/** Starts an installation on free ports. Rejects when the run is interrupted; then nothing is left. */
+export async function startBenchSystem(
+  { log, signal }: Pick<BenchContext, "log" | "signal">,
+  options: Pick<InstallationOptions, "agents" | "env" | "envOf" | "replicas"> = {},
+): Promise<BenchSystem> {
+  signal.throwIfAborted();
+  const dir = await mkdtemp(join(tmpdir(), "howdah-bench-"));
+  const simulators: Simulator[] = [];
+  let installation: Installation | undefined;
+  const closers: { close(): void }[] = [];
+  const stop = async () => {
+    await Promise.all(simulators.map((simulator) => simulator.stop()));
+    for (const closer of closers) closer.close();
+    await installation?.stop();
+    await endProcessesBelow(dir);
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  };
+  try {
+    installation = await startInstallation({
+      ...{ dir, ports: "free", durable: true, ...options },
+      onExit: ({ name, logFile }, { code }) => log(`${name} ended with code ${code}: ${logFile}`),
+    });
+    signal.throwIfAborted();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const { commandStore, scheduler, dispatcher } = installation;
+  const toStore = connectService({ address: commandStore.addresses.main ?? "" });
+  const toScheduler = connectService({ address: scheduler.addresses.main ?? "" });
+  closers.push(toStore, toScheduler);
+  const requests = createClient(RequestService, toScheduler);
+  const store = createClient(CommandStoreService, toStore);
+  return {
+    ...{ dir, installation, requests, store, stop },
+    fleet: createClient(FleetService, toStore),
+    stacks: createClient(StackService, toStore),
+    async playHosts(agents, ...args) {
+      const server = dispatcher.addresses.agents ?? "";
+      const simulator = startSimulator(server, "--agents", String(agents), ...args);
+      simulators.push(simulator);
+      await connected(simulator, agents, signal);
+      return simulator;
+    },
+    async submit(request) {
+      const answer = await requests.submitRequest(request, { signal });
+      if (answer.request === undefined) throw new Error("the answer to a submit has no request");
+      return answer.request.requestId;
+    },
+    over: (requestId, timeoutMs = 600_000) => over(store, requestId, timeoutMs, signal),
+  };
+}
+
+async function connected(simulator: Simulator, agents: number, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + 120_000;
+  while ((simulator.counts()?.connected ?? 0) < agents) {
+    if (performance.now() > deadline || simulator.process.exitCode !== null) {
+      const { connected = 0 } = simulator.counts() ?? {};
+      throw new Error(`${connected} of ${agents} hosts connected; ${simulator.errors()}`);
+    }
+    await sleep(100, undefined, { signal });
+  }
+}
+
+async function over(
+  store: BenchSystem["store"],
+  requestId: bigint,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Request> {
+  let last: Request | undefined;
+  for await (const { request } of store.watchRequest({ requestId }, { timeoutMs, signal })) {
+    last = request ?? last;
+  }
+  if (last === undefined) throw new Error(`nothing was told of request ${requestId}`);
+  return last;
+}
