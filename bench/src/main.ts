@@ -1,11 +1,12 @@
 import { agentBench } from "./agent/agent-bench.js";
 import { readCommandLine, UsageError, usage } from "./command-line.js";
+import { fanoutBench } from "./fanout/fanout-bench.js";
 import { machine } from "./machine.js";
 import { type Bench, meets } from "./measure.js";
 import { tableOf } from "./table.js";
 
 /** In the order in which they run. */
-const benches: readonly Bench[] = [agentBench];
+const benches: readonly Bench[] = [fanoutBench, agentBench];
 
 async function main(): Promise<number> {
   const { action, benches: chosen, quick, json } = readCommandLine(process.argv.slice(2), benches);
