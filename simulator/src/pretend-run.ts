@@ -13,8 +13,12 @@ export interface PretendOptions {
 type Ending = Pick<CommandResult, "status" | "exitCode" | "reason">;
 
 const defaultTimeoutMs = 900_000;
-/** Output comes in so many portions while a command runs, if it runs so long that they have this time between them. */
-const portions = 10;
+/**
+ * Output comes in portions while a command runs, if it runs so long that ten of them have the shortest time between them: in ten, or in more
+ * when it is much, so that it flows as from a command that writes all the time.
+ */
+const leastPortions = 10;
+const portionBytes = 16 << 10;
 const portionEveryMs = 50;
 
 /**
@@ -47,8 +51,9 @@ export async function pretendRun(
   }
 
   function portionTimer(write: () => void): NodeJS.Timeout | undefined {
-    if (outputBytes === 0 || lastsMs < portions * portionEveryMs) return undefined;
-    return setInterval(write, lastsMs / portions);
+    if (outputBytes === 0 || lastsMs < leastPortions * portionEveryMs) return undefined;
+    const portions = Math.max(leastPortions, outputBytes / portionBytes);
+    return setInterval(write, Math.max(portionEveryMs, lastsMs / portions));
   }
 
   function endingOf(cancelReason: string | undefined): Ending {
