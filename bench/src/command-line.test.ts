@@ -16,10 +16,12 @@ const read = (line: string) =>
 
 describe("readCommandLine()", () => {
   it("should run all when none is named, and each only once", () => {
-    assert.deepEqual(read(""), { action: "run", benches, quick: false, json: false });
+    const asked = { quick: false, json: false, record: false };
+    assert.deepEqual(read(""), { action: "run", benches, ...asked });
     assert.deepEqual(read("plan plan --quick --json"), {
-      ...{ action: "run", benches: [benches[1]], quick: true, json: true },
+      ...{ action: "run", benches: [benches[1]], quick: true, json: true, record: false },
     });
+    assert.equal(read("plan --record").record, true);
     assert.equal(read("--list").action, "list");
     assert.equal(read("--help").action, "help");
   });
@@ -30,5 +32,12 @@ describe("readCommandLine()", () => {
       new UsageError('there is no benchmark "agents"; there are: agent, plan'),
     );
     assert.throws(() => read("--fast"), /^UsageError: Unknown option '--fast'.*; --help lists/);
+  });
+
+  it("should not put into the record what was too short for it", () => {
+    assert.throws(
+      () => read("--quick --record"),
+      new UsageError("--record takes full sizes: leave out --quick"),
+    );
   });
 });

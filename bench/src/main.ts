@@ -1,40 +1,71 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { agentBench } from "./agent/agent-bench.js";
 import { readCommandLine, UsageError, usage } from "./command-line.js";
 import { fanoutBench } from "./fanout/fanout-bench.js";
-import { machine } from "./machine.js";
+import { checkedOut, isLoaded, loadText, machine } from "./machine.js";
 import { type Bench, meets } from "./measure.js";
-import { tableOf } from "./table.js";
+import { recordResults } from "./results-file.js";
+import { type Outcome, runBenches } from "./run-benches.js";
+import { summaryOf, tableOf, whyNot } from "./table.js";
 
 /** In the order in which they run. */
 const benches: readonly Bench[] = [fanoutBench, agentBench];
 
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const resultsFile = "bench/results.md";
+
 async function main(): Promise<number> {
-  const { action, benches: chosen, quick, json } = readCommandLine(process.argv.slice(2), benches);
+  const { action, benches: chosen, ...asked } = readCommandLine(process.argv.slice(2), benches);
   if (action === "help") return say(usage);
   if (action === "list") return say(listOf(chosen));
+  const { quick, json, record } = asked;
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"]) {
-    process.once(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));
+    process.on(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));
   }
-  if (!json) say(`${machine()}${quick ? ", --quick: too short for the record" : ""}`);
-  let failed = 0;
-  for (const bench of chosen) {
-    try {
-      const context = { quick, log: note, signal: interrupted.signal };
-      const { measures, notes } = await bench.run(context);
-      if (json) {
-        const judged = measures.map((measure) => ({ ...measure, met: meets(measure) }));
-        say(
-          JSON.stringify({ name: bench.name, quick, machine: machine(), measures: judged, notes }),
-        );
-      } else say(["", `${bench.name}: ${bench.about}`, tableOf(measures), ...notes].join("\n"));
-    } catch (error) {
-      failed += 1;
-      note(`${bench.name}: could not be measured: ${(error as Error).message}`);
-      if (interrupted.signal.aborted) break;
+  const origin = { commit: await checkedOut(root, resultsFile), machine: machine() };
+  const { id, dirty } = origin.commit;
+  if (!json) {
+    say(`${origin.machine}${quick ? ", --quick: too short for the record" : ""}`);
+    say(`commit ${id}${dirty ? ", with changes" : ""}`);
+  }
+  const outcomes: Outcome[] = [];
+  const options = { quick, log: note, signal: interrupted.signal, limitMs: limitMs(quick) };
+  for await (const outcome of runBenches(chosen, options)) {
+    outcomes.push(outcome);
+    say(json ? jsonOf(outcome, { ...origin, quick }) : `\n${textOf(outcome)}`);
+    // Each at once: what is measured is not lost when a later one takes the machine down.
+    if (record && outcome.failed === undefined) {
+      const names = benches.map(({ name }) => name);
+      await recordResults(join(root, resultsFile), [outcome], origin, names);
     }
   }
-  return failed === 0 ? 0 : 1;
+  if (!json && outcomes.length > 1) say(`\n${summaryOf(outcomes)}`);
+  if (interrupted.signal.aborted) note((interrupted.signal.reason as Error).message);
+  const failed = outcomes.some((outcome) => outcome.failed !== undefined);
+  return failed || outcomes.length < chosen.length ? 1 : 0;
+}
+
+/** How long a benchmark may take: long enough that only one that hangs is ended. */
+function limitMs(quick: boolean): number {
+  return quick ? 180_000 : 3_600_000;
+}
+
+function textOf(outcome: Outcome): string {
+  const { name, about, result, load, tookMs } = outcome;
+  const before = `before it: ${loadText(load)}${isLoaded(load) ? ", loaded by others" : ""}`;
+  return [
+    `${name}: ${about}`,
+    ...(result === undefined ? [whyNot(outcome)] : [tableOf(result.measures), ...result.notes]),
+    `(${before}; took ${(tookMs / 1000).toFixed(0)} s)`,
+  ].join("\n");
+}
+
+function jsonOf(outcome: Outcome, about: object): string {
+  const { result, ...rest } = outcome;
+  const measures = result?.measures.map((measure) => ({ ...measure, met: meets(measure) }));
+  return JSON.stringify({ ...rest, ...about, measures, notes: result?.notes });
 }
 
 function listOf(list: readonly Bench[]): string {

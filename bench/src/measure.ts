@@ -33,8 +33,16 @@ export interface Bench {
   readonly name: string;
   /** One line for `--list`. */
   readonly about: string;
-  /** Rejects when it could not measure. A target that is missed is no error: the table says so. */
+  /**
+   * Rejects when it could not measure, with `BenchSkipped` when it cannot be run here. A target that is missed is no error: the table
+   * says so. It ends soon after the signal aborts, and leaves nothing running and no file.
+   */
   run(context: BenchContext): Promise<BenchResult>;
+}
+
+/** Thrown when a benchmark cannot be run here, such as for want of another's program; its message, the reason, is told and is no failure. */
+export class BenchSkipped extends Error {
+  override readonly name = "BenchSkipped";
 }
 
 /** Whether a measure meets its target; undefined when it has none. */
