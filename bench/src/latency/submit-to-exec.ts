@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startBundledAgent } from "../agent/bundled-agent.js";
+import type { BenchSystem } from "../system/bench-system.js";
+import { createTimeNote, nowMs } from "./note-time.js";
+
+/** How long one command took, in ms. */
+export interface CommandTimes {
+  /** From the call of SubmitRequest to the first instruction of the script on the host. */
+  readonly exec: number;
+  /** From the call to its answer: the request is committed. */
+  readonly submitted: number;
+}
+
+/** Submits commands to one real agent, one after the other. */
+export interface ExecProbe {
+  /** Runs one command and waits until its request is over and the system is quiet again. */
+  run(): Promise<CommandTimes>;
+  /** Ends the agent. */
+  stop(): Promise<void>;
+}
+
+/** For what is still done when a request is over: acknowledgements, files. */
+const quietMs = 25;
+
+/**
+ * Adds the agent as it is installed to a system, one only, as the host `bench`, and measures from SubmitRequest, called at the scheduler
+ * as the gateway does, to the script's first instruction, by the wall clock of one machine. The first dozen runs compile what has not run
+ * yet: do not count them.
+ */
+export async function startExecProbe(system: BenchSystem, signal: AbortSignal): Promise<ExecProbe> {
+  const { installation, fleet, submit, over } = system;
+  const agent = await startBundledAgent(installation.dispatcher.addresses.agents ?? "");
+  const note = createTimeNote(join(agent.folders.tmp, "bench"));
+  const selector = { names: ["bench"] };
+  try {
+    const deadline = performance.now() + 60_000;
+    while ((await fleet.listHosts({ selector, pageSize: 1 })).hosts.length === 0) {
+      if (performance.now() > deadline) throw new Error("the agent did not register in a minute");
+      await sleep(50, undefined, { signal });
+    }
+  } catch (error) {
+    await agent.stop();
+    throw error;
+  }
+  let runs = 0;
+  return {
+    stop: agent.stop,
+    async run() {
+      signal.throwIfAborted();
+      runs += 1;
+      const name = `note-${runs}`;
+      const adHoc = { argv: note.argv(name), hosts: selector };
+      const began = nowMs();
+      const requestId = await submit({ operation: { kind: { case: "adHoc", value: adHoc } } });
+      const submitted = nowMs() - began;
+      const exec = (await note.read(name, signal)) - began;
+      const { counts } = await over(requestId, 60_000);
+      if (counts?.completed !== 1) throw new Error(`request ${requestId} did not complete`);
+      await sleep(quietMs, undefined, { signal });
+      return { exec, submitted };
+    },
+  };
+}
