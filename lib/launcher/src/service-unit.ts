@@ -28,9 +28,10 @@ export interface Surroundings {
   env: Readonly<Record<string, string>>;
 }
 
-/** This process's environment without what was meant for one of Howdah's own processes. */
+/** This process's environment without what was meant for one of Howdah's own processes; how much is logged is meant for all. */
 export function baseEnvironment(own: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(own).filter(([name]) => !name.startsWith("HOWDAH_")));
+  const meant = (name: string) => name === "HOWDAH_LOG_LEVEL" || !name.startsWith("HOWDAH_");
+  return Object.fromEntries(Object.entries(own).filter(([name]) => meant(name)));
 }
 
 /**

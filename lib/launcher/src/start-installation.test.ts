@@ -82,8 +82,10 @@ async function stoppedAt(installation: Installation, service: keyof Installation
 describe("startInstallation()", () => {
   it("should tell every process where the others are, and stop the callers first", async () => {
     process.env.HOWDAH_LISTEN = "127.0.0.1:1"; // meant for somebody else
+    process.env.HOWDAH_LOG_LEVEL = "warn"; // meant for all of them
     const all = await start("whole", { agents: 2 });
     delete process.env.HOWDAH_LISTEN;
+    delete process.env.HOWDAH_LOG_LEVEL;
     const { commandStore, scheduler, dispatcher, gateway } = all;
     const pids = [...Object.values(all.services).flat(), ...all.agents].map(({ pid }) => pid);
     const identities = await Promise.all(pids.map(identityOf));
@@ -95,6 +97,7 @@ describe("startInstallation()", () => {
     assert.equal(toGateway.HOWDAH_SCHEDULER, scheduler.addresses.main);
     assert.equal(toGateway.HOWDAH_COMMAND_STORE, commandStore.addresses.main);
     assert.equal(toGateway.HOWDAH_DATABASE_URL, undefined, "only the store has the database");
+    assert.equal(toGateway.HOWDAH_LOG_LEVEL, "warn");
     for (const host of ["host1", "host2"]) {
       const ini = await readFile(join(notes, `${host}.ini`), "utf8");
       assert.match(ini, new RegExp(`\nhostname = ${host}\n`));

@@ -68,6 +68,20 @@ describe("runService()", () => {
     assert.ok(service.lines.some(({ msg }) => msg === "stopped"));
   });
 
+  it("says where it listens at every level of the log", async (t) => {
+    for (const level of ["warn", "silent"]) {
+      const service = start(t, { HOWDAH_LOG_LEVEL: level });
+      const { addresses } = await service.line("listening");
+      assert.match(addresses?.main ?? "", /^127\.0\.0\.1:[1-9]\d*$/);
+      service.child.kill("SIGTERM");
+      assert.equal(await service.exited, 0);
+      assert.deepEqual(
+        service.lines.map(({ msg }) => msg),
+        ["listening"],
+      );
+    }
+  });
+
   it("ends with 0 when it is stopped while it starts", async (t) => {
     const service = start(t, { HOWDAH_TROUBLE: "hangs at start" });
     await service.line("hanging");
