@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { agentBench } from "./agent/agent-bench.js";
 import { readCommandLine, UsageError, usage } from "./command-line.js";
 import { fanoutBench } from "./fanout/fanout-bench.js";
+import { latencyBench } from "./latency/latency-bench.js";
 import { checkedOut, isLoaded, loadText, machine } from "./machine.js";
 import { type Bench, meets } from "./measure.js";
 import { recordResults } from "./results-file.js";
@@ -10,7 +11,7 @@ import { type Outcome, runBenches } from "./run-benches.js";
 import { summaryOf, tableOf, whyNot } from "./table.js";
 
 /** In the order in which they run. */
-const benches: readonly Bench[] = [fanoutBench, agentBench];
+const benches: readonly Bench[] = [latencyBench, fanoutBench, agentBench];
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const resultsFile = "bench/results.md";
