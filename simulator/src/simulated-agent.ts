@@ -1,4 +1,3 @@
-import type { SessionAlerts } from "@howdah/agent/alerts/alerts";
 import { Reporter } from "@howdah/agent/connection/reporter";
 import { type Servers, stayConnected } from "@howdah/agent/connection/stay-connected";
 import type { JournalEntry } from "@howdah/agent/journal/entry";
@@ -8,6 +7,7 @@ import { openRunQueue } from "@howdah/agent/run/queue";
 import { agentVersion } from "@howdah/agent/version";
 import type { Logger } from "pino";
 import { type PretendOptions, pretendRun } from "./pretend-run.js";
+import { PretendedAlerts } from "./pretended-alerts.js";
 import { PretendedStatus } from "./pretended-status.js";
 import type { Tally } from "./tally.js";
 
@@ -21,14 +21,6 @@ export interface SimulatedAgentOptions extends PretendOptions {
   readonly log: Logger;
 }
 
-/** Alerts are not watched: none is reported, and one that is to be run now gets no answer, as from a host that is slow. */
-const noAlerts: SessionAlerts = {
-  command: () => undefined,
-  execute: () => undefined,
-  connected: () => undefined,
-  disconnected: () => undefined,
-  acknowledged: () => undefined,
-};
 /** Acknowledged results are kept for so long, instead of an agent's seven days: many hosts share this memory. */
 const keepMs = 600_000;
 
@@ -67,7 +59,7 @@ export async function simulateAgent(
       ...servers,
       ...{ hostName, agentVersion, labels, journal, queue, reporter, status, log },
       output: options.output,
-      alerts: noAlerts,
+      alerts: new PretendedAlerts(),
       factsJson: () => '{"simulated":true}',
       lastStore: { storeId: "" },
       onLive(session) {

@@ -3,7 +3,11 @@ import { type TestContext, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { silent, until } from "@howdah/agent/testing/test-agent";
 import { serveDispatcher, shellTask } from "@howdah/agent/testing/test-dispatcher";
-import { AlertDefinitionCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
+import {
+  AlertDefinitionCommandSchema,
+  AlertExecutionCommandSchema,
+} from "@howdah/proto/howdah/v1/agent_service";
+import { AlertState } from "@howdah/proto/howdah/v1/alert";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { simulateFleet } from "./simulated-fleet.js";
 
@@ -47,6 +51,21 @@ test("results that were not acknowledged are told again on the next connection; 
     ...one.all("alertReport"),
   ]);
   assert.deepEqual(heard, []);
+});
+
+test("an alert that is to be run now is answered at once, as skipped", async (t) => {
+  const { session } = await oneHost(t, 5);
+  const asked = { executionId: 7n, cluster: { clusterId: 3n }, name: "disk" };
+  const value = create(AlertExecutionCommandSchema, asked);
+  session.say({ case: "alertExecutionCommand", value });
+  await until(() => session.all("alertReport").length === 1, "the answer");
+  const [report] = session.all("alertReport");
+  assert.deepEqual(
+    report?.results.map(({ executionId, clusterId, state, text }) => [
+      ...[executionId, clusterId, state, text],
+    ]),
+    [[7n, 3n, AlertState.SKIPPED, "a simulated host, which checks nothing"]],
+  );
 });
 
 function cancelOf(taskId: number) {
