@@ -6,12 +6,13 @@ import { fanoutBench } from "./fanout/fanout-bench.js";
 import { latencyBench } from "./latency/latency-bench.js";
 import { checkedOut, isLoaded, loadText, machine } from "./machine.js";
 import { type Bench, meets } from "./measure.js";
+import { outputBench } from "./output/output-bench.js";
 import { recordResults } from "./results-file.js";
 import { type Outcome, runBenches } from "./run-benches.js";
 import { summaryOf, tableOf, whyNot } from "./table.js";
 
 /** In the order in which they run. */
-const benches: readonly Bench[] = [latencyBench, fanoutBench, agentBench];
+const benches: readonly Bench[] = [latencyBench, fanoutBench, outputBench, agentBench];
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const resultsFile = "bench/results.md";

@@ -1,0 +1,146 @@
+import { setMaxListeners } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { Concurrency } from "@howdah/proto/howdah/v1/operation";
+import { Status } from "@howdah/proto/howdah/v1/status";
+import type { BenchSystem } from "../system/bench-system.js";
+
+/** How the hosts' commands write. */
+export interface LiveWriting {
+  readonly hosts: readonly string[];
+  /** What each command writes, in how long. */
+  readonly bytesEach: number;
+  readonly durationMs: number;
+}
+
+/** What was found meanwhile. */
+export interface LiveDelays {
+  /** From the write of the first byte of each message until a follower had it, in ms. */
+  readonly read: number[];
+  /** From the call of CancelRequest until the agent had stopped the command, in ms. */
+  readonly cancel: number[];
+  readonly bytesRead: number;
+}
+
+interface Running {
+  readonly requestId: bigint;
+  cancelledAtMs: number;
+}
+
+const cancelEveryMs = 250;
+/** A command is cancelled once it has written for so long. */
+const cancelAfterMs = 1_000;
+/** What still writes so long after the load is cancelled: not sooner, so that nothing is cancelled twice. */
+const afterMs = 500;
+
+/**
+ * Keeps a writing command on every host for `ms`, each followed by a reader, and cancels one after the other; in the place of what ends
+ * comes the next.
+ */
+export async function liveLoad(
+  system: BenchSystem,
+  writing: LiveWriting,
+  ms: number,
+  interrupted: AbortSignal,
+): Promise<LiveDelays> {
+  // Every call listens to it.
+  setMaxListeners(0, interrupted);
+  const delays = { read: [] as number[], cancel: [] as number[], bytesRead: 0 };
+  const endsAt = performance.now() + ms;
+  const going = () => performance.now() < endsAt && !interrupted.aborted;
+  const running = new Map<string, Running>();
+
+  async function lane(host: string): Promise<void> {
+    while (going()) {
+      const requestId = await submitOn(system, host);
+      const entry = { requestId, cancelledAtMs: 0 };
+      const taskId = await taskOf(system, requestId, interrupted);
+      const startedAtMs = await startOf(system, taskId, interrupted);
+      const eligible = setTimeout(() => going() && running.set(host, entry), cancelAfterMs);
+      await follow(taskId, startedAtMs, entry);
+      clearTimeout(eligible);
+      running.delete(host);
+      const { task } = await system.store.getTask({ taskId }, { signal: interrupted });
+      if (entry.cancelledAtMs > 0 && task?.status === Status.ABORTED) {
+        delays.cancel.push(timeOf(task.times?.endedAt) - entry.cancelledAtMs);
+      }
+    }
+  }
+
+  /** Reads what a command writes as it comes, to its end; at the end of the load it is cancelled, which counts for nothing. */
+  async function follow(taskId: bigint, startedAtMs: number, entry: Running): Promise<void> {
+    const { bytesEach, durationMs } = writing;
+    const over = setTimeout(
+      () => void cancel(entry.requestId).catch(() => undefined),
+      Math.max(0, endsAt - performance.now()) + afterMs,
+    );
+    const call = { taskId, stream: OutputStream.STDOUT, follow: true };
+    try {
+      const pieces = system.store.readTaskOutput(call, { signal: interrupted, timeoutMs: 0 });
+      for await (const { offset, data } of pieces) {
+        if (data.length === 0) continue;
+        // A command writes evenly, so its clock tells when a byte was written.
+        const writtenAtMs = startedAtMs + (Number(offset) / bytesEach) * durationMs;
+        delays.read.push(Date.now() - writtenAtMs);
+        delays.bytesRead += data.length;
+      }
+    } finally {
+      clearTimeout(over);
+    }
+  }
+
+  async function cancel(requestId: bigint): Promise<void> {
+    await system.requests.cancelRequest({ requestId }, { signal: interrupted });
+  }
+
+  async function cancels(): Promise<void> {
+    while (going()) {
+      await sleep(cancelEveryMs, undefined, { signal: interrupted });
+      const [host, entry] = [...running].find(() => true) ?? [];
+      if (host === undefined || entry === undefined) continue;
+      running.delete(host);
+      entry.cancelledAtMs = Date.now();
+      if (going()) await cancel(entry.requestId);
+    }
+  }
+
+  await Promise.all([...writing.hosts.map(lane), cancels()]);
+  return delays;
+}
+
+async function submitOn({ submit }: BenchSystem, host: string): Promise<bigint> {
+  const value = { argv: ["/bin/true"], hosts: { names: [host] } };
+  return submit({
+    operation: { kind: { case: "adHoc", value } },
+    options: { concurrency: Concurrency.PARALLEL },
+  });
+}
+
+async function taskOf(
+  { store }: BenchSystem,
+  requestId: bigint,
+  signal: AbortSignal,
+): Promise<bigint> {
+  const { tasks } = await store.listTasks({ requestId }, { signal });
+  const [task] = tasks;
+  if (task === undefined) throw new Error(`request ${requestId} has no task`);
+  return task.taskId;
+}
+
+async function startOf(
+  { store }: BenchSystem,
+  taskId: bigint,
+  signal: AbortSignal,
+): Promise<number> {
+  for (;;) {
+    const { task } = await store.getTask({ taskId }, { signal });
+    const startedAtMs = timeOf(task?.times?.startedAt);
+    if (startedAtMs > 0) return startedAtMs;
+    await sleep(20, undefined, { signal });
+  }
+}
+
+function timeOf(timestamp: Timestamp | undefined): number {
+  return timestamp === undefined ? 0 : timestampMs(timestamp);
+}
