@@ -10,6 +10,7 @@ import { outputBench } from "./output/output-bench.js";
 import { recordResults } from "./results-file.js";
 import { type Outcome, runBenches } from "./run-benches.js";
 import { summaryOf, tableOf, whyNot } from "./table.js";
+import { throughputBench } from "./throughput/throughput-bench.js";
 
 /** In the order in which they run. */
 const benches: readonly Bench[] = [latencyBench, fanoutBench, outputBench, agentBench];

@@ -71,6 +71,16 @@ export async function insertRequest(
   return insertId;
 }
 
+/** Inserts so many tasks: a list each, from the task's id to its attempt. */
+export function insertTasksSql(tasks: number): string {
+  return `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command, component_command, batch,
+    manual, status, attempt, cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time)
+  values ${Array.from({ length: tasks }, () => "(?, 0, 0, 0, 1, 0, 0, 0)").join(", ")}`;
+}
+
+/** Inserts the commands of tasks: a list of rows. */
+export const insertCommandsSql = "insert into execution_command (task_id, command) values ?";
+
 /** Inserts tasks of a request, PENDING, and the command of each. */
 export async function insertTasks(
   trx: Knex.Transaction,
@@ -101,18 +111,12 @@ export async function insertTasks(
       1,
     ];
   });
-  await execute(
-    trx,
-    `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command, component_command, batch, manual,
-      status, attempt, cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time)
-    values ${rows.map(() => "(?, 0, 0, 0, 1, 0, 0, 0)").join(", ")}`,
-    rows,
-  );
+  await execute(trx, insertTasksSql(rows.length), rows);
   const commands = tasks.map(({ taskId, spec: { command } }) => [
     taskId,
     command === undefined ? Buffer.alloc(0) : bytes(toBinary(CommandSpecSchema, command)),
   ]);
-  await execute(trx, "insert into execution_command (task_id, command) values ?", [commands]);
+  await execute(trx, insertCommandsSql, [commands]);
 }
 
 /** Inserts the roles of a request's stages, with how many tasks each has: `counts` by stage and role. */

@@ -51,7 +51,8 @@ function byKey(a: readonly number[], b: readonly number[]): number {
   return 0;
 }
 
-const updateTasks = `update ${jsonRows("v", {
+/** Writes changed tasks: a row each, in `jsonRows`, whose `was_…` must be as they are. */
+export const updateTasksSql = `update ${jsonRows("v", {
   task_id: "bigint",
   was_status: "tinyint",
   was_attempt: "smallint",
@@ -114,7 +115,7 @@ export async function writeTasks(
     after.reportTime,
     after.reason,
   ]);
-  const { affectedRows } = await execute(trx, updateTasks, [JSON.stringify(rows)]);
+  const { affectedRows } = await execute(trx, updateTasksSql, [JSON.stringify(rows)]);
   if (affectedRows !== rows.length) {
     throw new StaleReadError(`${rows.length - affectedRows} tasks were changed by somebody else`);
   }

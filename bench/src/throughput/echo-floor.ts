@@ -1,0 +1,82 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import { echoMethod } from "./echo-method.js";
+
+/** Streams to a bare echo, each on a connection of its own. */
+export interface EchoFloor {
+  /** Sends so many messages there and back again; resolves with how many round trips there were in a second. */
+  roundTrips(count: number): Promise<number>;
+  /** Ends the streams and the server. */
+  stop(): Promise<void>;
+}
+
+/** How many messages a stream has on its way: as many as a host is sent commands ahead. */
+const ahead = 4;
+
+/** Starts the echo's server as a process, and connects. The other end is this process. */
+export async function startEchoFloor(connections: number, bytes: number): Promise<EchoFloor> {
+  const server = fork(fileURLToPath(new URL("./echo-server.js", import.meta.url)));
+  const clients: Client[] = [];
+  const streams: ClientDuplexStream<Buffer, Buffer>[] = [];
+  const stop = async () => {
+    for (const stream of streams) stream.end();
+    for (const client of clients) client.close();
+    await ended(server);
+  };
+  const message = Buffer.alloc(bytes, "x");
+  try {
+    const [port] = await once(server, "message");
+    for (let n = 0; n < connections; n += 1) {
+      const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+        "grpc.use_local_subchannel_pool": 1,
+      });
+      clients.push(client);
+      const { path, requestSerialize, responseDeserialize } = echoMethod;
+      streams.push(client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize));
+    }
+    await roundTrips(streams, message, connections);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { stop, roundTrips: (count) => roundTrips(streams, message, count) };
+}
+
+async function roundTrips(
+  streams: readonly ClientDuplexStream<Buffer, Buffer>[],
+  message: Buffer,
+  count: number,
+): Promise<number> {
+  const begin = performance.now();
+  let sent = 0;
+  let back = 0;
+  await new Promise<void>((resolve, reject) => {
+    const sends = streams.map((stream) => {
+      const send = () => {
+        if (sent === count) return;
+        sent += 1;
+        stream.write(message);
+      };
+      stream.removeAllListeners("data").removeAllListeners("error");
+      stream.on("error", reject).on("data", () => {
+        back += 1;
+        if (back === count) resolve();
+        send();
+      });
+      return send;
+    });
+    for (let n = 0; n < ahead; n += 1) {
+      for (const send of sends) send();
+    }
+  });
+  return count / ((performance.now() - begin) / 1_000);
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill("SIGTERM");
+  await exit;
+}

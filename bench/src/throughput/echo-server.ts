@@ -1,0 +1,20 @@
+import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
+import { echoMethod } from "./echo-method.js";
+
+/** A bare grpc-js server in a process of its own that sends each message of a stream back. Tells its port to its parent, and ends with it. */
+const server = new Server();
+server.addService(
+  { echo: echoMethod },
+  {
+    echo(call: ServerDuplexStream<Buffer, Buffer>) {
+      call.on("data", (message: Buffer) => call.write(message));
+      call.on("end", () => call.end());
+      call.on("error", () => {}); // its connection is gone
+    },
+  },
+);
+server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
+  if (error !== null) throw error;
+  process.send?.(port);
+});
+process.on("disconnect", () => process.exit(0));
