@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url";
 import { agentBench } from "./agent/agent-bench.js";
 import { readCommandLine, UsageError, usage } from "./command-line.js";
 import { fanoutBench } from "./fanout/fanout-bench.js";
+import { historyBench } from "./history/history-bench.js";
+import { idleBench } from "./idle/idle-bench.js";
 import { latencyBench } from "./latency/latency-bench.js";
 import { checkedOut, isLoaded, loadText, machine } from "./machine.js";
 import { type Bench, meets } from "./measure.js";
@@ -13,7 +15,15 @@ import { summaryOf, tableOf, whyNot } from "./table.js";
 import { throughputBench } from "./throughput/throughput-bench.js";
 
 /** In the order in which they run. */
-const benches: readonly Bench[] = [latencyBench, fanoutBench, outputBench, agentBench];
+const benches: readonly Bench[] = [
+  throughputBench,
+  latencyBench,
+  fanoutBench,
+  historyBench,
+  idleBench,
+  outputBench,
+  agentBench,
+];
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const resultsFile = "bench/results.md";

@@ -40,17 +40,23 @@ export interface BenchSystem {
   submit(request: MessageInitShape<typeof SubmitRequestRequestSchema>): Promise<bigint>;
   /** Follows a request to its end. Rejects when it has not come within the time. */
   over(requestId: bigint, timeoutMs?: number): Promise<Request>;
-  /** Ends everything and removes what it kept. */
+  /** Ends everything and removes what it wrote, unless that is to be kept. */
   stop(): Promise<void>;
+}
+
+export interface BenchSystemOptions
+  extends Pick<InstallationOptions, "agents" | "env" | "envOf" | "replicas"> {
+  /** A folder that it keeps everything in for the next time, an absolute path. Default: none, all is removed when it stops. */
+  readonly keptIn?: string;
 }
 
 /** Starts an installation on free ports. Rejects when the run is interrupted; then nothing is left. */
 export async function startBenchSystem(
   { log, signal }: Pick<BenchContext, "log" | "signal">,
-  options: Pick<InstallationOptions, "agents" | "env" | "envOf" | "replicas"> = {},
+  { keptIn, ...options }: BenchSystemOptions = {},
 ): Promise<BenchSystem> {
   signal.throwIfAborted();
-  const dir = await mkdtemp(join(tmpdir(), "howdah-bench-"));
+  const dir = keptIn ?? (await mkdtemp(join(tmpdir(), "howdah-bench-")));
   const simulators: Simulator[] = [];
   let installation: Installation | undefined;
   const closers: { close(): void }[] = [];
@@ -59,7 +65,7 @@ export async function startBenchSystem(
     for (const closer of closers) closer.close();
     await installation?.stop();
     await endProcessesBelow(dir);
-    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+    if (keptIn === undefined) await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
     installation = await startInstallation({

@@ -9,9 +9,9 @@ import { silent } from "@howdah/command-store/testing/database";
 import { measureHotCalls } from "@howdah/command-store/testing/hot-calls";
 import { makePattern, multiplyHistory } from "@howdah/command-store/testing/make-history";
 import { startStore } from "@howdah/command-store/testing/store";
+import { bytesSpoken, readSizes } from "@howdah/command-store/testing/table-sizes";
 import { createDatabase } from "@howdah/launcher/create-database";
 import { startMariadb } from "@howdah/launcher/start-mariadb";
-import { bytesSpoken, readSizes } from "./table-sizes.js";
 
 const help = `usage: npm run history -- [--tasks N] [--url mysql://USER:PASSWORD@HOST:PORT/DATABASE] [--keep]
 

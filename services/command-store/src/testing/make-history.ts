@@ -18,6 +18,8 @@ export interface HistoryOptions {
   readonly ageMs?: number;
   /** Told how many tasks there are, now and then. */
   readonly tell?: (tasks: number) => void;
+  /** Aborted: it rejects soon. Default: never. */
+  readonly signal?: AbortSignal;
 }
 
 /** Every table whose rows are a request's or a task's, and the column that says whose. */
@@ -120,6 +122,7 @@ export async function multiplyHistory(db: Knex, options: HistoryOptions): Promis
   );
   const copies = Math.ceil(tasks / pattern) - 1;
   for (let n = 1; n <= copies; n += 1) {
+    options.signal?.throwIfAborted();
     const shifts: Record<string, number> = {
       request: n * (lastRequest - firstRequest + 1),
       task: n * (block.next - firstTask),

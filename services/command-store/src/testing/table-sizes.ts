@@ -1,5 +1,5 @@
-import { query } from "@howdah/command-store/database/query";
 import type { Knex } from "knex";
+import { query } from "../database/query.js";
 
 /** How much a table holds. */
 export interface TableSize {
