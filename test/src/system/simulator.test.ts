@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
@@ -15,12 +16,15 @@ import {
   type Fleet,
   outputOf,
   over,
+  pushStack,
+  root,
   runLine,
   startFleet,
   submit,
   tasksOf,
   until,
 } from "./fleet.js";
+import { howdah } from "./howdah.js";
 
 const agents = 50;
 
@@ -163,5 +167,28 @@ describe("simulated agents", () => {
         (await workers()).every((worker) => worker.currentState === state),
       );
     }
+  });
+
+  it("answer at once when an alert is to be run, and nothing of it is kept", async () => {
+    const simulator = simulate("--agents", "2", "--prefix", "watched");
+    await allConnected(simulator, 2);
+    await pushStack(fleet, join(root, "stacks", "HOWDAH", "1.0"));
+    const on = (name: string, host: string) => ({ name, hostNames: [host] });
+    const components = [
+      on("MARIADB_PRIMARY", "watched-00001"),
+      on("MARIADB_REPLICA", "watched-00002"),
+    ];
+    await fleet.fleet.applyCluster({
+      ...{ name: "watched", stack: "HOWDAH/1.0", services: [{ name: "MARIADB", components }] },
+      configurations: { "mariadb-env": { properties: { replication_password: "s3cret" } } },
+    });
+    const args = ["alert", "run", "ambari_agent_disk_usage", "--cluster", "watched"];
+    const { stdout, stderr, code } = await howdah(fleet, ...args);
+    const found = "SKIPPED  a simulated host, which checks nothing";
+    const lines = [`watched-00001  ${found}`, `watched-00002  ${found}`, "2 SKIPPED", ""];
+    assert.deepEqual(stdout.split("\n").sort(), lines.sort(), stderr);
+    assert.equal(code, 0);
+    const kept = await howdah(fleet, "alerts", "watched", "--name", "ambari_agent_disk_usage");
+    assert.doesNotMatch(kept.stdout, /SKIPPED/);
   });
 });

@@ -135,6 +135,11 @@ export function createAlertBatcher(options: AlertBatcherOptions): AlertBatcher {
         const result = clone(AlertResultSchema, said);
         result.text = cutText(said.text);
         const { executionId: id } = result;
+        if (result.definitionId === 0n) {
+          // The host has no such alert: there is nothing to record, and maybe somebody to tell.
+          executions.found(session, id, result);
+          continue;
+        }
         const key = `execution ${id}`;
         if (id !== 0n && executions.expects(session, id) && !known.waiting.has(key)) {
           const alert = new WaitingAlert(session, key);

@@ -63,9 +63,14 @@ function execute({ client }: RunningDispatcher, hostIds: bigint[], more: Asked =
   return call;
 }
 
-function answer(agent: RawAgent, executionId: bigint, state: AlertState, sequence = 1): void {
+function answer(
+  agent: RawAgent,
+  executionId: bigint,
+  state: AlertState,
+  { sequence = 1, definitionId = 5n } = {},
+): void {
   const result = create(AlertResultSchema, {
-    ...{ clusterId: 1n, definitionId: 5n, state, text: "found", executionId },
+    ...{ clusterId: 1n, definitionId, state, text: "found", executionId },
   });
   agent.say({ case: "alertReport", value: { sequence: BigInt(sequence), results: [result] } });
 }
@@ -104,6 +109,23 @@ test("each host is told its alerts, the latest of what waits, ahead of the actio
   assert.deepEqual(told(one).at(-1), ["d99"]);
   assert.notEqual(one.agent.heard.at(-1)?.case, "alertDefinitionCommand");
   assert.deepEqual(told(two)[0], []);
+});
+
+test("what a host says of an alert that it does not have is told, and not recorded", async (t) => {
+  const fixture = await Fixture.start(t);
+  const running = await fixture.dispatcher();
+  const [one] = await hosts(running, 1);
+  assert.ok(one);
+  const call = execute(running, [one.hostId]);
+  const { executionId } = await one.agent.next("alertExecutionCommand");
+  answer(one.agent, executionId, AlertState.UNKNOWN, { definitionId: 0n });
+  await eventually("the end", () => call.ended !== undefined);
+  assert.deepEqual([call.ended, ...call.told], ["ok", "1 UNKNOWN"]);
+  assert.equal(call.answers[0]?.result?.text, "found");
+  // Nobody waits for it any more.
+  answer(one.agent, executionId, AlertState.UNKNOWN, { definitionId: 0n, sequence: 2 });
+  await eventually("both", () => one.agent.all("alertReportAck").length === 2);
+  assert.deepEqual([one.agent.all("unsupported"), fixture.store.alertBatches], [[], []]);
 });
 
 test("an execution is told after the commit, once for each host; those that are not there at once", async (t) => {
@@ -146,11 +168,11 @@ test("what an execution found is never replaced by a later word", async (t) => {
   const call = execute(running, [one.hostId]);
   const { executionId } = await one.agent.next("alertExecutionCommand");
   fixture.store.down = true;
-  answer(one.agent, executionId, AlertState.WARNING, 1);
+  answer(one.agent, executionId, AlertState.WARNING);
   for (let sequence = 2; sequence < 50; sequence += 1) {
-    answer(one.agent, 0n, AlertState.OK, sequence);
+    answer(one.agent, 0n, AlertState.OK, { sequence });
     // The same once more is no second answer, and may not pile up.
-    answer(one.agent, executionId, AlertState.UNKNOWN, sequence);
+    answer(one.agent, executionId, AlertState.UNKNOWN, { sequence });
   }
   await eventually("a try", () => fixture.store.alertBatches.length > 0);
   fixture.store.down = false;

@@ -178,6 +178,7 @@ test("rubbish is answered with what is wrong and acknowledged, and the rest of i
   const rubbish: [Init, RegExp][] = [
     [found(1, OK, "", { clusterId: 0n }), /^cluster_id: 0 is no cluster$/],
     [found(-1, OK), /^definition_id: -1 is no definition$/],
+    [found(0, OK), /^definition_id: 0 is no definition$/],
     [found(1, AlertState.UNSPECIFIED), /^state: UNSPECIFIED is not for an agent to say$/],
     [found(1, 4711 as AlertState), /^state: 4711 is not for an agent to say$/],
     [found(1, OK, "", { ageMs: -1n }), /^age_ms: -1 is in the future$/],

@@ -8,7 +8,10 @@ const maxText = 4_000;
 export function resultProblem(result: AlertResult): string | undefined {
   const { clusterId, definitionId, state, ageMs, executionId } = result;
   if (clusterId <= 0n) return `cluster_id: ${clusterId} is no cluster`;
-  if (definitionId <= 0n) return `definition_id: ${definitionId} is no definition`;
+  // An answer to an execution may be that the host has no such alert.
+  if (definitionId < 0n || (definitionId === 0n && executionId === 0n)) {
+    return `definition_id: ${definitionId} is no definition`;
+  }
   if (state === AlertState.UNSPECIFIED || !(state in AlertState)) {
     return `state: ${AlertState[state] ?? state} is not for an agent to say`;
   }
