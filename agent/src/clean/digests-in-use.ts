@@ -9,9 +9,9 @@ const documentName = /^[0-9a-f]{64}[.]json$/;
 const digest = /(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g;
 
 /**
- * The digests that something may still need, however long ago it was named: commands that have not ended, alerts that are watched, steps that run although their
- * journal was lost, and processes that were started out of a package, such as a daemon. Rather one too many than one too few: whatever
- * looks like a digest in a command counts.
+ * The digests that something may still need, however long ago it was named: commands that have not ended, alerts that are watched, steps
+ * that run although their journal was lost, and processes that were started out of a package, such as a daemon. Rather one too many than one
+ * too few: whatever looks like a digest in a command counts.
  */
 export function digestsInUse(folders: AgentFolders, journal: Journal): Set<string> {
   const found = new Set<string>();

@@ -36,8 +36,9 @@ const newsPercent = 5;
 
 /**
  * Watches how the host is while a session lives, with one timer. A session is told once, and then what an operator would want to know: a
- * problem that came or went, one whose number doubled or halved, a file system that filled or emptied by five percent points, or came or went. A new session is told the very
- * same as the one before while there is no such news, so that a whole fleet that registers again changes nothing.
+ * problem that came or went, one whose number doubled or halved, a file system that filled or emptied by five percent points, or came or
+ * went. A new session is told the very same as the one before while there is no such news, so that a whole fleet that registers again
+ * changes nothing.
  */
 export class HostStatus {
   private readonly skew;
