@@ -22,6 +22,7 @@ const hostComponents = [
   {
     ...states,
     ...{ componentName: "DB_SERVER", hostName: "host1", currentState: STARTED },
+    autoStart: true,
     ...{ restartRequired: true, changedTypes: ["db-env", "db-site"] },
   },
   {
@@ -89,7 +90,7 @@ describe("howdah components", () => {
       (await cli(["components"], { server })).out,
       `SERVICE  COMPONENT  HOST   STATE      WANTED     SINCE  NOTE
 DB       DB_CLIENT  host1  INSTALLED  INSTALLED
-DB       DB_SERVER  host1  STARTED    STARTED           restart: db-env, db-site changed
+DB       DB_SERVER  host1  STARTED    STARTED           restart: db-env, db-site changed; auto start
 DB       DB_SERVER  host2  INSTALLED  STARTED           maintenance: new disks
 3 components: 2 INSTALLED, 1 STARTED; 1 requires a restart
 `,
@@ -121,7 +122,7 @@ DB       DB_SERVER  host2  INSTALLED  STARTED           maintenance: new disks
         .map((line) => line.slice(out.indexOf("NOTE"))),
       [
         "maintenance of its service",
-        "restart: db-env, db-site changed; maintenance of its service",
+        "restart: db-env, db-site changed; auto start; maintenance of its service",
         "maintenance: new disks; maintenance of its service; maintenance of its host: moved",
       ],
     );

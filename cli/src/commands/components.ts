@@ -107,6 +107,7 @@ export function componentTable(
     localTime(each.changedAt),
     [
       ...(each.restartRequired ? [`restart: ${each.changedTypes.join(", ")} changed`] : []),
+      ...(each.autoStart ? ["auto start"] : []),
       ...maintenanceOf(each),
     ].join("; "),
   ]);

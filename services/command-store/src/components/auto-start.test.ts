@@ -91,6 +91,28 @@ describe("auto start", () => {
     assert.deepEqual(await told(), [], "a client is never started");
   });
 
+  it("should be listed where both the cluster and the component have it on", async () => {
+    const { pushStack, apply, fleet } = fixture;
+    const listed = async () => {
+      const { hostComponents } = await fleet.listHostComponents({});
+      const on = hostComponents.filter(({ autoStart }) => autoStart);
+      return on.map(({ componentName, hostName }) => `${componentName} on ${hostName}`);
+    };
+    const environment = (properties: Record<string, string>) =>
+      apply({ configurations: { "cluster-env": { properties } } });
+    await pushStack({ clients: [], autoStarted: ["DATANODE"] });
+    assert.deepEqual(await listed(), []);
+    await environment({ recovery_enabled: "false" });
+    assert.deepEqual(await listed(), []);
+    await environment({ recovery_enabled: " True" });
+    assert.deepEqual(await listed(), ["DATANODE on h1", "DATANODE on h2"]);
+    await pushStack({ clients: [] });
+    assert.deepEqual(await listed(), []);
+    await pushStack({ clients: [], autoStarted: ["DATANODE"] });
+    await apply({});
+    assert.deepEqual(await listed(), [], "the type is gone from the cluster");
+  });
+
   it("should not be for what is in maintenance: component, service or host", async () => {
     const { pushStack, fleet } = fixture;
     await pushStack({ clients: [], autoStarted: ["DATANODE"] });

@@ -8,6 +8,7 @@ import { noCluster, onlyCluster } from "../fleet/find-cluster.js";
 import { toMaintenance } from "../fleet/fleet-messages.js";
 import type { HostComponentRow } from "../store/list-host-components.js";
 import { type ClusterHeader, readClusterHeader } from "../store/read-cluster.js";
+import { readRecoveryEnabled } from "../store/read-recovery-enabled.js";
 import { type ChangedTypes, createChangedTypes } from "./changed-types.js";
 import { checkListHostComponents, tokenOf } from "./host-component-requests.js";
 import { type ListedComponent, selectHostComponents } from "./select-host-components.js";
@@ -25,9 +26,12 @@ export function hostComponentCalls(
       if (cluster === undefined) throw await noCluster(db, name);
       const changes = await changesOf(db, changedTypes, cluster);
       const { listed, more } = await selectHostComponents(db, cluster, page, changes);
+      const recovers =
+        listed.some(({ autoStart }) => autoStart === 1) &&
+        (await readRecoveryEnabled(db, cluster.clusterId));
       const last = listed.at(-1);
       return {
-        hostComponents: listed.map((each) => toHostComponent(cluster.name, each)),
+        hostComponents: listed.map((each) => toHostComponent(cluster.name, recovers, each)),
         nextPageToken: more && last !== undefined ? tokenOf(last) : "",
       };
     },
@@ -54,7 +58,11 @@ async function changesOf(
   };
 }
 
-function toHostComponent(cluster: string, listed: ListedComponent): HostComponent {
+function toHostComponent(
+  cluster: string,
+  recovers: boolean,
+  listed: ListedComponent,
+): HostComponent {
   const { maintenanceReason: reason, maintenanceSince: since } = listed;
   return create(HostComponentSchema, {
     cluster,
@@ -66,6 +74,7 @@ function toHostComponent(cluster: string, listed: ListedComponent): HostComponen
     restartRequired: listed.changedTypes.length > 0,
     changedTypes: [...listed.changedTypes],
     client: listed.client === 1,
+    autoStart: recovers && listed.autoStart === 1,
     ...(reason !== null && since !== null ? { maintenance: toMaintenance({ reason, since }) } : {}),
     ...(listed.changedAt > 0 ? { changedAt: timestampFromMs(listed.changedAt) } : {}),
   });

@@ -10,6 +10,8 @@ export interface HostComponentRow {
   readonly desired: ComponentState;
   readonly current: ComponentState;
   readonly client: number;
+  /** 1 where its own switch is on; the cluster has another. */
+  readonly autoStart: number;
   readonly changedAt: number;
   /** SHA-256 of the configurations that it was started with (installed, for a client); empty before that. */
   readonly configurations: string;
@@ -80,7 +82,8 @@ export async function listHostComponents(
   return query<HostComponentRow>(
     db,
     `select hc.service_name as service, hc.component_name as component, hc.host_name as hostName,
-      hc.desired_state + 0 as desired, hc.current_state + 0 as current, hc.client, hc.changed_at as changedAt,
+      hc.desired_state + 0 as desired, hc.current_state + 0 as current, hc.client,
+      hc.auto_start as autoStart, hc.changed_at as changedAt,
       coalesce(b.configurations_digest, '') as configurations, m.reason as maintenanceReason, m.since as maintenanceSince,
       ${withLabels ? "h.labels" : "''"} as labels
     from ${tables} left join command_binding b on b.binding_id = hc.binding_id
