@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { agentBench } from "./agent/agent-bench.js";
+import { agentsBench } from "./agents/agents-bench.js";
 import { readCommandLine, UsageError, usage } from "./command-line.js";
 import { fanoutBench } from "./fanout/fanout-bench.js";
 import { historyBench } from "./history/history-bench.js";
@@ -19,6 +20,7 @@ const benches: readonly Bench[] = [
   throughputBench,
   latencyBench,
   fanoutBench,
+  agentsBench,
   historyBench,
   idleBench,
   outputBench,

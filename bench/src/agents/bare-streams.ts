@@ -1,0 +1,71 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { memoryOf } from "../agent/process-usage.js";
+
+/** What is said on each stream. */
+export interface BareTalk {
+  readonly registerBytes: number;
+  readonly answerBytes: number;
+  readonly heartbeatBytes: number;
+  readonly heartbeatMs: number;
+}
+
+/** A bare grpc-js server with idle streams, its clients in another process. */
+export interface BareStreams {
+  readonly port: number;
+  readonly pid: number;
+  /** The server's resident memory before the first client came, in MiB. */
+  readonly emptyMib: number;
+  /** Connects so many, so many a second, and resolves when all have been answered. */
+  connect(count: number, perSecond: number, signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts the server. */
+export async function startBareStreams(talk: BareTalk, settleMs: number): Promise<BareStreams> {
+  const children: ChildProcess[] = [];
+  const start = (name: string, ...args: number[]) => {
+    const child = fork(fileURLToPath(new URL(name, import.meta.url)), args.map(String));
+    children.push(child);
+    return child;
+  };
+  const stop = async () => {
+    await Promise.all(children.toReversed().map(ended));
+  };
+  try {
+    const server = start("./bare-server.js", talk.answerBytes);
+    const [port] = (await once(server, "message")) as [number];
+    const pid = server.pid ?? 0;
+    await sleep(settleMs);
+    return {
+      ...{ port, pid, emptyMib: memoryOf(pid).residentMib, stop },
+      async connect(count, perSecond, signal) {
+        const { registerBytes, heartbeatBytes, heartbeatMs } = talk;
+        const args = [port, count, perSecond, registerBytes, heartbeatBytes, heartbeatMs];
+        const clients = start("./bare-clients.js", ...args);
+        let answered = 0;
+        clients.on("message", (number: number) => {
+          answered = number;
+        });
+        for (const deadline = performance.now() + 120_000; answered < count; ) {
+          if (performance.now() > deadline || clients.exitCode !== null) {
+            throw new Error(`${answered} of ${count} bare streams were answered`);
+          }
+          await sleep(100, undefined, { signal });
+        }
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill("SIGTERM");
+  await exit;
+}

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Simulator } from "@howdah/simulator/testing/simulator-process";
+import { cpuMs } from "../agent/process-usage.js";
+import type { BenchSystem } from "../system/bench-system.js";
+
+/** How long all agents were in coming back. */
+export interface Storm {
+  /** From the moment at which the new dispatcher said that it listens. */
+  readonly backMs: number;
+  /** From the moment at which its process was started. */
+  readonly sinceStartMs: number;
+  /** Milliseconds of CPU that the services used meanwhile, by name. */
+  readonly cpu: Readonly<Record<string, number>>;
+}
+
+const mostMs = 300_000;
+
+/**
+ * Kills the dispatcher, starts it again on its port once every agent has noticed and `downMs` have passed, and waits until each has a
+ * session again. The agents' pauses between their tries are those of real ones.
+ */
+export async function stormAfterKill(
+  { installation }: BenchSystem,
+  simulator: Simulator,
+  agents: number,
+  downMs: number,
+  signal: AbortSignal,
+): Promise<Storm> {
+  const { dispatcher } = installation;
+  const before = simulator.counts()?.reconnects ?? 0;
+  const reconnects = () => (simulator.counts()?.reconnects ?? 0) - before;
+  dispatcher.kill("SIGKILL");
+  await dispatcher.exited;
+  await until(() => simulator.counts()?.connected === 0, signal, "no agent to be connected");
+  await sleep(downMs, undefined, { signal });
+  const usedBefore = usage(installation);
+  const startedAt = performance.now();
+  await dispatcher.restart();
+  const listensAt = performance.now();
+  const isBack = () => reconnects() >= agents && simulator.counts()?.connected === agents;
+  await until(isBack, signal, "all agents to be back");
+  const now = performance.now();
+  const cpu = Object.entries(usage(installation)).map(
+    // The dispatcher's process is a new one.
+    ([name, ms]) => [name, name === "dispatcher" ? ms : ms - (usedBefore[name] ?? 0)] as const,
+  );
+  return {
+    backMs: now - listensAt,
+    sinceStartMs: now - startedAt,
+    cpu: Object.fromEntries(cpu),
+  };
+}
+
+function usage({ mariadb, dispatcher, commandStore, scheduler }: BenchSystem["installation"]) {
+  const pids = { dispatcher: dispatcher.pid, store: commandStore.pid, scheduler: scheduler.pid };
+  const used: Record<string, number> = {};
+  for (const [name, pid] of Object.entries({ ...pids, mariadbd: mariadb?.pid ?? 0 })) {
+    try {
+      used[name] = cpuMs(pid);
+    } catch {
+      used[name] = 0; // it is not running now
+    }
+  }
+  return used;
+}
+
+async function until(is: () => boolean, signal: AbortSignal, what: string): Promise<void> {
+  for (const deadline = performance.now() + mostMs; !is(); ) {
+    if (performance.now() > deadline) throw new Error(`waited ${mostMs / 1_000} s for ${what}`);
+    await sleep(20, undefined, { signal });
+  }
+}
