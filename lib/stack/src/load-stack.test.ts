@@ -1,24 +1,19 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { ScriptType } from "@howdah/proto/howdah/v1/command";
 import { StackDefinition_Category as Category } from "@howdah/proto/howdah/v1/stack";
 import { loadStack } from "./load-stack.js";
-import { InheritanceCycleError, StackError } from "./stack-error.js";
-
-const stackMeta = (parent?: string) =>
-  `<metainfo>${parent === undefined ? "" : `<extends>${parent}</extends>`}</metainfo>`;
-const serviceMeta = (...services: string[]) =>
-  `<metainfo><services>${services.map((each) => `<service>${each}</service>`).join("")}</services></metainfo>`;
-const script = (name: string, more = "") =>
-  `<commandScript><script>${name}</script><scriptType>PYTHON</scriptType>${more}</commandScript>`;
-const property = (name: string, value: string, more = "") =>
-  `<property><name>${name}</name><value>${value}</value>${more}</property>`;
-const configuration = (...properties: string[]) =>
-  `<configuration>${properties.join("")}</configuration>`;
+import {
+  configuration,
+  loadTree,
+  property,
+  script,
+  serviceMeta,
+  stackMeta,
+  withService,
+} from "./testing/stack-files.js";
 
 const fromFile = (name: string, value: string, file: string) =>
   property(
@@ -29,42 +24,8 @@ const fromFile = (name: string, value: string, file: string) =>
   );
 
 describe("loadStack()", () => {
-  let root: string;
-  before(async () => {
-    root = await mkdtemp(join(tmpdir(), "stacks-"));
-  });
-  after(() => rm(root, { recursive: true, force: true }));
-
-  /** A tree with these files, and its folder of stacks. */
-  const treeOf = async (files: Record<string, string>) => {
-    const tree = await mkdtemp(join(root, "tree-"));
-    for (const [path, content] of Object.entries(files)) {
-      await mkdir(join(tree, path, ".."), { recursive: true });
-      await writeFile(join(tree, path), content);
-    }
-    return tree;
-  };
-  const load = async (files: Record<string, string>, stack = "S/1") => {
-    const tree = await treeOf(files);
-    return { tree, ...(await loadStack(join(tree, "stacks", stack))) };
-  };
-  const failure = async (files: Record<string, string>, stack = "S/1") => {
-    const tree = await treeOf(files);
-    const error = await loadStack(join(tree, "stacks", stack)).then(
-      () => assert.fail("it loaded"),
-      (reason: unknown) => reason,
-    );
-    assert.ok(error instanceof StackError, String(error));
-    assert.ok(!error.message.includes("\n"));
-    return error.message.replace(`${tree}/`, "");
-  };
-  const withService = (...services: string[]) => ({
-    "stacks/S/1/metainfo.xml": stackMeta(),
-    "stacks/S/1/services/X/metainfo.xml": serviceMeta(...services),
-  });
-
-  it("reads services, components, scripts, commands and configuration", async () => {
-    const { definition, packages } = await load({
+  it("reads services, components, scripts, commands and configuration", async (t) => {
+    const { definition, packages } = await loadTree(t, {
       ...withService(
         `<name>X</name><displayName>The X</displayName><version>1.2</version>
          <comment>Does
@@ -152,7 +113,7 @@ describe("loadStack()", () => {
     );
   });
 
-  it("reads what properties name, and the values that stand in files of their own", async () => {
+  it("reads what properties name, and the values that stand in files of their own", async (t) => {
     const env = [
       property(
         "x_user",
@@ -164,7 +125,7 @@ describe("loadStack()", () => {
       fromFile("template", "old", "x.j2"),
       fromFile("absent", "as it stands", "y.j2"),
     ];
-    const { definition } = await load({
+    const { definition } = await loadTree(t, {
       ...withService("<name>X</name>"),
       "stacks/S/1/configuration/cluster-env.xml": configuration(
         fromFile("stack_tools", "", "stack_tools.json"),
@@ -184,7 +145,7 @@ describe("loadStack()", () => {
     );
     assert.deepEqual([template?.value, absent?.value], [" {{x}} \n", "as it stands"]);
     await assert.rejects(
-      load({
+      loadTree(t, {
         ...withService("<name>X</name>"),
         "stacks/S/1/services/X/configuration/x-env.xml": configuration(
           fromFile("template", "", "../../secret"),
@@ -194,7 +155,7 @@ describe("loadStack()", () => {
     );
   });
 
-  it("inherits from the parent stack and from common services", async () => {
+  it("inherits from the parent stack and from common services", async (t) => {
     const files = {
       "stacks/S/1/metainfo.xml": stackMeta(),
       "stacks/S/1/hooks/h.py": "pass",
@@ -239,7 +200,7 @@ describe("loadStack()", () => {
         `<name>D</name><version>9</version><comment>beside C</comment>`,
       ),
     };
-    const { definition } = await load(files, "S/2");
+    const { definition } = await loadTree(t, files, "S/2");
     const named = new Map(definition.services.map((service) => [service.name, service]));
     assert.deepEqual([...named.keys()], ["C", "D", "KEPT"]);
     const kept = named.get("KEPT");
@@ -264,13 +225,13 @@ describe("loadStack()", () => {
         ["b", "2"],
       ],
     );
-    assert.equal(definition.hooksDigest, (await load(files, "S/1")).definition.hooksDigest);
+    assert.equal(definition.hooksDigest, (await loadTree(t, files, "S/1")).definition.hooksDigest);
   });
 
-  it("reads which other configuration types a service depends on, with those that it inherits", async () => {
+  it("reads which other configuration types a service depends on, with those that it inherits", async (t) => {
     const dependsOn = (...types: string[]) =>
       `<configuration-dependencies>${types.map((type) => `<config-type>${type}</config-type>`).join("")}</configuration-dependencies>`;
-    const { definition } = await load({
+    const { definition } = await loadTree(t, {
       "stacks/S/1/metainfo.xml": stackMeta(),
       "stacks/S/1/services/X/metainfo.xml": serviceMeta(
         `<name>X</name><extends>common-services/X/1</extends>${dependsOn("x-env", "cluster-env", "far")}`,
@@ -284,12 +245,12 @@ describe("loadStack()", () => {
     assert.deepEqual(x?.configurationDependencies, ["cluster-env", "core-site", "far"]);
   });
 
-  it("reads which components are started by the agents, with what they inherit", async () => {
+  it("reads which components are started by the agents, with what they inherit", async (t) => {
     const components = (...ofEach: [name: string, recovery: string][]) =>
       `<components>${ofEach.map(([name, recovery]) => `<component><name>${name}</name>${recovery}</component>`).join("")}</components>`;
     const yes = "<recovery_enabled>true</recovery_enabled>";
     const no = "<recovery_enabled> False </recovery_enabled>";
-    const { definition } = await load({
+    const { definition } = await loadTree(t, {
       "stacks/S/1/metainfo.xml": stackMeta(),
       "stacks/S/1/services/X/metainfo.xml": serviceMeta(
         `<name>X</name><extends>common-services/X/1</extends>${components(["A", ""], ["B", no], ["C", yes], ["D", ""])}`,
@@ -312,8 +273,9 @@ describe("loadStack()", () => {
     );
   });
 
-  it("merges rules: a child's key replaces, services' lists are joined, the last of equal keys counts", async () => {
-    const { definition } = await load(
+  it("merges rules: a child's key replaces, services' lists are joined, the last of equal keys counts", async (t) => {
+    const { definition } = await loadTree(
+      t,
       {
         "stacks/S/1/metainfo.xml": stackMeta(),
         "stacks/S/1/role_command_order.json": `{"_comment": "a", "_comment": "b", "general_deps": {
@@ -345,144 +307,6 @@ describe("loadStack()", () => {
       ],
     );
   });
-
-  it("names the chain of stacks that extend each other", async () => {
-    const tree = await treeOf({
-      "stacks/S/1/metainfo.xml": stackMeta("2"),
-      "stacks/S/2/metainfo.xml": stackMeta("3"),
-      "stacks/S/3/metainfo.xml": stackMeta("2"),
-    });
-    await assert.rejects(loadStack(join(tree, "stacks/S/1")), (error) => {
-      assert.ok(error instanceof InheritanceCycleError);
-      assert.deepEqual(error.chain, ["S/2", "S/3", "S/2"]);
-      assert.match(error.message, /S\/2 extends S\/3 extends S\/2/);
-      return true;
-    });
-    const common = await treeOf({
-      ...withService("<name>X</name><extends>common-services/X/1</extends>"),
-      "common-services/X/1/metainfo.xml": serviceMeta(
-        "<name>X</name><extends>common-services/X/1</extends>",
-      ),
-    });
-    await assert.rejects(loadStack(join(common, "stacks/S/1")), InheritanceCycleError);
-  });
-
-  const component = (content: string) =>
-    withService(`<name>X</name>\n<components><component>${content}</component></components>`);
-  const stack = { "stacks/S/1/metainfo.xml": stackMeta() };
-  const metainfo = "stacks/S/1/services/X/metainfo.xml";
-  const rulesFile = "stacks/S/1/role_command_order.json";
-  const faults: [what: string, files: Record<string, string>, message: string | RegExp][] = [
-    ["no metainfo of the stack", { "stacks/S/1/x": "" }, /^stacks\/S\/1\/metainfo.xml: is missing/],
-    [
-      "a parent that is not there",
-      { "stacks/S/1/metainfo.xml": stackMeta("0") },
-      "stacks/S/0/metainfo.xml: is missing, and stack S/1 extends S/0",
-    ],
-    [
-      "no metainfo of a service",
-      { ...stack, "stacks/S/1/services/X/alerts.json": "{}" },
-      `${metainfo}: is missing; every service folder needs one`,
-    ],
-    [
-      "malformed XML",
-      { ...stack, [metainfo]: "<metainfo>\n<services>\n</metainfo>" },
-      new RegExp(`^${metainfo}:3: malformed XML: `),
-    ],
-    [
-      "malformed XML of a configuration type",
-      { ...withService("<name>X</name>"), "stacks/S/1/services/X/configuration/a.xml": "<a>\n<" },
-      /configuration\/a.xml:2: malformed XML: /,
-    ],
-    ["a file without services", withService(), /metainfo.xml:1: names no service/],
-    [
-      "a service without a name",
-      withService("<version>1</version>"),
-      /:1: a service has no <name>/,
-    ],
-    [
-      "an unknown category",
-      component("<name>C</name><category>\nBOSS</category>"),
-      `${metainfo}:2: component C: category BOSS is none of MASTER, SLAVE, CLIENT`,
-    ],
-    [
-      "a bad cardinality",
-      component("<name>C</name><cardinality>3-1</cardinality>"),
-      `${metainfo}:2: component C: cardinality 3-1 must read N, N+, N-M (N not above M) or ALL`,
-    ],
-    [
-      "an auto start that is neither on nor off",
-      component("<name>C</name><recovery_enabled>yes</recovery_enabled>"),
-      `${metainfo}:2: component C: recovery_enabled yes must be true or false`,
-    ],
-    [
-      "a component twice",
-      withService(
-        "<name>X</name><components>\n<component><name>C</name></component>\n<component><name>C</name></component></components>",
-      ),
-      `${metainfo}:3: service X has component C twice`,
-    ],
-    [
-      "a bad script type",
-      component(`<name>C</name>${script("c.pp").replace("PYTHON", "PUPPET")}`),
-      /component C: scriptType PUPPET is none of PYTHON, SHELL, EXECUTABLE/,
-    ],
-    [
-      "a bad time-out",
-      component(`<name>C</name>${script("c.py", "<timeout>5m</timeout>")}`),
-      /component C: timeout 5m must be a whole number of seconds/,
-    ],
-    [
-      "a service in two folders",
-      {
-        ...withService("<name>X</name>"),
-        "stacks/S/1/services/Y/metainfo.xml": serviceMeta("<name>X</name>"),
-      },
-      /services\/Y\/metainfo.xml:1: service X is in .*services\/X\/metainfo.xml already/,
-    ],
-    [
-      "a common service that is not there",
-      withService("<name>X</name><extends>common-services/X/7</extends>"),
-      /:1: service X extends common-services\/X\/7, which is not below /,
-    ],
-    [
-      "an odd parent of a service",
-      withService("<name>X</name><extends>S/0/X</extends>"),
-      /:1: service X extends S\/0\/X, which must read common-services\/NAME\/VERSION/,
-    ],
-    [
-      "malformed JSON",
-      { ...stack, [rulesFile]: '{\n"general_deps": {\n"A-START": ["B-START"],\n}\n}' },
-      `${rulesFile}:4: malformed JSON: expected a key in double quotes instead of }`,
-    ],
-    [
-      "a rule with an unknown verb",
-      { ...stack, [rulesFile]: '{"general_deps": {\n"A-BEGIN": ["B-START"]}}' },
-      `${rulesFile}:2: A-BEGIN must read ROLE-COMMAND or ROLE-COMMAND-OVERRIDE`,
-    ],
-    [
-      "a rule with an odd blocker",
-      { ...stack, [rulesFile]: '{"general_deps": {\n"A-START": ["B"]}}' },
-      `${rulesFile}:2: A-START waits for "B", which must read ROLE-COMMAND`,
-    ],
-    [
-      "a rule that is no list",
-      { ...stack, [rulesFile]: '{"general_deps": {\n"A-START": "B-START"}}' },
-      `${rulesFile}:2: A-START must have a list of ROLE-COMMAND`,
-    ],
-    [
-      "a section that is no object",
-      { ...stack, [rulesFile]: '{"general_deps": []}' },
-      `${rulesFile}:1: section general_deps must be an object`,
-    ],
-  ];
-  for (const [what, files, message] of faults) {
-    it(`names the file and what is wrong: ${what}`, async () => {
-      const got = await failure(files);
-      if (typeof message === "string") assert.equal(got, message);
-      else assert.match(got, message);
-    });
-  }
 
   const repository = join(import.meta.dirname, "../../..");
   for (const [name, folder] of [
