@@ -1,10 +1,11 @@
 /** A map that forgets what was put in first once it holds more than `limit` entries: a cache of what never changes. */
-export function createBoundedMap<K, V>(
-  limit: number,
-): {
+export interface BoundedMap<K, V> {
   get(key: K): V | undefined;
   set(key: K, value: V): void;
-} {
+}
+
+/** Nothing in it yet. */
+export function createBoundedMap<K, V>(limit: number): BoundedMap<K, V> {
   const entries = new Map<K, V>();
   return {
     get: (key) => entries.get(key),

@@ -3,33 +3,33 @@ import {
   componentCommandOf,
   nextDesiredState,
 } from "@howdah/state/component-states";
-import type { Knex } from "knex";
+import type { SqlText } from "../database/query.js";
+import type { Statement } from "../database/together.js";
 import type { ChangedTask } from "../requests/task-changes.js";
 import type { NewRequest } from "../store/insert-request.js";
 import type { RequestRow } from "../store/request-rows.js";
-import { type ComponentWish, writeDesired } from "../store/write-component-states.js";
+import { type ComponentWish, desiredRows } from "../store/write-component-states.js";
 import { byKey } from "./component-moves.js";
 import { inTurn, stateMap } from "./state-map.js";
 
 /**
- * Writes what a request wants the components of these of its tasks to be: one statement, of a thousand tasks or so, for the rows are
+ * Writes what a request wants the components of these of its tasks to be: one statement at most, of a thousand tasks or so, for the rows are
  * locked until the transaction ends. When the request does several things to a component, the last one counts.
  */
-export async function writeDesiredStates(
-  trx: Knex.Transaction,
-  requestId: number,
+export function desiredStates(
+  requestId: number | SqlText,
   { header, stages }: NewRequest,
   taskIds: readonly number[],
-): Promise<void> {
+): Statement[] {
   const clusterId = Number(header.clusterId);
-  if (clusterId === 0) return;
+  if (clusterId === 0) return [];
   const maps = new Map<string, string>();
   for (const { role, roleCommand, command } of stages.flatMap(({ roles }) => roles)) {
     const asked = componentCommandOf(roleCommand, command?.customCommand ?? "");
     if (asked === undefined) continue;
     maps.set(role, mapOf(asked));
   }
-  await writeDesired(trx, { requestId, clusterId, taskIds }, maps);
+  return desiredRows({ requestId, clusterId, taskIds }, maps);
 }
 
 function mapOf(asked: ComponentCommand): string {

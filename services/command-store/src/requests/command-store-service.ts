@@ -6,6 +6,7 @@ import {
   type Lease,
   LeaseSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
@@ -42,7 +43,7 @@ import {
   checkRecordTransitions,
   leaseLost,
 } from "./command-store-requests.js";
-import { createCommandParts, mergedSpec } from "./commands.js";
+import { createCommandParts, keepInMind, mergedSpec } from "./commands.js";
 import { createRequest, keyTaken } from "./create-request.js";
 import { acquireLease } from "./leases.js";
 import { openSession } from "./open-session.js";
@@ -171,12 +172,15 @@ export function createCommandStoreService(
     },
 
     async createRequest(stream) {
-      const {
-        requestId,
-        created,
-        taskIds: ids,
-      } = await createRequest(db, taskIds, stream, Date.now);
-      const { request } = await viewOf(BigInt(requestId));
+      const made = await createRequest(db, taskIds, stream, Date.now);
+      const { requestId, created, taskIds: ids, stored } = made;
+      if (stored === undefined) {
+        const { request } = await viewOf(BigInt(requestId));
+        return { request, created, taskIds: ids.map(BigInt) };
+      }
+      keepInMind(parts, requestId, stored.draft);
+      const pending = { [Status.PENDING]: ids.length };
+      const request = toRequestMessage(stored.request, pending, Date.now());
       return { request, created, taskIds: ids.map(BigInt) };
     },
 
@@ -219,8 +223,8 @@ export function createCommandStoreService(
 
     async appendOutput(request) {
       checkAppendOutput(request);
-      const { results, grown } = await appendOutput(db, request.appends);
-      feed.tasksChanged(grown);
+      const { results, chunks } = await appendOutput(db, request.appends);
+      feed.tasksChanged(new Set(chunks.map(({ taskId }) => taskId)));
       return { results };
     },
 

@@ -6,6 +6,7 @@ import {
   ExecutionCommandSchema,
 } from "@howdah/proto/howdah/v1/command";
 import type { Knex } from "knex";
+import { type BoundedMap, createBoundedMap } from "../bounded-map.js";
 import { type Bindings, createBindings, unbound } from "../store/bindings.js";
 import { readOwnCommands } from "../store/read-commands.js";
 import {
@@ -15,16 +16,29 @@ import {
   stageName,
 } from "../store/stage-headers.js";
 import type { TaskRow } from "../store/task-rows.js";
+import type { RequestDraft } from "./request-draft.js";
 
 /** What commands are put together from, kept in mind by this process. */
 export interface CommandParts {
   readonly stages: StageHeaders;
   readonly bindings: Bindings;
+  /** Requests whose tasks have nothing of their own in what they run. */
+  readonly shared: BoundedMap<number, true>;
 }
 
 /** Nothing in mind yet. */
 export function createCommandParts(): CommandParts {
-  return { stages: createStageHeaders(), bindings: createBindings() };
+  return {
+    stages: createStageHeaders(),
+    bindings: createBindings(),
+    shared: createBoundedMap(1_000),
+  };
+}
+
+/** Keeps in mind what a request was made with, so that it need not be read for its first tasks. */
+export function keepInMind(parts: CommandParts, requestId: number, draft: RequestDraft): void {
+  parts.stages.keep(requestId, draft.stages);
+  if (!draft.hasOwnCommands) parts.shared.set(requestId, true);
 }
 
 /** Puts together what is sent to the agents for tasks, in the order of the tasks. */
@@ -41,7 +55,7 @@ export async function assembleCommands(
   );
   const own = await readOwnCommands(
     db,
-    tasks.map(({ taskId }) => taskId),
+    tasks.filter(({ requestId }) => !parts.shared.get(requestId)).map(({ taskId }) => taskId),
   );
   return tasks.map((task) => {
     const shared = stages.get(stageName(task))?.[task.roleIndex];

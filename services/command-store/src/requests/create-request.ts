@@ -1,20 +1,23 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { CreateRequestRequest, TaskSpec } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Knex } from "knex";
-import { writeDesiredStates } from "../components/desired-states.js";
+import { desiredStates } from "../components/desired-states.js";
 import { isDuplicate } from "../database/database-errors.js";
+import { type Executed, newId } from "../database/query.js";
+import { commitTogether, together } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";
 import {
   findByKey,
-  insertRequest,
-  insertRoles,
-  insertTasks,
   makeReady,
   type NewTask,
+  requestRows,
+  roleRows,
+  taskRows,
   touchPreparing,
 } from "../store/insert-request.js";
 import { abandonPreparing, deleteAbandoned } from "../store/purge-preparing.js";
+import { requestOf, type StoredRequest, selectRequest } from "../store/read-requests.js";
 import { readTasks } from "../store/task-rows.js";
 import { createDraft, type RequestDraft } from "./request-draft.js";
 import type { TaskIds } from "./task-ids.js";
@@ -26,10 +29,12 @@ export interface Created {
   readonly created: boolean;
   /** Of all its tasks, in the order sent; only when `created`. */
   readonly taskIds: readonly number[];
+  /** What was stored now, as it was committed; absent when that was another call. */
+  readonly stored?: { readonly request: StoredRequest; readonly draft: RequestDraft };
 }
 
 /**
- * Stores a request that comes in parts. One that fits in one chunk is one transaction. A larger one is PREPARING, and seen by nobody,
+ * Stores a request that comes in parts. One that fits in one chunk is one transaction, in one round trip. A larger one is PREPARING, and seen by nobody,
  * while its chunks are written in transactions of their own; a last small one makes it visible. What broke off half-way is
  * made anew when the same key comes again.
  */
@@ -55,8 +60,6 @@ export async function createRequest(
       if (part.case !== "header")
         throw invalid("part", part.case, "comes first; send the header first");
       draft = createDraft(part.value);
-      const stored = await findStored(db, draft);
-      if (stored !== undefined) return stored;
       continue;
     }
     switch (part.case) {
@@ -68,7 +71,11 @@ export async function createRequest(
       case "tasks":
         draft.addTasks(part.value);
         if (waiting.length > 0) {
-          preparing ??= await prepare(db, draft, clock());
+          if (preparing === undefined) {
+            const stored = await findStored(db, draft);
+            if (stored !== undefined) return stored;
+            preparing = await prepare(db, draft, clock());
+          }
           await insertChunk(db, preparing, draft, await number(waiting), clock());
         }
         waiting = part.value.tasks;
@@ -113,7 +120,8 @@ export function keyTaken(key: string, requestId: number): ConnectError {
 /** Begins a request that is written in several transactions. */
 async function prepare(db: Knex, draft: RequestDraft, now: number): Promise<number> {
   try {
-    return await inTransaction(db, (trx) => insertRequest(trx, draft, now));
+    const [made] = await commitTogether(db, requestRows(draft, { ready: false, now }));
+    return (made as Executed).insertId;
   } catch (error) {
     if (isDuplicate(error)) throw overtaken(draft);
     throw error;
@@ -140,7 +148,7 @@ async function insertChunk(
       if (!(await touchPreparing(trx, requestId, header.idempotencyKey, now))) {
         throw overtaken(draft);
       }
-      await insertTasks(trx, requestId, draft, tasks);
+      await together(trx, taskRows(requestId, draft, tasks));
     });
   } catch (error) {
     // The ids are ours alone, so it was committed and the answer was lost.
@@ -165,22 +173,27 @@ async function finish(
   // A piece at a time, before the commit that makes it ready: in one with that, a large request's would keep the reports about every
   // component waiting for half a minute. What was asked for stands there then, should the request never come to be.
   for (let from = 0; from < earlier.length; from += wantedAtOnce) {
-    const piece = earlier.slice(from, from + wantedAtOnce);
-    await inTransaction(db, (trx) => writeDesiredStates(trx, preparing, draft, piece));
+    const piece = desiredStates(preparing, draft, earlier.slice(from, from + wantedAtOnce));
+    if (piece.length > 0) await commitTogether(db, piece);
   }
   const own = tasks.map(({ taskId }) => taskId);
-  await inTransaction(db, async (trx) => {
+  const request = await inTransaction(db, async (trx) => {
     if (!(await makeReady(trx, preparing, header.idempotencyKey, now))) {
       // Ready already: the commit before this one was lost on its way back.
       const found = await findByKey(trx, header.idempotencyKey);
-      if (found?.requestId === preparing && found.ready === 1) return;
+      if (found?.requestId === preparing && found.ready === 1) return undefined;
       throw overtaken(draft);
     }
-    await insertTasks(trx, preparing, draft, tasks);
-    await insertRoles(trx, preparing, stages, counts);
-    await writeDesiredStates(trx, preparing, draft, own);
+    const answers = await together(trx, [
+      ...taskRows(preparing, draft, tasks),
+      roleRows(preparing, stages, counts),
+      ...desiredStates(preparing, draft, own),
+      selectRequest(preparing),
+    ]);
+    return requestOf(answers.at(-1));
   });
-  return { requestId: preparing, created: true, taskIds };
+  const stored = request && { request, draft };
+  return { requestId: preparing, created: true, taskIds, ...(stored && { stored }) };
 }
 
 async function insertWhole(
@@ -190,24 +203,30 @@ async function insertWhole(
   taskIds: readonly number[],
   now: number,
 ): Promise<Created> {
-  const { header, stages, counts } = draft;
-  try {
-    const requestId = await inTransaction(db, async (trx) => {
-      const id = await insertRequest(trx, draft, now);
-      await insertRoles(trx, id, stages, counts);
-      await insertTasks(trx, id, draft, tasks);
-      await makeReady(trx, id, header.idempotencyKey, now);
-      await writeDesiredStates(trx, id, draft, taskIds);
-      return id;
-    });
-    return { requestId, created: true, taskIds };
-  } catch (error) {
-    if (!isDuplicate(error)) throw error;
-    // Somebody was first: another call, or this one, whose commit was answered into a broken connection.
+  const { stages, counts } = draft;
+  for (let tries = 1; tries <= 2; tries += 1) {
+    try {
+      const answers = await commitTogether(db, [
+        ...requestRows(draft, { ready: true, now }),
+        roleRows(newId, stages, counts),
+        ...taskRows(newId, draft, tasks),
+        ...desiredStates(newId, draft, taskIds),
+        selectRequest(newId),
+      ]);
+      const request = requestOf(answers.at(-1));
+      if (request === undefined) throw new Error("a request is not there that was just made");
+      const { requestId } = request;
+      return { requestId, created: true, taskIds, stored: { request, draft } };
+    } catch (error) {
+      if (!isDuplicate(error)) throw error;
+    }
+    // Somebody was first: another call, or this one, whose commit was answered into a broken connection. Or it broke off half-way: then
+    // its key is free now.
     const stored = await findStored(db, draft);
-    if (stored === undefined) throw overtaken(draft);
+    if (stored === undefined) continue;
     const first = taskIds[0] ?? 0;
     const ours = (await readTasks(db, [first])).get(first)?.requestId === stored.requestId;
     return ours ? { ...stored, created: true, taskIds } : stored;
   }
+  throw overtaken(draft);
 }

@@ -23,6 +23,8 @@ export interface RequestDraft {
   readonly stages: readonly StageHeader[];
   /** How many tasks each role has so far, by stage and role. */
   readonly counts: readonly (readonly number[])[];
+  /** Whether one of its tasks has something of its own in what it runs. */
+  readonly hasOwnCommands: boolean;
   addStage(stage: StageHeader): void;
   addTasks(chunk: TaskChunk): void;
   commit(commit: RequestCommit): void;
@@ -35,10 +37,14 @@ export function createDraft(header: RequestHeader): RequestDraft {
   const counts: number[][] = [];
   let taskCount = 0;
   let lastStage = 0;
+  let hasOwnCommands = false;
   return {
     header,
     stages,
     counts,
+    get hasOwnCommands() {
+      return hasOwnCommands;
+    },
     addStage(stage) {
       if (taskCount > 0)
         throw invalid("stage", stage.stageId, "comes after tasks; send all stages first");
@@ -61,7 +67,8 @@ export function createDraft(header: RequestHeader): RequestDraft {
           `are too many; send at most ${maxChunkTasks} at a time`,
         );
       }
-      for (const { stageId, roleIndex, hostId, batch } of tasks) {
+      for (const { stageId, roleIndex, hostId, batch, command } of tasks) {
+        hasOwnCommands ||= command !== undefined;
         const roles = counts[stageId];
         if (roles?.[roleIndex] === undefined) {
           throw invalid(

@@ -11,7 +11,8 @@ import { RequestSchema } from "@howdah/proto/howdah/v1/request";
 import { componentCommandOf } from "@howdah/state/component-states";
 import { onFailureOf } from "@howdah/state/failure-budget";
 import type { Knex } from "knex";
-import { bytes, execute, query } from "../database/query.js";
+import { bytes, execute, newId, query, type SqlText } from "../database/query.js";
+import type { Statement } from "../database/together.js";
 
 /** A request as it comes in: its header and stages. */
 export interface NewRequest {
@@ -26,24 +27,25 @@ export interface NewTask {
 }
 
 /**
- * Inserts a request and its stages, PREPARING: no reader sees it until `makeReady`. Gives its id. A duplicate-key error when its
- * idempotency key is there already.
+ * Inserts a request and its stages: two statements, of which the first one's answer has its id. Not `ready`: PREPARING, seen by no reader
+ * until `makeReady`. A duplicate-key error when its idempotency key is there already.
  */
-export async function insertRequest(
-  trx: Knex.Transaction,
+export function requestRows(
   { header, stages }: NewRequest,
-  now: number,
-): Promise<number> {
+  { ready, now }: { readonly ready: boolean; readonly now: number },
+): [Statement, Statement] {
   const { options = create(RequestOptionsSchema), skippedHosts } = header;
-  const { insertId } = await execute(
-    trx,
-    `insert into request (idempotency_key, content_digest, ready, open, status, display_status, progress_percent, version,
+  const flag = ready ? 1 : 0;
+  const request = {
+    sql: `insert into request (idempotency_key, content_digest, ready, open, status, display_status, progress_percent, version,
       owner_token, run, cluster_id, stage_count, cancel_requested, aborted, paused, budget_failures, on_failure,
       request_context, abort_reason, pause_reason, options, skipped_hosts, create_time, start_time, end_time)
-    values (?, ?, 0, 0, 'PENDING', 'PENDING', 0, 1, ?, 1, ?, ?, 0, 0, 0, 0, ?, ?, '', '', ?, ?, ?, 0, 0)`,
-    [
+    values (?, ?, ?, ?, 'PENDING', 'PENDING', 0, 1, ?, 1, ?, ?, 0, 0, 0, 0, ?, ?, '', '', ?, ?, ?, 0, 0)`,
+    bindings: [
       header.idempotencyKey,
       bytes(header.contentDigest),
+      flag,
+      flag,
       Number(header.schedulerToken),
       Number(header.clusterId),
       stages.length,
@@ -53,9 +55,9 @@ export async function insertRequest(
       bytes(toBinary(RequestSchema, create(RequestSchema, { skippedHosts }))),
       now,
     ],
-  );
+  };
   const rows = stages.map((stage) => [
-    insertId,
+    newId,
     stage.stageId,
     "PENDING",
     "PENDING",
@@ -63,12 +65,11 @@ export async function insertRequest(
     0,
     bytes(toBinary(StageHeaderSchema, stage)),
   ]);
-  await execute(
-    trx,
-    "insert into stage (request_id, stage_id, status, display_status, start_time, end_time, command_params) values ?",
-    [rows],
-  );
-  return insertId;
+  const ofStages = {
+    sql: "insert into stage (request_id, stage_id, status, display_status, start_time, end_time, command_params) values ?",
+    bindings: [rows],
+  };
+  return [request, ofStages];
 }
 
 /** Inserts so many tasks: a list each, from the task's id to its attempt. */
@@ -82,13 +83,12 @@ export function insertTasksSql(tasks: number): string {
 export const insertCommandsSql = "insert into execution_command (task_id, command) values ?";
 
 /** Inserts tasks of a request, PENDING, and the command of each. */
-export async function insertTasks(
-  trx: Knex.Transaction,
-  requestId: number,
+export function taskRows(
+  requestId: number | SqlText,
   { header, stages }: NewRequest,
   tasks: readonly NewTask[],
-): Promise<void> {
-  if (tasks.length === 0) return;
+): Statement[] {
+  if (tasks.length === 0) return [];
   const rows = tasks.map(({ taskId, spec: { stageId, roleIndex, hostId, batch } }) => {
     const role = stages[stageId]?.roles[roleIndex];
     if (role === undefined) throw new Error(`stage ${stageId} has no role ${roleIndex}`);
@@ -111,21 +111,24 @@ export async function insertTasks(
       1,
     ];
   });
-  await execute(trx, insertTasksSql(rows.length), rows);
   const commands = tasks.map(({ taskId, spec: { command } }) => [
     taskId,
-    command === undefined ? Buffer.alloc(0) : bytes(toBinary(CommandSpecSchema, command)),
+    command === undefined ? noBytes : bytes(toBinary(CommandSpecSchema, command)),
   ]);
-  await execute(trx, insertCommandsSql, [commands]);
+  return [
+    { sql: insertTasksSql(rows.length), bindings: rows },
+    { sql: insertCommandsSql, bindings: [commands] },
+  ];
 }
 
+const noBytes = Buffer.alloc(0);
+
 /** Inserts the roles of a request's stages, with how many tasks each has: `counts` by stage and role. */
-export async function insertRoles(
-  trx: Knex.Transaction,
-  requestId: number,
+export function roleRows(
+  requestId: number | SqlText,
   stages: readonly StageHeader[],
   counts: readonly (readonly number[])[],
-): Promise<void> {
+): Statement {
   const rows = stages.flatMap(({ stageId, roles }) =>
     roles.map((role, index) => [
       requestId,
@@ -138,12 +141,11 @@ export async function insertRoles(
       counts[stageId]?.[index] ?? 0,
     ]),
   );
-  await execute(
-    trx,
-    `insert into role_success_criteria (request_id, stage_id, role_index, role, role_command, custom_command,
+  return {
+    sql: `insert into role_success_criteria (request_id, stage_id, role_index, role, role_command, custom_command,
       success_factor, pending) values ?`,
-    [rows],
-  );
+    bindings: [rows],
+  };
 }
 
 /** Tells that a request is still being made; whether it is there to be made. */

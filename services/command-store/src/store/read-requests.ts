@@ -3,7 +3,8 @@ import type { Counts } from "@howdah/state/counts";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { statuses } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { query } from "../database/query.js";
+import { query, type SqlText } from "../database/query.js";
+import { type Answer, type Statement, together } from "../database/together.js";
 import { counterColumns, counterList, type RawCounts, toCounts } from "./counter-columns.js";
 
 /** A request as people see it. */
@@ -60,15 +61,25 @@ function toRequest(raw: RawRequest): StoredRequest {
   };
 }
 
+/** What reads a request, unless it is still being made; `requestOf` takes its answer. */
+export function selectRequest(requestId: number | SqlText): Statement {
+  return {
+    sql: `select ${requestColumns} from request q left join cluster c on c.cluster_id = q.cluster_id
+    where q.request_id = ? and q.ready = 1`,
+    bindings: [requestId],
+  };
+}
+
+/** The request that `selectRequest` has read; undefined when there is none. */
+export function requestOf(answer: Answer | undefined): StoredRequest | undefined {
+  const [row] = answer as readonly RawRequest[];
+  return row === undefined ? undefined : toRequest(row);
+}
+
 /** Reads a request; undefined when there is none or it is still being made. */
 export async function readRequest(db: Knex, requestId: number): Promise<StoredRequest | undefined> {
-  const [row] = await query<RawRequest>(
-    db,
-    `select ${requestColumns} from request q left join cluster c on c.cluster_id = q.cluster_id
-    where q.request_id = ? and q.ready = 1`,
-    [requestId],
-  );
-  return row === undefined ? undefined : toRequest(row);
+  const [answer] = await together(db, [selectRequest(requestId)]);
+  return requestOf(answer);
 }
 
 /** Which requests to list. */

@@ -1,6 +1,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
 import {
+  type StageHeader,
   StageHeaderSchema,
   type StageRoleSpec,
 } from "@howdah/proto/howdah/v1/command_store_service";
@@ -25,6 +26,8 @@ export interface StageKey {
 export interface StageHeaders {
   /** The roles of stages, in order, by `stageName`. */
   read(db: Knex, keys: readonly StageKey[]): Promise<Map<string, readonly SharedCommand[]>>;
+  /** Takes the stages of a request that was just made. */
+  keep(requestId: number, stages: readonly StageHeader[]): void;
 }
 
 /** A name for a stage, for maps. */
@@ -35,6 +38,9 @@ export function stageName({ requestId, stageId }: StageKey): string {
 const selectHeaders = `select s.request_id as requestId, s.stage_id as stageId, s.command_params as header
   from ${jsonRows("v", { request_id: "bigint", stage_id: "int" })}
   straight_join stage s force index (primary) on s.request_id = v.request_id and s.stage_id = v.stage_id`;
+
+/** Of a request that has more stages the first ones: it must not push all others out. */
+const keptAtOnce = 50;
 
 /** Keeps the headers of the last 1,000 stages in mind. */
 export function createStageHeaders(): StageHeaders {
@@ -56,18 +62,24 @@ export function createStageHeaders(): StageHeaders {
         ),
       ]);
       for (const row of rows) {
-        const { roles } = fromBinary(StageHeaderSchema, row.header);
-        const shared = roles.map((role) => ({
-          role,
-          bytes:
-            role.command === undefined
-              ? new Uint8Array()
-              : toBinary(CommandSpecSchema, role.command),
-        }));
+        const shared = sharedOf(fromBinary(StageHeaderSchema, row.header));
         cache.set(stageName(row), shared);
         found.set(stageName(row), shared);
       }
       return found;
     },
+    keep(requestId, stages) {
+      for (const stage of stages.slice(0, keptAtOnce)) {
+        cache.set(stageName({ requestId, stageId: stage.stageId }), sharedOf(stage));
+      }
+    },
   };
+}
+
+function sharedOf({ roles }: StageHeader): SharedCommand[] {
+  return roles.map((role) => ({
+    role,
+    bytes:
+      role.command === undefined ? new Uint8Array() : toBinary(CommandSpecSchema, role.command),
+  }));
 }

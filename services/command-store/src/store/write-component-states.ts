@@ -2,7 +2,8 @@ import type { Knex } from "knex";
 import type { ComponentKey, ComponentMove } from "../components/component-moves.js";
 import { mappedState, takesBinding } from "../components/state-map.js";
 import { jsonRows } from "../database/json-rows.js";
-import { execute } from "../database/query.js";
+import { execute, type SqlText } from "../database/query.js";
+import type { Statement } from "../database/together.js";
 
 const mapColumn = "varchar(26) character set utf8mb4";
 const componentName = "varchar(100) character set utf8mb4";
@@ -83,20 +84,19 @@ export async function writeWishes(
 
 /** Tasks of a request about a cluster. */
 export interface WantedOf {
-  readonly requestId: number;
+  readonly requestId: number | SqlText;
   readonly clusterId: number;
   /** A thousand or so; all of the request's between the least and the greatest are taken in. */
   readonly taskIds: readonly number[];
 }
 
-/** Writes what components are wanted to be: those of these tasks of a request, by the map of each component. */
-export async function writeDesired(
-  trx: Knex.Transaction,
+/** Writes what components are wanted to be: those of these tasks of a request, by the map of each component. None when there is nothing to write. */
+export function desiredRows(
   { requestId, clusterId, taskIds }: WantedOf,
   maps: ReadonlyMap<string, string>,
-): Promise<void> {
-  if (maps.size === 0 || taskIds.length === 0) return;
+): Statement[] {
+  if (maps.size === 0 || taskIds.length === 0) return [];
   const [first, last] = [Math.min(...taskIds), Math.max(...taskIds)];
-  const values = [first, last, requestId, JSON.stringify([...maps]), clusterId, requestId];
-  await execute(trx, updateDesired, values);
+  const bindings = [first, last, requestId, JSON.stringify([...maps]), clusterId, requestId];
+  return [{ sql: updateDesired, bindings }];
 }
