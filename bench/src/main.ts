@@ -10,6 +10,7 @@ import { latencyBench } from "./latency/latency-bench.js";
 import { checkedOut, isLoaded, loadText, machine } from "./machine.js";
 import { type Bench, meets } from "./measure.js";
 import { outputBench } from "./output/output-bench.js";
+import { queueBench } from "./queue/queue-bench.js";
 import { recordResults } from "./results-file.js";
 import { type Outcome, runBenches } from "./run-benches.js";
 import { summaryOf, tableOf, whyNot } from "./table.js";
@@ -18,6 +19,7 @@ import { throughputBench } from "./throughput/throughput-bench.js";
 /** In the order in which they run. */
 const benches: readonly Bench[] = [
   throughputBench,
+  queueBench,
   latencyBench,
   fanoutBench,
   agentsBench,

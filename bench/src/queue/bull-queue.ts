@@ -1,0 +1,67 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Queue } from "bullmq";
+import { ended } from "./redis.js";
+
+/** BullMQ, with a worker in a process of its own. */
+export interface BullQueue {
+  /** Adds so many jobs, `producers` bulks at a time; resolves with how many were completed in a second, from the first bulk on. */
+  jobs(count: number, shape: JobShape): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** What the jobs are. */
+export interface JobShape {
+  readonly bytes: number;
+  /** Jobs of one `addBulk`. */
+  readonly bulk: number;
+  /** Bulks under way at a time. */
+  readonly producers: number;
+}
+
+const name = "bench";
+const lookEveryMs = 20;
+
+/** Starts a worker on this Redis that runs so many jobs at a time. */
+export async function startBullQueue(port: number, concurrency: number): Promise<BullQueue> {
+  const worker = fork(fileURLToPath(new URL("./bull-worker.js", import.meta.url)), [
+    ...[name, String(port), String(concurrency)],
+  ]);
+  const queue = new Queue(name, { connection: { host: "127.0.0.1", port } });
+  const stop = async () => {
+    await queue.close();
+    await ended(worker);
+  };
+  try {
+    await Promise.race([
+      once(worker, "message"),
+      once(worker, "exit").then(([code]) => {
+        throw new Error(`BullMQ's worker ended with ${code}`);
+      }),
+    ]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    stop,
+    async jobs(count, { bytes, bulk, producers }) {
+      const before = await queue.getCompletedCount();
+      const data = { command: "x".repeat(bytes - '{"command":""}'.length) };
+      let added = 0;
+      const produce = async () => {
+        while (added < count) {
+          const size = Math.min(bulk, count - added);
+          added += size;
+          await queue.addBulk(Array.from({ length: size }, () => ({ name: "run", data })));
+        }
+      };
+      const begin = performance.now();
+      await Promise.all(Array.from({ length: producers }, produce));
+      while ((await queue.getCompletedCount()) < before + count) await sleep(lookEveryMs);
+      return count / ((performance.now() - begin) / 1_000);
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { access, constants, mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { freePort } from "@howdah/launcher/free-port";
+import { BenchSkipped } from "../measure.js";
+
+/** A Redis of our own. */
+export interface Redis {
+  readonly port: number;
+  /** What it says its version is. */
+  readonly version: string;
+  /** Ends it and removes what it kept. */
+  stop(): Promise<void>;
+}
+
+/** Debian's package of tools has the server under this name, and tells by the name it is called by what it is to be. It starts no daemon. */
+const disguised = "redis-check-rdb";
+const debianPackage = "redis-tools";
+const installMs = 120_000;
+const readyMs = 10_000;
+
+/**
+ * Starts Redis on a free port with every write synced before it is answered. Where there is none it is installed first, if that can be:
+ * by apt-get, as root. Throws `BenchSkipped` when not.
+ */
+export async function startRedis(log: (line: string) => void, signal: AbortSignal): Promise<Redis> {
+  const program = (await findRedis()) ?? (await installRedis(log, signal));
+  const dir = await mkdtemp(join(tmpdir(), "howdah-redis-"));
+  let server: ChildProcess | undefined;
+  const stop = async () => {
+    await ended(server);
+    await rm(dir, { recursive: true, force: true });
+  };
+  try {
+    const port = await freePort();
+    const options = {
+      ...{ port: String(port), bind: "127.0.0.1", dir, daemonize: "no", save: "" },
+      ...{ appendonly: "yes", appendfsync: "always", "maxmemory-policy": "noeviction" },
+    };
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+    server = spawn(program, args, { argv0: "redis-server", stdio: "ignore" });
+    await answers(server, port, signal);
+    return { port, version: await versionOf(program), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Its program on PATH, by either name. */
+async function findRedis(): Promise<string | undefined> {
+  for (const name of ["redis-server", disguised]) {
+    for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+      const file = join(folder, name);
+      const there = await access(file, constants.X_OK).then(
+        () => true,
+        () => false,
+      );
+      if (folder !== "" && there) return file;
+    }
+  }
+  return undefined;
+}
+
+async function installRedis(log: (line: string) => void, signal: AbortSignal): Promise<string> {
+  const missing = "redis-server is not on PATH";
+  if (process.getuid?.() !== 0) {
+    throw new BenchSkipped(
+      `${missing}, and only root can install it: apt-get install ${debianPackage}`,
+    );
+  }
+  log(`${missing}: installing ${debianPackage}`);
+  const options = {
+    signal,
+    timeout: installMs,
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  };
+  const apt = (...args: string[]) => promisify(execFile)("apt-get", args, options);
+  try {
+    await apt("update");
+    await apt("install", "-y", "--no-install-recommends", debianPackage);
+  } catch (error) {
+    signal.throwIfAborted();
+    const [why] = (error as Error).message.trim().split("\n").slice(-1);
+    throw new BenchSkipped(`${missing}, and could not be installed: ${why}`);
+  }
+  const found = await findRedis();
+  if (found === undefined)
+    throw new BenchSkipped(`${missing}, and ${debianPackage} has brought none`);
+  return found;
+}
+
+async function versionOf(program: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, ["--version"], {
+    argv0: "redis-server",
+  } as object);
+  return /v=(\S+)/.exec(stdout)?.[1] ?? "of an unknown version";
+}
+
+async function answers(server: ChildProcess, port: number, signal: AbortSignal): Promise<void> {
+  let failure: Error | undefined;
+  server.once("error", (error) => {
+    failure = error;
+  });
+  const deadline = performance.now() + readyMs;
+  while (!(await accepts(port))) {
+    signal.throwIfAborted();
+    if (failure !== undefined) throw failure;
+    if (server.exitCode !== null) throw new Error(`redis-server ended with ${server.exitCode}`);
+    if (performance.now() > deadline) throw new Error("redis-server does not answer");
+    await sleep(20);
+  }
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** SIGTERM, and waits until it has ended. */
+export async function ended(child: ChildProcess | undefined): Promise<void> {
+  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill("SIGTERM");
+  await exit;
+}
