@@ -37,11 +37,13 @@ import { systemNames } from "./os-packages.js";
 import { openPackageCache } from "./package-cache.js";
 import { Recovery } from "./recovery/recovery.js";
 import { ResetRefusedError, resetAgent } from "./reset-agent.js";
-import { resolveCommand } from "./resolve-command.js";
+import { agentVariables, resolveCommand } from "./resolve-command.js";
 import { installScripts } from "./run/install-supervisor.js";
 import { laneOf } from "./run/lane-of.js";
 import { openQueue } from "./run/queue.js";
+import { createReadySupervisor } from "./run/ready-supervisor.js";
 import { removeRecordFolders } from "./run/record-folders.js";
+import { scriptEnvironment } from "./run/script-environment.js";
 import { readSettings, type Settings, SettingsError } from "./settings.js";
 import { removeLeftChecks } from "./status/check-files.js";
 import { componentOf, isAbout } from "./status/component-of.js";
@@ -179,8 +181,12 @@ async function run(
     recovery: (clusterId, componentName) => recovery.counts(clusterId, componentName),
   });
   await alerts.restore();
+  const ready = createReadySupervisor({
+    ...{ supervisor: folders.supervisor, cwd: folders.prefix },
+    environment: scriptEnvironment(folders, "", agentVariables(folders, facts)),
+  });
   const queue = openQueue({
-    ...{ journal, folders, log, laneOf, onBroken, settings: scripts },
+    ...{ journal, folders, log, laneOf, onBroken, ready, settings: scripts },
     async resolve(entry, signal) {
       await status.standAside(componentOf(entry));
       return resolveCommand(entry, signal, { folders, packages, facts });
@@ -231,7 +237,7 @@ async function run(
     stopping.signal,
   );
   hostStatus.close();
-  const parts = [queue, recovery, status, alerts, cleaner];
+  const parts = [queue, ready, recovery, status, alerts, cleaner];
   await Promise.all(parts.map((part) => part.close()));
   await journal.close();
   await rm(folders.pidFile, { force: true });

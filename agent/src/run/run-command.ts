@@ -14,6 +14,7 @@ import { type DataFiles, dataFiles, takeFileNames } from "./data-files.js";
 import { diskProblem, withCutOutput } from "./disk-room.js";
 import { appendOnce, finalText } from "./final-text.js";
 import { logOutput } from "./log-output.js";
+import type { ReadySupervisor } from "./ready-supervisor.js";
 import { recordFolderOf } from "./record-folders.js";
 import { runTries, type TriesEnd } from "./run-tries.js";
 import { readStructuredOutput } from "./structured-output.js";
@@ -29,6 +30,7 @@ export interface CommandContext {
    */
   readonly resolve: (entry: JournalEntry, signal: AbortSignal) => Promise<CommandSpec>;
   readonly settings?: ScriptSettings;
+  readonly ready?: ReadySupervisor;
   /** Aborted when the agent stops: running steps go on, and the next agent takes them up. */
   readonly detach: AbortSignal;
 }
@@ -65,6 +67,7 @@ export async function runCommand(
         otherBoot,
         detach: context.detach,
         supervisor: folders.supervisor,
+        ready: context.ready,
         log,
         onWait: (record) => tellRetry(files.stdout, record, plan, log),
         onRetry: () => markRetried(files.command),

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   bootId,
@@ -7,6 +7,7 @@ import {
   listProcesses,
   type ProcessIdentity,
   parseUptimeMs,
+  uptimeMs,
 } from "../process-table.js";
 
 /** What the supervisor wrote before it ran the step's command. */
@@ -37,7 +38,7 @@ export function readStepState(record: string): StepState {
   if (lines === undefined) return { kind: "none" };
   let start = parseStart(lines[0]);
   if (!start) {
-    // Made, but not written yet, or never: only its supervisor could tell, and it is found by its arguments.
+    // Made, but not written yet, or never: only its supervisor could tell, and it is found by its having that file open.
     const supervisor = findSupervisor(record);
     start = parseStart(read(record)?.[0]);
     if (!start && supervisor) return { kind: "running", start: supervisor };
@@ -94,13 +95,40 @@ export function forbidStart(record: string): boolean {
   }
 }
 
+/** The process that makes this record just now: it has it open, or was told of it by its arguments. */
 function findSupervisor(record: string): StartRecord | undefined {
   for (const { pid, startTime, zombie } of listProcesses()) {
-    // sh, supervisor.sh, RECORD, …; or busybox, sh, …
-    if (zombie || !commandLine(pid).slice(0, 4).includes(record)) continue;
-    return { pid, startTime, bootId: bootId(), uptimeMs: startTime * 10 };
+    if (zombie) continue;
+    // sh, supervisor.sh, RECORD, …; or busybox, sh, …; one that was started ahead of its step has no RECORD there.
+    const words = commandLine(pid).slice(0, 4);
+    const identity = { pid, startTime, bootId: bootId() };
+    if (words.includes(record)) return { ...identity, uptimeMs: startTime * 10 };
+    if (!words.some((word) => word.endsWith("/supervisor.sh")) || !hasOpen(pid, record)) continue;
+    return { ...identity, uptimeMs: madeAt(record) };
   }
   return undefined;
+}
+
+function hasOpen(pid: number, path: string): boolean {
+  const folder = `/proc/${pid}/fd`;
+  const wanted = statSync(path, { throwIfNoEntry: false });
+  const isWanted = (name: string) => {
+    const stats = statSync(`${folder}/${name}`, { throwIfNoEntry: false });
+    return stats !== undefined && stats.ino === wanted?.ino && stats.dev === wanted.dev;
+  };
+  try {
+    return readdirSync(folder).some(isWanted);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "EMFILE" || code === "ENFILE") throw error;
+    return false; // it has ended, or is another user's
+  }
+}
+
+/** On the clock since boot. */
+function madeAt(path: string): number {
+  const madeMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+  return uptimeMs() - Math.max(0, Date.now() - madeMs);
 }
 
 function parseStart(line: string | undefined): StartRecord | undefined {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Logger } from "pino";
+import type { ReadySupervisor } from "./ready-supervisor.js";
 import { type ExitRecord, type StartRecord, stepStateNow, stepStateOf } from "./step-records.js";
 
 /** One process tree that a command runs: a hook, or the script. */
@@ -31,11 +32,14 @@ export interface StepContext {
   readonly log: Logger;
   /** The shell that runs the supervisor. Default `/bin/sh`. */
   readonly shell?: string;
+  /** Has one waiting, which makes a start quicker. Default: each step's is started for it. */
+  readonly ready?: ReadySupervisor | undefined;
 }
 
 /** How often a supervisor is looked for whose exit record we wait for; it only matters when it was killed. */
 const livenessMs = 2_000;
 const alreadyStarted = 75;
+const recordNotWritten = 74;
 
 /** Starts the step unless it has started before, and waits for its end: also of one that a former agent started. */
 export async function runStep(step: Step, context: StepContext): Promise<StepEnd> {
@@ -59,6 +63,21 @@ export async function runStep(step: Step, context: StepContext): Promise<StepEnd
 
 /** Runs a supervisor until it ends. Returns why it did not run the command, undefined if its record tells more. */
 async function superviseStep(step: Step, context: StepContext): Promise<string | undefined> {
+  const handedOver = context.ready?.handOver(step);
+  if (handedOver !== undefined) {
+    const outcome = await untilDetached(handedOver, context.detach);
+    if (outcome === recordNotWritten) return notWritten(step);
+    // Where there is no record it ran nothing, and never will: it was killed as it waited, or could not open the output.
+    if ((await stepStateOf(step.record, context.detach)).kind !== "none") return undefined;
+  }
+  return superviseByItsOwn(step, context);
+}
+
+function notWritten({ record }: Step): string {
+  return `can't write the step's record ${record}: is the disk full?`;
+}
+
+async function superviseByItsOwn(step: Step, context: StepContext): Promise<string | undefined> {
   let stdout: number | undefined;
   let stderr: number | undefined;
   try {
@@ -85,7 +104,7 @@ async function superviseStep(step: Step, context: StepContext): Promise<string |
     if (outcome instanceof Error)
       return `can't run ${context.shell ?? "/bin/sh"}: ${outcome.message}`;
     if (outcome === alreadyStarted) return undefined;
-    if (outcome === 74) return `can't write the step's record ${step.record}: is the disk full?`;
+    if (outcome === recordNotWritten) return notWritten(step);
     // Ended before it made its record: it never ran the command and never will.
     const { kind } = await stepStateOf(step.record, context.detach);
     return kind === "none"

@@ -10,6 +10,8 @@ import { openJournal } from "../journal/open-journal.js";
 import type { CommandSpec } from "../run/command-spec.js";
 import { installSupervisor } from "../run/install-supervisor.js";
 import { type CommandQueue, openQueue, type QueueOptions } from "../run/queue.js";
+import { createReadySupervisor } from "../run/ready-supervisor.js";
+import { scriptEnvironment } from "../run/script-environment.js";
 import { StatusChecks } from "../status/status-checks.js";
 import { keyText, type TaskKey } from "../task-key.js";
 import { testStore } from "./test-store.js";
@@ -62,9 +64,14 @@ export async function startTestAgent(
   more: Partial<QueueOptions> = {},
 ): Promise<TestAgent> {
   const journal = await openJournal(folders, silent);
+  const ready = createReadySupervisor({
+    ...{ supervisor: folders.supervisor, cwd: folders.prefix },
+    environment: scriptEnvironment(folders, "", {}),
+  });
   const queue = openQueue({
     journal,
     folders,
+    ready,
     log: silent,
     resolve: async ({ command }) => command as unknown as CommandSpec,
     onBroken: (error) => {
@@ -82,6 +89,7 @@ export async function startTestAgent(
     },
     stop: async () => {
       await queue.close();
+      await ready.close();
       await journal.close();
     },
   };
