@@ -44,8 +44,7 @@ export async function startRedis(log: (line: string) => void, signal: AbortSigna
     };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
     server = spawn(program, args, { argv0: "redis-server", stdio: "ignore" });
-    await answers(server, port, signal);
-    return { port, version: await versionOf(program), stop };
+    return { port, version: await answers(server, port, signal), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -95,20 +94,16 @@ async function installRedis(log: (line: string) => void, signal: AbortSignal): P
   return found;
 }
 
-async function versionOf(program: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(program, ["--version"], {
-    argv0: "redis-server",
-  } as object);
-  return /v=(\S+)/.exec(stdout)?.[1] ?? "of an unknown version";
-}
-
-async function answers(server: ChildProcess, port: number, signal: AbortSignal): Promise<void> {
+/** Waits until it answers, and returns what it says its version is. */
+async function answers(server: ChildProcess, port: number, signal: AbortSignal): Promise<string> {
   let failure: Error | undefined;
   server.once("error", (error) => {
     failure = error;
   });
   const deadline = performance.now() + readyMs;
-  while (!(await accepts(port))) {
+  for (;;) {
+    const version = await versionAt(port);
+    if (version !== undefined) return version;
     signal.throwIfAborted();
     if (failure !== undefined) throw failure;
     if (server.exitCode !== null) throw new Error(`redis-server ended with ${server.exitCode}`);
@@ -117,16 +112,19 @@ async function answers(server: ChildProcess, port: number, signal: AbortSignal):
   }
 }
 
-async function accepts(port: number): Promise<boolean> {
+async function versionAt(port: number): Promise<string | undefined> {
   const socket = connect(port, "127.0.0.1");
+  let said = "";
   try {
     await once(socket, "connect");
-    return true;
+    socket.end("INFO server\r\nQUIT\r\n");
+    for await (const text of socket.setEncoding("utf8")) said += text;
   } catch {
-    return false;
+    return undefined; // it does not listen yet
   } finally {
     socket.destroy();
   }
+  return /redis_version:(\S+)/.exec(said)?.[1];
 }
 
 /** SIGTERM, and waits until it has ended. */
