@@ -6,15 +6,20 @@ import {
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Knex } from "knex";
 import { untilItHolds } from "../database/transaction.js";
-import { insertOutput, readStored, type StreamKey, streamName } from "../store/output.js";
-import { readSessionEpochs } from "../store/sessions.js";
-import { readTasks, type TaskRow } from "../store/task-rows.js";
+import {
+  type AppendTarget,
+  insertOutput,
+  readAppendTargets,
+  type StoredChunk,
+  type StreamKey,
+  streamName,
+} from "../store/output.js";
 import { chunkProblem, planAppends } from "./output-appends.js";
 
-/** What became of appends: one result each, in the same order, and the tasks whose output grew. */
+/** What became of appends: one result each, in the same order, and what was stored. */
 export interface Appended {
   readonly results: AppendResult[];
-  readonly grown: ReadonlySet<number>;
+  readonly chunks: readonly StoredChunk[];
 }
 
 /**
@@ -22,30 +27,30 @@ export interface Appended {
  * former attempts is taken as well: it may come long after the next one began.
  */
 export function appendOutput(db: Knex, appends: readonly OutputAppend[]): Promise<Appended> {
+  const streams = new Map(appends.map((append) => [streamName(keyOf(append)), keyOf(append)]));
   return untilItHolds(async () => {
-    const [tasks, epochs] = await Promise.all([
-      readTasks(db, [...new Set(appends.map(({ taskId }) => Number(taskId)))]),
-      readSessionEpochs(db, [...new Set(appends.map(({ hostId }) => Number(hostId)))]),
-    ]);
+    const targets = await readAppendTargets(db, streams.values());
     const problems = appends.map((append) =>
-      problemOf(append, tasks.get(Number(append.taskId)), epochs.get(Number(append.hostId))),
+      problemOf(append, targets.get(streamName(keyOf(append)))),
     );
     const accepted = appends.flatMap((append, i) =>
       append.chunk === undefined || problems[i] !== undefined
         ? []
         : [{ ...keyOf(append), chunk: append.chunk }],
     );
-    const stored = await readStored(db, accepted);
+    const stored = new Map(Array.from(targets, ([name, { length }]) => [name, length]));
     const chunks = planAppends(accepted, stored);
     await insertOutput(db, chunks);
     return {
       results: appends.map((append, i) =>
         create(AppendResultSchema, {
-          length: BigInt(stored.get(streamName(keyOf(append))) ?? 0),
+          length: BigInt(
+            problems[i] === undefined ? (stored.get(streamName(keyOf(append))) ?? 0) : 0,
+          ),
           refused: problems[i] ?? "",
         }),
       ),
-      grown: new Set(chunks.map(({ taskId }) => taskId)),
+      chunks,
     };
   });
 }
@@ -56,19 +61,19 @@ function keyOf({ taskId, attempt, chunk }: OutputAppend): StreamKey {
 
 function problemOf(
   { taskId, attempt, hostId, sessionEpoch, chunk }: OutputAppend,
-  task: TaskRow | undefined,
-  epoch: number | undefined,
+  target: AppendTarget | undefined,
 ): string | undefined {
   if (chunk === undefined) return "chunk is not set";
-  if (task === undefined) return `there is no task ${taskId}`;
-  if (hostId !== BigInt(task.hostId)) {
-    return `task ${taskId} is host ${task.hostId}'s, not host ${hostId}'s`;
+  if (target === undefined || target.hostId === null) return `there is no task ${taskId}`;
+  if (hostId !== BigInt(target.hostId)) {
+    return `task ${taskId} is host ${target.hostId}'s, not host ${hostId}'s`;
   }
-  if (attempt < 1 || attempt > task.attempt) {
-    return `task ${taskId} has no attempt ${attempt}, its last is ${task.attempt}`;
+  if (attempt < 1 || attempt > target.lastAttempt) {
+    return `task ${taskId} has no attempt ${attempt}, its last is ${target.lastAttempt}`;
   }
-  if (sessionEpoch !== BigInt(epoch ?? 0)) {
-    return `session ${sessionEpoch} of host ${hostId} is not its current one, which is ${epoch ?? 0}`;
+  const epoch = target.sessionEpoch ?? 0;
+  if (sessionEpoch !== BigInt(epoch)) {
+    return `session ${sessionEpoch} of host ${hostId} is not its current one, which is ${epoch}`;
   }
   return chunkProblem(chunk);
 }

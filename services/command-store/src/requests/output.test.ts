@@ -91,6 +91,34 @@ describe("AppendOutput and ReadTaskOutput", () => {
     assert.equal((await read(taskId)).text, "");
   });
 
+  it("should store any bytes, in pieces of any size and however many", async () => {
+    const subject = await fixture.subject(70);
+    await subject.transit(TaskEvent.RELEASED);
+    const { hostId, sessionEpoch } = fixture;
+    const bytesOf = (n: number) => Buffer.alloc(5_000 + n, Buffer.from([n, 255 - n, 0, 39, 92]));
+    for (const round of [0, 1]) {
+      const { results } = await fixture.store.client.appendOutput({
+        appends: subject.taskIds.map((taskId, n) => {
+          const data = bytesOf(n);
+          const chunk = { stream: STDOUT, offset: BigInt(round * data.length), data };
+          return { taskId, attempt: 1, hostId, sessionEpoch, chunk };
+        }),
+      });
+      assert.deepEqual(
+        results.map(({ length }) => Number(length)),
+        subject.taskIds.map((_, n) => (round + 1) * (5_000 + n)),
+      );
+    }
+    for (const n of [0, 33, 69]) {
+      const pieces: Uint8Array[] = [];
+      const taskId = subject.taskIds[n] ?? 0n;
+      for await (const { data } of fixture.store.client.readTaskOutput({ taskId })) {
+        pieces.push(data);
+      }
+      assert.deepEqual(Buffer.concat(pieces), Buffer.concat([bytesOf(n), bytesOf(n)]));
+    }
+  });
+
   it("should let one of two concurrent appends at one offset win", async () => {
     const { taskId } = await running();
     let text = "";

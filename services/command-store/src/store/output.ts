@@ -2,6 +2,7 @@ import type { OutputStream } from "@howdah/proto/howdah/v1/command";
 import type { Knex } from "knex";
 import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
+import { executePrepared } from "../database/prepared.js";
 import { execute, query } from "../database/query.js";
 
 /** One stream of one attempt. */
@@ -35,11 +36,49 @@ export async function readStored(
   return new Map(rows.map((row) => [streamName(row), row.length]));
 }
 
+/** What an append to a stream depends on. */
+export interface AppendTarget extends StreamKey {
+  /** Null when there is no such task. */
+  readonly hostId: number | null;
+  readonly lastAttempt: number;
+  /** Of the task's host; null when it never had one. */
+  readonly sessionEpoch: number | null;
+  /** How many bytes of the stream are stored. */
+  readonly length: number;
+}
+
+// Attempts and streams that cannot be are refused by what is read here, so they must fit.
+const selectTargets = `select v.task_id as taskId, v.attempt, v.stream, t.host_id as hostId, t.attempt as lastAttempt,
+    s.session_epoch as sessionEpoch, coalesce((
+      select o.position + length(o.data) from task_output o
+      where o.task_id = v.task_id and o.attempt = v.attempt and o.stream = v.stream
+      order by o.position desc limit 1), 0) as length
+  from ${jsonRows("v", { task_id: "bigint", attempt: "bigint", stream: "bigint" })}
+  left join host_role_command t force index (primary) on t.task_id = v.task_id
+  left join session s force index (primary) on s.host_id = t.host_id`;
+
+/** Reads what appends to these streams depend on, by `streamName`. */
+export async function readAppendTargets(
+  db: Knex,
+  keys: Iterable<StreamKey>,
+): Promise<Map<string, AppendTarget>> {
+  const rows = Array.from(keys, ({ taskId, attempt, stream }) => [taskId, attempt, stream]);
+  if (rows.length === 0) return new Map();
+  const found = await query<AppendTarget>(db, selectTargets, [JSON.stringify(rows)]);
+  return new Map(found.map((target) => [streamName(target), target]));
+}
+
 /** Bytes of a stream, and where they begin. */
 export interface StoredChunk extends StreamKey {
   readonly position: number;
   readonly data: Buffer;
 }
+
+/** Of chunks of this size on average it pays to send them as they are. */
+const largeBytes = 4 << 10;
+/** A statement for each number of rows is prepared, on each connection: not too many. */
+const preparedRows = 32;
+const insertText = "insert into task_output (task_id, attempt, stream, position, data) values";
 
 /**
  * Adds chunks. `StaleReadError` when somebody else has just stored one at the same place: two appends at one offset exclude
@@ -48,31 +87,39 @@ export interface StoredChunk extends StreamKey {
 export async function insertOutput(db: Knex, chunks: readonly StoredChunk[]): Promise<void> {
   if (chunks.length === 0) return;
   // In the order of the key, so that two batches cannot wait for each other.
-  const rows = chunks
-    .toSorted(
-      (a, b) =>
-        a.taskId - b.taskId ||
-        a.attempt - b.attempt ||
-        a.stream - b.stream ||
-        a.position - b.position,
-    )
-    .map(({ taskId, attempt, stream, position, data }) => [
-      taskId,
-      attempt,
-      stream,
-      position,
-      data,
-    ]);
+  const sorted = chunks.toSorted(
+    (a, b) =>
+      a.taskId - b.taskId ||
+      a.attempt - b.attempt ||
+      a.stream - b.stream ||
+      a.position - b.position,
+  );
+  const total = sorted.reduce((sum, { data }) => sum + data.length, 0);
   try {
-    await execute(
-      db,
-      "insert into task_output (task_id, attempt, stream, position, data) values ?",
-      [rows],
-    );
+    if (total / sorted.length < largeBytes) {
+      await execute(db, `${insertText} ?`, [sorted.map(rowOf)]);
+    } else if (sorted.length <= preparedRows) {
+      await insertPrepared(db, sorted);
+    } else {
+      await db.transaction(async (trx) => {
+        for (let at = 0; at < sorted.length; at += preparedRows) {
+          await insertPrepared(trx, sorted.slice(at, at + preparedRows));
+        }
+      });
+    }
   } catch (error) {
     if (isDuplicate(error)) throw new StaleReadError("output was stored by somebody else");
     throw error;
   }
+}
+
+async function insertPrepared(db: Knex, chunks: readonly StoredChunk[]): Promise<void> {
+  const rows = chunks.map(() => "(?, ?, ?, ?, ?)").join(", ");
+  await executePrepared(db, `${insertText} ${rows}`, chunks.flatMap(rowOf));
+}
+
+function rowOf({ taskId, attempt, stream, position, data }: StoredChunk) {
+  return [taskId, attempt, stream, position, data];
 }
 
 /** The chunks of a stream that hold the bytes from `offset` on, in order, at most `limit` of them. */
