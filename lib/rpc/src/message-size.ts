@@ -1,5 +1,6 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { givenEncoding } from "./encoded-message.js";
 
 /** The largest message either side sends or takes unless told otherwise: 4 MiB. */
 export const defaultMaxMessageBytes = 4 << 20;
@@ -13,14 +14,16 @@ export function encode<T extends DescMessage>(
   message: MessageShape<T>,
   maxBytes: number,
 ): Buffer {
-  const bytes = toBinary(schema, message);
+  const bytes = givenEncoding(message) ?? toBinary(schema, message);
   if (bytes.byteLength > maxBytes) {
     throw new ConnectError(
       `${schema.typeName} has ${bytes.byteLength} bytes, the limit of a message is ${maxBytes}`,
       Code.ResourceExhausted,
     );
   }
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Decodes a message from the wire. Throws INVALID_ARGUMENT naming the type. */

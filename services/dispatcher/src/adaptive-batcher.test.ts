@@ -8,13 +8,18 @@ import { deferred } from "./testing/fixture.js";
 
 const log = pino({ level: "silent" });
 
-function batcherOf(send: (items: number[]) => Promise<number[]>, signal: AbortSignal) {
+function batcherOf(
+  send: (items: number[]) => Promise<number[]>,
+  signal: AbortSignal,
+  atOnce?: number,
+) {
   const settled: number[] = [];
   const refused: number[] = [];
   const batcher = createAdaptiveBatcher<number, number>({
     name: "numbers",
     maxRows: 100,
     maxBytes: 1_000,
+    ...(atOnce !== undefined && { atOnce }),
     sizeOf: (item) => (item >= 1_000 ? 600 : 1),
     send,
     settled: (item) => settled.push(item),
@@ -44,6 +49,47 @@ test("batches are bounded by rows and bytes, keep the order, and hold at least o
   assert.deepEqual(
     batches.map((batch) => batch.length),
     [1, 100, 51, 1, 1],
+  );
+  assert.equal(batcher.pendingBytes, 0);
+});
+
+test("full batches are under way side by side, as many as may be; what fills none waits", async () => {
+  const gates: ReturnType<typeof deferred>[] = [];
+  const batches: number[][] = [];
+  const stop = new AbortController();
+  const send = async (items: number[]) => {
+    batches.push(items);
+    const gate = deferred();
+    gates.push(gate);
+    await gate.promise;
+    return items;
+  };
+  const { batcher, settled } = batcherOf(send, stop.signal, 2);
+  batcher.add(1);
+  await eventually("the first", () => batches.length === 1);
+  for (let item = 2; item <= 100; item += 1) batcher.add(item);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(batches.length, 1);
+  for (let item = 101; item <= 350; item += 1) batcher.add(item);
+  await eventually("the second", () => batches.length === 2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual([batches[1]?.at(0), batches[1]?.at(-1), batches.length], [2, 101, 2]);
+  // The one that began later ends first: there is enough for another full one, and the rest waits for the last one under way.
+  gates[1]?.resolve();
+  await eventually("the third", () => batches.length === 3);
+  gates[2]?.resolve();
+  await eventually("the fourth", () => batches.length === 4);
+  gates[3]?.resolve();
+  await eventually("its end", () => settled.length === 300);
+  assert.equal(batches.length, 4);
+  gates[0]?.resolve();
+  await eventually("the rest", () => batches.length === 5);
+  gates[4]?.resolve();
+  await batcher.flushed(stop.signal);
+  assert.deepEqual(batches[4]?.length, 49);
+  assert.deepEqual(
+    settled.toSorted((a, b) => a - b),
+    Array.from({ length: 350 }, (_, n) => n + 1),
   );
   assert.equal(batcher.pendingBytes, 0);
 });

@@ -8,6 +8,8 @@ export interface BatcherOptions<T, R> {
   readonly name: string;
   readonly maxRows: number;
   readonly maxBytes: number;
+  /** How many batches may be under way: a further one begins when there is enough for a full one. Default 1. */
+  readonly atOnce?: number;
   /** About how many bytes an item has in its message. */
   sizeOf(item: T): number;
   /** Whether the item is still to be sent, asked when its batch is made. Default: always. */
@@ -25,7 +27,7 @@ export interface BatcherOptions<T, R> {
 
 /** Sends items in batches whose size follows the load. */
 export interface AdaptiveBatcher<T> {
-  /** Takes an item; it is settled or refused later, in the order of adding but for refusals. */
+  /** Takes an item; it is settled or refused later, in the order of adding but for refusals and, with `atOnce`, batches that overtake others. */
   add(item: T): void;
   /** Items that are neither settled nor refused. */
   readonly pending: number;
@@ -43,17 +45,18 @@ const triesBeforeBlame = 3;
 const restMs = 15_000;
 
 /**
- * Makes a batcher: one batch is under way at a time, and what arrives meanwhile is the next. An idle one has no timer.
+ * Makes a batcher: one batch is under way at a time, and what arrives meanwhile is the next (see `atOnce`). An idle one has no timer.
  * While the receiver is away, the batch is tried again with growing pauses and nothing is dropped. A batch that is refused
  * is halved until the bad item stands alone, so that it cannot block others; an item on which the receiver fails time and
  * again rests while the others go on.
  */
 export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): AdaptiveBatcher<T> {
-  const { name, signal, log } = options;
+  const { name, signal, log, atOnce = 1 } = options;
   let queue: T[] = [];
+  let queuedBytes = 0;
   let pending = 0;
   let pendingBytes = 0;
-  let pumping = false;
+  let pumps = 0;
   /** Looks again whether what somebody waits for has come. */
   const waiters = new Set<() => void>();
 
@@ -78,7 +81,9 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
       batch.push(item);
       bytes += size;
     }
+    for (const item of queue.slice(0, taken)) queuedBytes -= options.sizeOf(item);
     queue = taken === queue.length ? [] : queue.slice(taken);
+    if (queue.length === 0) queuedBytes = 0;
     return batch;
   }
 
@@ -129,20 +134,27 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
   }
 
   async function pump(): Promise<void> {
-    pumping = true;
+    pumps += 1;
     // What other connections have to say in this turn of the event loop comes along.
     await new Promise((resolve) => setImmediate(resolve));
     try {
-      while (queue.length > 0 && !signal.aborted) await commit(take());
+      while (queue.length > 0 && (pumps === 1 || isFull()) && !signal.aborted) {
+        await commit(take());
+      }
     } finally {
-      pumping = false;
+      pumps -= 1;
       for (const look of waiters) look();
     }
   }
 
   function enqueue(items: T[]): void {
     queue.push(...items);
-    if (!pumping) void pump();
+    for (const item of items) queuedBytes += options.sizeOf(item);
+    if (pumps === 0 || (pumps < atOnce && isFull())) void pump();
+  }
+
+  function isFull(): boolean {
+    return queuedBytes >= options.maxBytes || queue.length >= options.maxRows;
   }
 
   function when(come: () => boolean, until: AbortSignal): Promise<void> {

@@ -15,6 +15,7 @@ import {
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Logger } from "pino";
 import { type AdaptiveBatcher, createAdaptiveBatcher } from "./adaptive-batcher.js";
+import { encodeAppends } from "./encode-appends.js";
 import type { SessionRegistry } from "./session-registry.js";
 
 /** What uploads need. */
@@ -32,22 +33,45 @@ export interface PendingAppend {
 }
 
 const maxChunkBytes = 256 << 10;
+/** Four of the largest pieces fit. */
+const maxBatchBytes = 1 << 20;
+/** What an append has besides its bytes, at most. */
+const appendOverheadBytes = 64;
+const maxBatchRows = 1_000;
+const spareBytes = maxBatchBytes + maxBatchRows * appendOverheadBytes;
+/** So many calls are under way while there is enough for full ones: what one of them waits for, the others use. */
+const batchesAtOnce = 3;
 
-/** Makes what appends output at the store, that of many agents in one call. */
+/**
+ * Makes what appends output at the store, that of many agents in one call. Calls overtake each other; what goes to one stream does not, since
+ * an agent sends the next piece of it when the last one is answered.
+ */
 export function createAppendBatcher(
   store: Pick<Client<typeof CommandStoreService>, "appendOutput">,
   signal: AbortSignal,
   log: Logger,
 ): AdaptiveBatcher<PendingAppend> {
+  // Memory for the messages, used again and again: to the engine a new MiB for each is a reason to look for garbage.
+  const spares: Buffer[] = [];
   return createAdaptiveBatcher<PendingAppend, AppendResult>({
     name: "output",
-    maxRows: 1_000,
-    maxBytes: 1 << 20,
-    sizeOf: ({ append }) => (append.chunk?.data.byteLength ?? 0) + 64,
+    maxRows: maxBatchRows,
+    maxBytes: maxBatchBytes,
+    atOnce: batchesAtOnce,
+    sizeOf: ({ append }) => append.chunk?.data.byteLength ?? 0,
     async send(batch, sending) {
-      const appends = batch.map(({ append }) => append);
-      return (await store.appendOutput({ appends }, { signal: sending, timeoutMs: 30_000 }))
-        .results;
+      const spare = spares.pop() ?? Buffer.allocUnsafeSlow(spareBytes);
+      const request = encodeAppends(
+        batch.map(({ append }) => append),
+        spare,
+      );
+      const { results } = await store.appendOutput(request, {
+        signal: sending,
+        timeoutMs: 30_000,
+      });
+      // Not after a failure: it may still be on its way then.
+      spares.push(spare);
+      return results;
     },
     settled: ({ settle }, result) => settle(result),
     refused({ append, settle }, error) {

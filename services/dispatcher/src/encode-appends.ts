@@ -1,0 +1,38 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { OutputChunkSchema } from "@howdah/proto/howdah/v1/command";
+import {
+  type AppendOutputRequest,
+  AppendOutputRequestSchema,
+  type OutputAppend,
+  OutputAppendSchema,
+} from "@howdah/proto/howdah/v1/command_store_service";
+import { encodedAs, fieldOf, joined } from "@howdah/rpc/encoded-message";
+
+/**
+ * Makes the message for appends, encoded already, with one copy of their bytes: into `spare` if they fit there. It may be used
+ * again once the call has been answered.
+ */
+export function encodeAppends(
+  appends: readonly OutputAppend[],
+  spare: Buffer,
+): AppendOutputRequest {
+  const field = AppendOutputRequestSchema.field.appends.number;
+  const parts = appends.flatMap((append) => fieldOf(field, partsOf(append)));
+  return encodedAs(
+    create(AppendOutputRequestSchema, { appends: [...appends] }),
+    joined(parts, spare),
+  );
+}
+
+function partsOf({ taskId, attempt, hostId, sessionEpoch, chunk }: OutputAppend): Uint8Array[] {
+  const rest = create(OutputAppendSchema, { taskId, attempt, hostId, sessionEpoch });
+  const head = toBinary(OutputAppendSchema, rest);
+  if (chunk === undefined) return [head];
+  const { stream, offset, data } = chunk;
+  const headOfChunk = toBinary(OutputChunkSchema, create(OutputChunkSchema, { stream, offset }));
+  const { number } = OutputChunkSchema.field.data;
+  return [
+    head,
+    ...fieldOf(OutputAppendSchema.field.chunk.number, [headOfChunk, ...fieldOf(number, [data])]),
+  ];
+}
