@@ -10,6 +10,7 @@ import { latencyBench } from "./latency/latency-bench.js";
 import { checkedOut, isLoaded, loadText, machine } from "./machine.js";
 import { type Bench, meets } from "./measure.js";
 import { outputBench } from "./output/output-bench.js";
+import { planBench } from "./plan/plan-bench.js";
 import { queueBench } from "./queue/queue-bench.js";
 import { recordResults } from "./results-file.js";
 import { type Outcome, runBenches } from "./run-benches.js";
@@ -23,6 +24,7 @@ const benches: readonly Bench[] = [
   latencyBench,
   fanoutBench,
   agentsBench,
+  planBench,
   historyBench,
   idleBench,
   outputBench,
