@@ -8,6 +8,7 @@ import { historyBench } from "./history/history-bench.js";
 import { idleBench } from "./idle/idle-bench.js";
 import { latencyBench } from "./latency/latency-bench.js";
 import { checkedOut, isLoaded, loadText, machine } from "./machine.js";
+import { makespanBench } from "./makespan/makespan-bench.js";
 import { type Bench, meets } from "./measure.js";
 import { outputBench } from "./output/output-bench.js";
 import { planBench } from "./plan/plan-bench.js";
@@ -24,6 +25,7 @@ const benches: readonly Bench[] = [
   latencyBench,
   fanoutBench,
   agentsBench,
+  makespanBench,
   planBench,
   historyBench,
   idleBench,
