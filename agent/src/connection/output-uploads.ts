@@ -1,10 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import {
-  type CommandReportSchema,
-  type ReportAcked,
-  UploadOutputRequestSchema,
-} from "@howdah/proto/howdah/v1/agent_service";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { CommandReportSchema, ReportAcked } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import type { Logger } from "pino";
 import type { JournalEntry } from "../journal/entry.js";
@@ -14,6 +10,7 @@ import type { AttemptOutput } from "./attempt-output.js";
 import { type AttemptStream, outputStreams, storedPieces, writtenBytes } from "./output-source.js";
 import { piecesLength } from "./output-window.js";
 import { reconnectPauseMs } from "./server-addresses.js";
+import { uploadRequest } from "./upload-request.js";
 import { createUploadSlots } from "./upload-slots.js";
 import type { UploadStream } from "./upload-stream.js";
 
@@ -200,11 +197,10 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
     const fields = { task: keyText(attempt.key), stream: OutputStream[upload.stream] };
     try {
       const { length, refused } = await stream.append(
-        create(UploadOutputRequestSchema, {
-          session: { hostId: session.hostId, sessionEpoch: session.sessionEpoch },
-          taskId: BigInt(taskId),
-          attempt: number,
-          chunk: { stream: upload.stream, offset: BigInt(range.offset), data },
+        uploadRequest({
+          ...{ hostId: session.hostId, sessionEpoch: session.sessionEpoch },
+          ...{ taskId: BigInt(taskId), attempt: number },
+          ...{ stream: upload.stream, offset: BigInt(range.offset), data },
         }),
       );
       if (refused !== "" || length < 0n) {
