@@ -9,6 +9,8 @@ export class HostPatternError extends Error {
 export interface HostFilter {
   /** The selected names when all patterns are plain names, so that a database can look them up; else undefined. */
   readonly exactNames: readonly string[] | undefined;
+  /** Whether `exactNames`, or that there are none, says all: each host that has one of the names is selected. */
+  readonly named: boolean;
   /** Whether a host of this name (in lower case) and these labels is selected. */
   matches(hostName: string, labels: Readonly<Record<string, string>>): boolean;
 }
@@ -33,6 +35,7 @@ export function compileHostSelector(selector: HostSelector | undefined): HostFil
   const exactSet = exactNames && new Set(exactNames);
   return {
     exactNames,
+    named: labels.length === 0 && (patterns.length === 0 || exactNames !== undefined),
     matches: (hostName, hostLabels) =>
       (exactSet?.has(hostName) ??
         (patterns.length === 0 || patterns.some((pattern) => fits(pattern, hostName)))) &&

@@ -1,10 +1,11 @@
 import type { Knex } from "knex";
 import { listHostKeys } from "../store/list-hosts.js";
-import { type HostRow, readHosts } from "../store/read-hosts.js";
+import { type HostRow, readHosts, readHostsBehind } from "../store/read-hosts.js";
 import type { HostPage } from "./fleet-requests.js";
 
 const keysAtOnce = 5_000;
 const rowsAtOnce = 500;
+const briefRowsAtOnce = 5_000;
 /** Facts may be long, and a message has 4 MiB at most: a page ends early rather than not at all. */
 const pageBytes = 2 << 20;
 
@@ -13,18 +14,30 @@ export async function selectHosts(
   db: Knex,
   page: HostPage,
 ): Promise<{ hosts: HostRow[]; more: boolean }> {
+  if (page.brief && page.filter.named) return selectNamed(db, page);
   const ids = await selectIds(db, page);
   const wanted = ids.slice(0, page.size);
   const hosts: HostRow[] = [];
   let bytes = 0;
-  for (let start = 0; start < wanted.length; start += rowsAtOnce) {
-    for (const row of await readHosts(db, wanted.slice(start, start + rowsAtOnce), page.brief)) {
+  const atOnce = page.brief ? briefRowsAtOnce : rowsAtOnce;
+  for (let start = 0; start < wanted.length; start += atOnce) {
+    for (const row of await readHosts(db, wanted.slice(start, start + atOnce), page.brief)) {
       bytes += row.facts.length + row.labels.length + (row.problems?.length ?? 0);
       if (bytes > pageBytes && hosts.length > 0) return { hosts, more: true };
       hosts.push(row);
     }
   }
   return { hosts, more: ids.length > wanted.length };
+}
+
+/** Where names and labels need no look at hosts that are not selected, the rows come with the first statement. */
+async function selectNamed(
+  db: Knex,
+  { filter, size, after, ...only }: HostPage,
+): Promise<{ hosts: HostRow[]; more: boolean }> {
+  const hosts = await readHostsBehind(db, after, { names: filter.exactNames, ...only }, size + 1);
+  const more = hosts.length > size;
+  return { hosts: more ? hosts.slice(0, size) : hosts, more };
 }
 
 /** The ids of the page's hosts, and one more when there are more. Patterns and labels are matched here: SQL has no ranges. */

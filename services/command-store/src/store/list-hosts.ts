@@ -1,5 +1,5 @@
 import type { Knex } from "knex";
-import { query } from "../database/query.js";
+import { type Binding, query } from "../database/query.js";
 
 /** What decides whether a host is selected. */
 export interface HostKey {
@@ -8,37 +8,42 @@ export interface HostKey {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/**
- * The next hosts by name behind `after`, `limit` at most; with `names` only those of these names, with `state` only those in it. `withProblems`: only
- * those with a problem.
- */
-export async function listHostKeys(
-  db: Knex,
+/** Which hosts to list: `names` only those of these names, `state` only those in it, `withProblems` only those with a problem. */
+export interface HostCondition {
+  readonly names?: readonly string[] | undefined;
+  readonly state?: string | undefined;
+  readonly withProblems?: boolean;
+}
+
+/** The condition as SQL on `host h`, of hosts behind a name. */
+export function hostCondition(
   after: string,
-  {
-    names,
-    state,
-    withProblems,
-  }: {
-    names?: readonly string[] | undefined;
-    state?: string | undefined;
-    withProblems?: boolean;
-  },
-  limit: number,
-): Promise<HostKey[]> {
-  const rows = await query<{ host_id: number; host_name: string; labels: string }>(
-    db,
-    `select host_id, host_name, labels from host
-    where host_name > ? ${names === undefined ? "" : "and host_name in (?)"}
-      ${state === undefined ? "" : "and state = ?"}
-      ${withProblems ? "and exists (select 1 from host_status hs where hs.host_id = host.host_id and hs.problems is not null)" : ""}
-    order by host_name limit ?`,
-    [
+  { names, state, withProblems }: HostCondition,
+): { condition: string; bindings: Binding[] } {
+  return {
+    condition: `h.host_name > ? ${names === undefined ? "" : "and h.host_name in (?)"}
+      ${state === undefined ? "" : "and h.state = ?"}
+      ${withProblems ? "and exists (select 1 from host_status p where p.host_id = h.host_id and p.problems is not null)" : ""}`,
+    bindings: [
       after,
       ...(names === undefined ? [] : [names]),
       ...(state === undefined ? [] : [state]),
-      limit,
     ],
+  };
+}
+
+/** The next hosts by name behind `after`, `limit` at most. */
+export async function listHostKeys(
+  db: Knex,
+  after: string,
+  only: HostCondition,
+  limit: number,
+): Promise<HostKey[]> {
+  const { condition, bindings } = hostCondition(after, only);
+  const rows = await query<{ host_id: number; host_name: string; labels: string }>(
+    db,
+    `select h.host_id, h.host_name, h.labels from host h where ${condition} order by h.host_name limit ?`,
+    [...bindings, limit],
   );
   return rows.map((row) => ({
     hostId: row.host_id,

@@ -1,5 +1,6 @@
 import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import { type HostCondition, hostCondition } from "./list-hosts.js";
 
 /** A host and its last session; the session's fields are null when it never had one. */
 export interface HostRow {
@@ -38,6 +39,21 @@ export async function readHosts(
   return query<HostRow>(db, `${select(brief, false)} where h.host_id in (?) order by h.host_name`, [
     hostIds,
   ]);
+}
+
+/** The next hosts by name behind `after`, `limit` at most, as `readHosts` gives brief ones. */
+export async function readHostsBehind(
+  db: Knex,
+  after: string,
+  only: HostCondition,
+  limit: number,
+): Promise<HostRow[]> {
+  const { condition, bindings } = hostCondition(after, only);
+  return query<HostRow>(
+    db,
+    `${select(true, false)} where ${condition} order by h.host_name limit ?`,
+    [...bindings, limit],
+  );
 }
 
 /** The host of this name, in lower case. */
