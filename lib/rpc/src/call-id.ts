@@ -10,7 +10,7 @@ export const callIdKey = createContextKey("", { description: "call id" });
 const wellFormed = /^[\w.:-]{1,64}$/;
 
 /** The caller's id if it sent one that is fit for a log line, else a new one. */
-export function callIdOf(header: Headers): string {
+export function callIdOf(header: Pick<Headers, "get">): string {
   const given = header.get(callIdHeader);
   return given !== null && wellFormed.test(given) ? given : newCallId();
 }

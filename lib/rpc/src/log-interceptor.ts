@@ -1,7 +1,7 @@
 import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
 import { type Logger, pino } from "pino";
 import { callIdKey, callIdOf } from "./call-id.js";
-import { peerKey } from "./peer.js";
+import { type Peer, peerKey } from "./peer.js";
 import { watchEnd } from "./stream-end.js";
 
 /** The logger of a call: every line carries its id (`call`) and `method`. Silent where no interceptor set it. */
@@ -26,16 +26,7 @@ export function logInterceptor(log: Logger): Interceptor {
     const ended = (failure?: { error: unknown }) => {
       const error =
         failure ?? (request.signal.aborted ? { error: request.signal.reason } : undefined);
-      const code = error === undefined ? undefined : ConnectError.from(error.error).code;
-      const level = levelOf(code);
-      if (child.isLevelEnabled(level)) {
-        const { address, identity } = request.contextValues.get(peerKey);
-        const ms = Math.round((performance.now() - startedAt) * 10) / 10;
-        child[level](
-          { peer: identity ?? address, code: code === undefined ? "ok" : Code[code], ms },
-          "call",
-        );
-      }
+      logEnd(child, {}, startedAt, request.contextValues.get(peerKey), error);
       return failure?.error;
     };
 
@@ -48,6 +39,22 @@ export function logInterceptor(log: Logger): Interceptor {
       throw ended({ error });
     }
   };
+}
+
+/** Writes the line of a call that has ended; without a failure it went well. */
+export function logEnd(
+  log: Logger,
+  fields: { readonly call?: string; readonly method?: string },
+  startedAt: number,
+  { address, identity }: Peer,
+  failure?: { readonly error: unknown },
+): void {
+  const code = failure === undefined ? undefined : ConnectError.from(failure.error).code;
+  const level = levelOf(code);
+  if (!log.isLevelEnabled(level)) return;
+  const ms = Math.round((performance.now() - startedAt) * 10) / 10;
+  const how = code === undefined ? "ok" : Code[code];
+  log[level]({ ...fields, peer: identity ?? address, code: how, ms }, "call");
 }
 
 function levelOf(code: Code | undefined): "debug" | "info" | "warn" {

@@ -13,7 +13,10 @@ export interface MessageWriter {
  * What a message costs beyond its bytes. It bounds the number of small messages on their way: thousands of them keep an
  * HTTP/2 connection so busy writing that it is late to read a cancel (seen: two seconds late).
  */
-const messageOverheadBytes = 2 << 10;
+export const messageOverheadBytes = 2 << 10;
+
+/** What a server lets a stream have on its way before who sends has to wait. */
+export const maxPendingBytes = 64 << 10;
 
 /**
  * Writes messages to a call without buffering more than `maxPendingBytes` (and the message that went over it).

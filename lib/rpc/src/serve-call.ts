@@ -9,23 +9,22 @@ import {
 import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
 import type { Metadata, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { type CallContext, createCallContext, deadlinePassed } from "./call-context.js";
+import { type CallContext, createCallContext } from "./call-context.js";
+import { cancelReason, endWithError } from "./end-call.js";
 import { invokeStream, type StreamingSpec } from "./invoke-stream.js";
 import type { Keepalive } from "./keepalive.js";
 import { createMessageReader, type MessageReader } from "./message-reader.js";
 import { decode, encode } from "./message-size.js";
-import { createMessageWriter, type MessageWriter } from "./message-writer.js";
+import { createMessageWriter, type MessageWriter, maxPendingBytes } from "./message-writer.js";
 import { toHeaders, toMetadata } from "./metadata.js";
 import { createPeer, peerKey } from "./peer.js";
-import { silentPeer } from "./silent-peer.js";
 import { abortError, toStatus } from "./status.js";
-
-/** What a server lets a stream have on its way before the handler's generator has to wait. */
-const maxPendingBytes = 64 << 10;
 
 /** What all calls of a server share. */
 export interface ServeOptions {
   readonly interceptors: Interceptor[];
+  /** Those of them that the server was given: the others are a part of what serves a stream message by message. */
+  readonly givenInterceptors: readonly Interceptor[];
   readonly maxMessageBytes: number;
   readonly log: Logger;
   readonly keepalive: Keepalive;
@@ -44,8 +43,7 @@ type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
 
 /**
  * Serves one incoming call with a Connect implementation. It stands where a grpc-js server interceptor stands and never
- * starts the call object behind it, so that a call costs no Node stream. A faster path for one method (raw messages
- * instead of async iterables) would branch off here, on `spec.method`.
+ * starts the call object behind it, so that a call costs no Node stream. `serveStream` is the other way, without iterables and signals.
  */
 export function serveCall(
   spec: MethodImplSpec,
@@ -202,29 +200,6 @@ function contextOf(
   return createCallContext(spec.method, toHeaders(metadata), Number(call.getDeadline()), values);
 }
 
-/** grpc-js tells of a cancel, a passed deadline and a lost connection in one way, and after a normal end too. */
-function cancelReason(
-  call: ServerInterceptingCallInterface,
-  { timeMs, timeoutMs }: Keepalive,
-): ConnectError {
-  if (Date.now() >= Number(call.getDeadline())) return deadlinePassed();
-  if (wasGivenUp(call)) return silentPeer(timeMs + timeoutMs);
-  return new ConnectError(
-    "the client cancelled the call or its connection was lost",
-    Code.Canceled,
-  );
-}
-
-/**
- * Whether we ended the connection ourselves, which outside of a drain only keepalive does: Node then closes its streams without a code.
- * Those of a connection that the peer closed end with CANCEL, of one that was reset with INTERNAL_ERROR. grpc-js keeps the stream to itself;
- * a version of it that hides it better makes this false, and a test fails.
- */
-function wasGivenUp(call: object): boolean {
-  const { stream } = call as { stream?: { aborted?: boolean; rstCode?: number } };
-  return stream?.aborted === true && stream.rstCode === 0;
-}
-
 function unimplemented(spec: MethodImplSpec, what: string): ConnectError {
   return new ConnectError(`${spec.method.toString()} was sent ${what}`, Code.Unimplemented);
 }
@@ -247,11 +222,5 @@ function sendError(
     );
     error = new ConnectError("internal error", Code.Internal);
   }
-  try {
-    call.sendStatus(toStatus(error, context.responseTrailer));
-  } catch (err) {
-    log.error({ err, method: context.method.toString() }, "an error could not be sent as it is");
-    const { code } = error;
-    call.sendStatus(toStatus(new ConnectError("internal error", code), new Headers()));
-  }
+  endWithError(call, error, context.responseTrailer, { log, method: context.method.toString() });
 }

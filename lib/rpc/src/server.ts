@@ -1,5 +1,5 @@
 import "./grpc-log.js";
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodBiDiStreaming, DescService } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -19,6 +19,8 @@ import { assertListenAllowed, formatAddress, parseListenAddress } from "./listen
 import { defaultMaxMessageBytes } from "./message-size.js";
 import { createReflection } from "./reflection.js";
 import { type OpenCall, type ServeOptions, serveCall } from "./serve-call.js";
+import { type StreamMethod, serveStream } from "./serve-stream.js";
+import type { OpenStream } from "./served-stream.js";
 import { createServerInterceptors, type ServerInterceptorOptions } from "./server-interceptors.js";
 import { serverCredentials, type TlsFiles } from "./tls.js";
 
@@ -49,6 +51,14 @@ export interface RpcServer {
   /** Serves an implementation; methods it does not have answer UNIMPLEMENTED. Throws when the service is served already. */
   add<T extends DescService>(service: T, impl: Partial<ServiceImpl<T>>): RpcServer;
   /**
+   * Serves a method of an added service message by message, in the place of its implementation: for streams of which there are thousands.
+   * Throws when its service is not added.
+   */
+  serveStream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodBiDiStreaming<I, O>,
+    open: OpenStream<I, O>,
+  ): RpcServer;
+  /**
    * Listens on "host:port" and becomes ready. Resolves with the address and the real port where it was 0. Rejects, with
    * one line that names the address, when the port is taken or the address is not loopback and there is no TLS.
    */
@@ -71,12 +81,17 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const listenOption = options.listenOption ?? "listen";
   const credentials = serverCredentials(options.tls);
   const methods = new Map<string, MethodImplSpec>();
+  const streams = new Map<string, StreamMethod<DescMessage, DescMessage>>();
   const services: DescService[] = [];
   const health = createHealth();
   const openCalls = new Set<OpenCall>();
   const bound: string[] = [];
   const serving: ServeOptions = {
     interceptors: [...createServerInterceptors(options), ...(options.interceptors ?? [])],
+    givenInterceptors: [
+      ...(options.observe === undefined ? [] : [options.observe]),
+      ...(options.interceptors ?? []),
+    ],
     maxMessageBytes,
     log,
     keepalive,
@@ -91,8 +106,10 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       ({ path }, call) =>
         new ServerInterceptingCall(call, {
           start(next) {
+            const how = streams.get(path);
             const spec = methods.get(path);
-            if (spec === undefined) next();
+            if (how !== undefined) serveStream(how, call);
+            else if (spec === undefined) next();
             else serveCall(spec, call, serving);
           },
         }),
@@ -152,6 +169,17 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     add(service, impl) {
       add(service, impl);
       health.state.set(service.typeName, health.state.get("") ?? false);
+      return rpcServer;
+    },
+    serveStream(method, open) {
+      const path = `/${method.parent.typeName}/${method.name}`;
+      if (!methods.has(path)) throw new Error(`${method.parent.typeName} is not added`);
+      const name = `${method.parent.typeName}/${method.name}`;
+      // Kept beside methods of other messages: each is called with its own only.
+      streams.set(path, { method, open, name, options: serving } as unknown as StreamMethod<
+        DescMessage,
+        DescMessage
+      >);
       return rpcServer;
     },
     async listen(text) {

@@ -17,10 +17,10 @@ export function silentPeer(silentMs: number): ConnectError {
 }
 
 /**
- * How long ago, at most, the peer of a call last answered a ping, once the call's signal has aborted because of that. 0 while it lives and
+ * How long ago, at most, the peer of a call last answered a ping, once the call's signal has aborted, or a stream was over, because of that. 0 while it lives and
  * after every other end: a cancelled call, a connection that the peer closed or reset.
  */
-export function peerSilentMs({ reason }: AbortSignal): number {
+export function peerSilentMs({ reason }: { readonly reason: unknown }): number {
   if (!(reason instanceof ConnectError)) return 0;
   return reason.cause instanceof SilentPeerError ? reason.cause.silentMs : 0;
 }

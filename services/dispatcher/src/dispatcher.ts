@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { type AgentService, DrainSchema } from "@howdah/proto/howdah/v1/agent_service";
+import { DrainSchema } from "@howdah/proto/howdah/v1/agent_service";
 import {
   type CommandStoreService,
   SessionKeySchema,
@@ -9,7 +9,7 @@ import {
 import type { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import type { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import type { Logger } from "pino";
-import { createAgentService } from "./agent-service.js";
+import { type AgentCalls, type ConnectAgent, createAgentService } from "./agent-service.js";
 import { createAlertBatcher } from "./alerts/alert-batcher.js";
 import { createAlertExecutions } from "./alerts/alert-executions.js";
 import { createDeliveries } from "./deliveries.js";
@@ -66,7 +66,9 @@ export interface DispatcherOptions {
 
 /** A dispatcher without its servers. */
 export interface Dispatcher {
-  readonly agentService: ServiceImpl<typeof AgentService>;
+  readonly agentService: AgentCalls;
+  /** How the streams of agents are served, `AgentService.Connect`. */
+  readonly connectAgent: ConnectAgent;
   readonly dispatcherService: ServiceImpl<typeof DispatcherService>;
   /**
    * Takes the lease and keeps it from here on; before that no agent can register.
@@ -165,33 +167,36 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     log,
   });
 
-  return {
-    agentService: createAgentService({
-      ...{ registry, openSession, executions, reports, openStreams, heartbeatMs, log },
-      statuses: createStatusBatcher({ store, signal, log }),
-      alerts: createAlertBatcher({ store, executions, signal, log }),
-      hostStatuses: createHostStatusBatcher({ store, signal, log }),
-      wallMs: options.wallMs ?? Date.now,
-      maxUnackedReports: options.maxUnackedReports ?? 100,
-      outputCap: BigInt(options.outputCap ?? 64 << 20),
-      registerWithinMs: options.registerWithinMs ?? 60_000,
-      appends: createAppendBatcher(store, signal, log),
-      maxAppendBytes: options.maxAppendBytes ?? 64 << 20,
-      fetches: createLimiter(options.maxFetches ?? 100),
-      packages: createPackageCache({
-        async *load(digest, reading) {
-          const pieces = options.stacks.readPackage(
-            { digest },
-            { signal: reading, timeoutMs: 300_000 },
-          );
-          for await (const { data } of pieces) yield data;
-        },
-        maxBytes: options.packageCacheBytes ?? 64 << 20,
-        limiter: createLimiter(options.maxPackageReads ?? 8),
-        log,
-      }),
-      closedBecause: () => (draining ? goingAway : undefined),
+  const agents = createAgentService({
+    ...{ registry, openSession, executions, reports, openStreams, heartbeatMs, log },
+    statuses: createStatusBatcher({ store, signal, log }),
+    alerts: createAlertBatcher({ store, executions, signal, log }),
+    hostStatuses: createHostStatusBatcher({ store, signal, log }),
+    wallMs: options.wallMs ?? Date.now,
+    maxUnackedReports: options.maxUnackedReports ?? 100,
+    outputCap: BigInt(options.outputCap ?? 64 << 20),
+    registerWithinMs: options.registerWithinMs ?? 60_000,
+    appends: createAppendBatcher(store, signal, log),
+    maxAppendBytes: options.maxAppendBytes ?? 64 << 20,
+    fetches: createLimiter(options.maxFetches ?? 100),
+    packages: createPackageCache({
+      async *load(digest, reading) {
+        const pieces = options.stacks.readPackage(
+          { digest },
+          { signal: reading, timeoutMs: 300_000 },
+        );
+        for await (const { data } of pieces) yield data;
+      },
+      maxBytes: options.packageCacheBytes ?? 64 << 20,
+      limiter: createLimiter(options.maxPackageReads ?? 8),
+      log,
     }),
+    closedBecause: () => (draining ? goingAway : undefined),
+  });
+
+  return {
+    agentService: agents.calls,
+    connectAgent: agents.connect,
     dispatcherService: createDispatcherService({
       ...{ registry, deliveries, missing, executions },
       fence: createSchedulerFence((token) => deliveries.fence(token)),

@@ -73,7 +73,9 @@ await runService({
       drainGraceMs: 1_000,
     });
     services.add(DispatcherService, dispatcher.dispatcherService);
-    agents.add(AgentService, dispatcher.agentService);
+    agents
+      .add(AgentService, dispatcher.agentService)
+      .serveStream(AgentService.method.connect, dispatcher.connectAgent);
     const main = await services.listen(config.listen);
     const agentAddress = await agents.listen(config.agentListen);
     const ready = (held: boolean) => {

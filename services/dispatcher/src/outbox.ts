@@ -12,6 +12,7 @@ import {
   StatusCommandSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
+import type { ServedStream } from "@howdah/rpc/served-stream";
 import { ActionQueue } from "./action-queue.js";
 
 /** What can be said to an agent. */
@@ -23,6 +24,10 @@ const maxBeside = 100;
 const maxAcks = 1_000;
 /** How many reports of alerts may be acknowledged to an agent that does not read it. */
 const maxAlertAcks = 1_000;
+/** What was written to a host that was sent nothing. */
+const none: ReadonlySet<string> = new Set();
+/** A stream of nobody's. */
+const nowhere = { send: () => true, end: () => {} };
 /** How many alerts may wait to be run. */
 const maxExecutions = 100;
 
@@ -31,7 +36,7 @@ const maxExecutions = 100;
  * when the transport takes it, so that what waits stays small and acknowledgements join into one.
  */
 export class Outbox {
-  readonly queue = new ActionQueue();
+  #queue: ActionQueue | undefined;
   #beside: Outgoing[] = [];
   #acks: ReportAcked[] = [];
   #alertAcks: bigint[] = [];
@@ -39,10 +44,42 @@ export class Outbox {
   #alerts: AlertDefinitionCommand | undefined;
   #executions: AlertExecutionCommand[] = [];
   #end: { readonly error?: ConnectError | undefined } | undefined;
-  #wake: (() => void) | undefined;
+  #isAwake = false;
+  /** The transport takes nothing at the moment. */
+  #isFull = false;
 
-  /** @param failed called when the stream is to end with an error, which a stream whose agent does not read does late */
-  constructor(private readonly failed: () => void = () => {}) {}
+  /**
+   * @param stream where it is written to
+   * @param failed called when the stream is to end with an error, which a stream whose agent does not read does late
+   */
+  constructor(
+    private readonly stream: Pick<
+      ServedStream<typeof ConnectResponseSchema>,
+      "send" | "end"
+    > = nowhere,
+    private readonly failed: () => void = () => {},
+  ) {}
+
+  /** The commands and cancels that wait. Made when it is first asked for: most hosts have none most of the time. */
+  get queue(): ActionQueue {
+    this.#queue ??= new ActionQueue();
+    return this.#queue;
+  }
+
+  /** Puts commands that wait for a former attempt into the queue again, in case an end was missed. */
+  unpark(): void {
+    if (this.#queue?.unpark() === true) this.wake();
+  }
+
+  /** Commands that wait. */
+  get queuedCommands(): number {
+    return this.#queue?.queuedCommands ?? 0;
+  }
+
+  /** The newest written commands, by `attemptKey`: at most 64. */
+  get written(): ReadonlySet<string> {
+    return this.#queue?.written ?? none;
+  }
 
   /** Says something beside the action queue. An agent that does not read what it is answered loses its stream. */
   say(message: Outgoing): void {
@@ -115,8 +152,12 @@ export class Outbox {
   end(error?: ConnectError): void {
     if (this.#end !== undefined) return;
     this.#end = { error };
+    if (error !== undefined) {
+      // Also when the agent reads nothing.
+      this.#isFull = false;
+      this.failed();
+    }
     this.wake();
-    if (error !== undefined) this.failed();
   }
 
   /** Whether the end was said. */
@@ -124,38 +165,47 @@ export class Outbox {
     return this.#end !== undefined;
   }
 
-  /** Says that the action queue has something new. */
+  /** Says that the action queue has something new. It is written a moment later, so that what comes together goes together. */
   wake(): void {
-    this.#wake?.();
+    if (this.#isAwake || this.#isFull) return;
+    this.#isAwake = true;
+    queueMicrotask(() => {
+      this.#isAwake = false;
+      this.#write();
+    });
   }
 
-  /** The messages of the stream as they are asked for, until the end. Throws the error that it ended with. */
-  async *messages(): AsyncGenerator<ConnectResponse> {
-    for (;;) {
-      if (this.#end?.error !== undefined) throw this.#end.error;
+  /** The transport takes more. */
+  writable(): void {
+    this.#isFull = false;
+    this.#write();
+  }
+
+  #write(): void {
+    if (this.#end?.error !== undefined) {
+      this.stream.end(this.#end.error);
+      return;
+    }
+    while (!this.#isFull) {
       const message = this.#next();
-      if (message !== undefined) {
-        yield create(ConnectResponseSchema, { message });
-        continue;
+      if (message === undefined) {
+        if (this.#end !== undefined) this.stream.end();
+        return;
       }
-      if (this.#end !== undefined) return;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      this.#wake = undefined;
+      this.#isFull = !this.stream.send(create(ConnectResponseSchema, { message }));
     }
   }
 
   #next(): Outgoing | undefined {
     return (
       this.#beside.shift() ??
-      this.queue.nextCancel() ??
+      this.#queue?.nextCancel() ??
       this.#takeAcks() ??
       this.#takeAlertAck() ??
       this.#takeChecks() ??
       this.#takeAlerts() ??
       this.#takeExecution() ??
-      this.queue.nextCommand()
+      this.#queue?.nextCommand()
     );
   }
 

@@ -95,7 +95,7 @@ export class SessionRegistry {
     const { hostId, hostName, epoch } = session.identity;
     session.end(end === "replaced");
     if (this.#byHost.get(hostId) === session) this.#byHost.delete(hostId);
-    const { written } = session.outbox.queue;
+    const { written } = session.outbox;
     // Deleted first, so that the oldest stand first.
     this.#ended.delete(hostId);
     this.#ended.set(hostId, { epoch, written, at: performance.now() });

@@ -29,7 +29,8 @@ export class Session {
   #passedOn = 0;
   #gaveUp = false;
   #heardAt = performance.now();
-  readonly #probes = new Set<(alive: boolean) => void>();
+  /** Undefined while nobody probes. */
+  #probes: Set<(alive: boolean) => void> | undefined;
 
   constructor(
     readonly identity: SessionIdentity,
@@ -59,14 +60,14 @@ export class Session {
   /** Takes note that the agent said something. */
   heard(): void {
     this.#heardAt = performance.now();
-    for (const settle of this.#probes) settle(true);
+    for (const settle of this.#probes ?? []) settle(true);
   }
 
   /** Takes note that the session is over. */
   end(replaced: boolean): void {
     this.current = false;
     this.replaced = replaced;
-    for (const settle of this.#probes) settle(false);
+    for (const settle of this.#probes ?? []) settle(false);
   }
 
   /** Reports whose acknowledgement is not written to the stream yet. */
@@ -100,14 +101,17 @@ export class Session {
   probe(timeoutMs: number): Promise<boolean> {
     if (!this.current || this.outbox.ended) return Promise.resolve(false);
     this.outbox.say({ case: "probe", value: create(ProbeSchema) });
+    this.#probes ??= new Set();
+    const probes = this.#probes;
     return new Promise((resolve) => {
       const settle = (alive: boolean) => {
         clearTimeout(timer);
-        this.#probes.delete(settle);
+        probes.delete(settle);
+        if (probes.size === 0) this.#probes = undefined;
         resolve(alive);
       };
       const timer = setTimeout(() => settle(false), timeoutMs);
-      this.#probes.add(settle);
+      probes.add(settle);
     });
   }
 
@@ -118,7 +122,7 @@ export class Session {
       ...identity,
       sessionEpoch: epoch,
       silentMs: BigInt(this.silentMs),
-      queuedCommands: this.outbox.queue.queuedCommands,
+      queuedCommands: this.outbox.queuedCommands,
     });
   }
 }

@@ -18,7 +18,7 @@ export function watchSilence(
       } else if (session.silentMs > 1.5 * heartbeatMs) {
         void session.probe(heartbeatMs / 4);
       }
-      if (session.outbox.queue.unpark()) session.outbox.wake();
+      session.outbox.unpark();
     }
   }, heartbeatMs / 4);
   timer.unref();

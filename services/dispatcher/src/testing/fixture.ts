@@ -67,7 +67,9 @@ export class Fixture {
     const services = createRpcServer({ name: "dispatcher", log, drainGraceMs: 200 });
     const agents = createRpcServer({ name: "dispatcher", log, drainGraceMs: 200, keepalive });
     services.add(DispatcherService, dispatcher.dispatcherService);
-    agents.add(AgentService, dispatcher.agentService);
+    agents
+      .add(AgentService, dispatcher.agentService)
+      .serveStream(AgentService.method.connect, dispatcher.connectAgent);
     const address = await services.listen("127.0.0.1:0");
     const agentAddress = await agents.listen("127.0.0.1:0");
     let held = false;
