@@ -38,13 +38,15 @@ export async function takeFileNames(
     .filter((entry) => entry.key.taskId === key.taskId && entry.start !== null)
     .filter((entry) => keyText(entry.key) !== keyText(key));
   const owner = others.find((entry) => entry.fileSuffix === "");
+  const from = dataFiles(folders, key.taskId);
+  const names = Object.keys(from) as (keyof DataFiles)[];
+  if (owner === undefined && !names.some((name) => existsSync(from[name]))) return;
   const suffix = owner
     ? freeSuffix(folders, key.taskId)
     : (unfinishedSuffix(others) ?? freeSuffix(folders, key.taskId));
   if (owner) await journal.filesMoved(owner.key, suffix);
-  const from = dataFiles(folders, key.taskId);
   const to = dataFiles(folders, key.taskId, suffix);
-  for (const name of Object.keys(from) as (keyof DataFiles)[]) {
+  for (const name of names) {
     if (existsSync(from[name])) renameSync(from[name], to[name]);
   }
 }

@@ -95,7 +95,8 @@ function describeWith(shell: string): void {
         [
           "#!/bin/sh",
           `for word; do printf '<%s>' "$word"; done`,
-          "pwd; umask; ulimit -a; ls -l /proc/$$/fd | sed 's/.* -> //' | grep -v pipe: | sort",
+          "pwd; umask; ulimit -a",
+          "for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12; do readlink /proc/self/fd/$fd; done",
           "grep -E 'Sig(Blk|Ign)' /proc/self/status; tr '\\0' '\\n' </proc/$$/environ | grep -v HOWDAH_ | sort",
         ].join("\n"),
       );

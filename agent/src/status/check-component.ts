@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import type { CommandSpec, StatusCheck } from "@howdah/proto/howdah/v1/command";
 import type { Logger } from "pino";
 import { type AgentFacts, assembleCommandJson } from "../command-json.js";
@@ -80,7 +80,8 @@ export async function checkComponent(
   };
   const json = JSON.stringify(assembleCommandJson(header, documents, facts), null, 4);
   try {
-    await writeFile(files.command, json, { mode: 0o600, signal });
+    // Here and not by other threads: the way there and back takes several times as long as so small a file.
+    writeFileSync(files.command, json, { mode: 0o600 });
     return await runCheck(
       {
         argv,
@@ -93,6 +94,6 @@ export async function checkComponent(
       log,
     );
   } finally {
-    await removeCheckFiles(files);
+    removeCheckFiles(files);
   }
 }

@@ -1,4 +1,5 @@
-import { readdir, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { AgentFolders } from "../folders.js";
@@ -23,8 +24,8 @@ export function checkTag(id: string): string {
 }
 
 /** Removes a check's files, those that are there. */
-export async function removeCheckFiles(files: ScriptFiles): Promise<void> {
-  await Promise.all(Object.values(files).map((path) => rm(path, { force: true })));
+export function removeCheckFiles(files: ScriptFiles): void {
+  for (const path of Object.values(files)) rmSync(path, { force: true });
 }
 
 /** Ends the checks that an agent which was killed has left, and removes their files: they name them. Call it before the first check. */
@@ -40,7 +41,7 @@ export async function removeLeftChecks(folders: AgentFolders, log: Logger): Prom
     const { terminated, killed } = await stopTree({
       ...{ tag, graceMs: 0, packageManagerWaitMs: 0, signal, log },
     });
-    await removeCheckFiles(checkFiles(folders, id));
+    removeCheckFiles(checkFiles(folders, id));
     log.info({ check: id, processes: terminated + killed }, "a former agent's check was ended");
   }
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { create, equals } from "@bufbuild/protobuf";
 import { type ComponentStatus, ComponentStatusSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { type StatusCheck, StatusCheckSchema } from "@howdah/proto/howdah/v1/command";
@@ -67,7 +68,9 @@ export class StatusChecks {
   private next: NodeJS.Timeout | undefined;
   private readonly underWay = new Set<Promise<void>>();
 
-  constructor(private readonly options: StatusChecksOptions) {}
+  constructor(private readonly options: StatusChecksOptions) {
+    setMaxListeners(0, this.stopping.signal); // each check that waits or runs listens
+  }
 
   /** The server names all components that are to be checked, from now on and now. */
   command(checks: readonly StatusCheck[]): void {
