@@ -26,6 +26,27 @@ export async function together(
   return statements.length === 1 ? [answers as Answer] : (answers as Answer[]);
 }
 
+/** A write among others that go together, and what its answer must be. */
+export interface Write {
+  readonly statement: Statement;
+  /** Throws when what it did is not what it should have done. Default: nothing is checked. */
+  readonly check?: (done: Executed) => void;
+}
+
+/** Sends writes together, then looks at the answers; `read` is read after them, in the same round trip. */
+export async function writeTogether<Row = unknown>(
+  trx: Knex.Transaction,
+  writes: readonly Write[],
+  read?: Statement,
+): Promise<readonly Row[]> {
+  const statements = writes.map(({ statement }) => statement);
+  if (read !== undefined) statements.push(read);
+  if (statements.length === 0) return [];
+  const answers = await together(trx, statements);
+  for (const [at, { check }] of writes.entries()) check?.(answers[at] as Executed);
+  return read === undefined ? [] : (answers.at(-1) as readonly Row[]);
+}
+
 /**
  * Runs statements as one transaction in one round trip, from its beginning to its commit. Runs it again as `inTransaction` does: after
  * a COMMIT whose answer was lost it may meet its own effect. Only for what needs no decision in between.

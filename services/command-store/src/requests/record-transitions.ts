@@ -12,7 +12,7 @@ import { table } from "@howdah/state/transitions";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";
 import { lockOwnedRequests, type RequestRow } from "../store/request-rows.js";
-import { readTasks, type TaskRow } from "../store/task-rows.js";
+import type { TaskRow } from "../store/task-rows.js";
 import { assembleCommands, type CommandParts } from "./commands.js";
 import { nextTask } from "./next-task.js";
 import { policyOf } from "./policy.js";
@@ -45,9 +45,10 @@ export async function recordTransitions(
   const token = Number(schedulerToken);
   const parts = await inTransaction(db, async (trx) => {
     const requestIds = requests.map(({ requestId }) => Number(requestId)).sort((a, b) => a - b);
-    const owned = await lockOwnedRequests(trx, requestIds, token);
-    // Under the lock of their requests nobody else changes these.
-    const tasks = await readTasks(trx, taskIdsOf(requests, owned));
+    // Under the lock of their requests nobody else changes the tasks.
+    const { requests: owned, tasks } = await lockOwnedRequests(
+      ...([trx, requestIds, token, taskIdsOf(requests)] as const),
+    );
     const bindingIds = await bindingsOf(trx, commandParts, requests, owned);
     const changes = createChangeSet(owned, tasks);
     const applied = requests.map((part) => applyPart(part, changes, bindingIds, now));
@@ -83,13 +84,8 @@ export async function recordTransitions(
   );
 }
 
-function taskIdsOf(
-  parts: readonly RequestTransitions[],
-  owned: ReadonlyMap<number, RequestRow>,
-): number[] {
-  const ids = parts
-    .filter(({ requestId }) => owned.has(Number(requestId)))
-    .flatMap(({ transitions }) => transitions.map(({ taskId }) => Number(taskId)));
+function taskIdsOf(parts: readonly RequestTransitions[]): number[] {
+  const ids = parts.flatMap(({ transitions }) => transitions.map(({ taskId }) => Number(taskId)));
   return [...new Set(ids)].sort((a, b) => a - b);
 }
 

@@ -2,16 +2,19 @@ import { Status } from "@howdah/proto/howdah/v1/status";
 import type { Knex } from "knex";
 import { componentMovesOf } from "../components/component-moves.js";
 import { wishesOf } from "../components/desired-states.js";
+import { writeTogether } from "../database/together.js";
 import type { RequestRow } from "../store/request-rows.js";
 import type { TaskRow } from "../store/task-rows.js";
-import { writeComponentMoves, writeWishes } from "../store/write-component-states.js";
+import { moveWrites, wishWrites } from "../store/write-component-states.js";
 import {
-  readStageCounts,
+  type RawStageRole,
+  requestWrites,
   type StageCounts,
-  writeRequests,
-  writeStages,
+  selectStageCounts,
+  stageCountsOf,
+  stageWrites,
 } from "../store/write-roll-up.js";
-import { insertAttempts, writeCounters, writeTasks } from "../store/write-task-changes.js";
+import { attemptWrites, counterWrites, taskWrites } from "../store/write-task-changes.js";
 import { rolledUpRequest, rolledUpStage } from "./roll-up.js";
 import { spendBudgets } from "./spent-budget.js";
 import type { ChangedTask, ChangeSet } from "./task-changes.js";
@@ -26,7 +29,7 @@ const failures: ReadonlySet<Status> = new Set([
 
 /**
  * Writes all that a transaction gathered: counters, tasks, former attempts, then what stages and requests come to. A constant number
- * of statements, whatever the number of tasks. `changes.requests` has the requests as they are then.
+ * of statements, whatever the number of tasks, in two round trips. `changes.requests` has the requests as they are then.
  */
 export async function writeChanges(
   trx: Knex.Transaction,
@@ -34,10 +37,6 @@ export async function writeChanges(
   now: number,
 ): Promise<void> {
   const changed = changes.changed();
-  await writeCounters(trx, changed);
-  await writeTasks(trx, changed);
-  await insertAttempts(trx, changes.superseded);
-
   const moved = changed.filter(({ before, after }) => before.status !== after.status);
   const requestIds = [...new Set(moved.map(({ after }) => after.requestId))].sort((a, b) => a - b);
   const ran = runningTimes(moved, changes, now);
@@ -50,16 +49,18 @@ export async function writeChanges(
       .filter(({ after: { requestId } }) => isNextRun(changes, requestId))
       .map(({ after }) => `${after.requestId}/${after.stageId}`),
   );
-  const stages = requestIds.length === 0 ? [] : await readStageCounts(trx, requestIds);
-  await writeStages(
+  const counted = await writeTogether<RawStageRole>(
     trx,
-    stages.flatMap((stage) => {
-      const name = `${stage.requestId}/${stage.stageId}`;
-      const from = again.has(name) ? { ...stage, startTime: 0, endTime: 0 } : stage;
-      const next = rolledUpStage(from, ran.get(name), now);
-      return isSameStage(stage, next) ? [] : [next];
-    }),
+    [...counterWrites(changed), ...taskWrites(changed), ...attemptWrites(changes.superseded)],
+    requestIds.length === 0 ? undefined : selectStageCounts(requestIds),
   );
+  const stages = stageCountsOf(counted);
+  const newStages = stages.flatMap((stage) => {
+    const name = `${stage.requestId}/${stage.stageId}`;
+    const from = again.has(name) ? { ...stage, startTime: 0, endTime: 0 } : stage;
+    const next = rolledUpStage(from, ran.get(name), now);
+    return isSameStage(stage, next) ? [] : [next];
+  });
   const spendingOf = await spendBudgets(trx, changes);
   const written: RequestRow[] = [];
   for (const [requestId, request] of changes.requests) {
@@ -73,13 +74,16 @@ export async function writeChanges(
     changes.requests.set(requestId, next);
     written.push(next);
   }
-  await writeRequests(trx, written);
-  await writeComponentMoves(trx, componentMovesOf(changed, changes.requests), now);
   // Who has a command run again wants what it makes of its component, whatever was asked for since.
   const retried = moved.filter(
     ({ after }) => after.status === Status.PENDING && isNextRun(changes, after.requestId),
   );
-  await writeWishes(trx, wishesOf(retried, changes.requests));
+  await writeTogether(trx, [
+    ...stageWrites(newStages),
+    ...requestWrites(written),
+    ...moveWrites(componentMovesOf(changed, changes.requests), now),
+    ...wishWrites(wishesOf(retried, changes.requests)),
+  ]);
 }
 
 function isNextRun({ requests, requestBefore }: ChangeSet, requestId: number): boolean {

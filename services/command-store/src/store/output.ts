@@ -36,11 +36,13 @@ export async function readStored(
   return new Map(rows.map((row) => [streamName(row), row.length]));
 }
 
-/** What an append to a stream depends on. */
-export interface AppendTarget extends StreamKey {
+/** A stream as it is stored, and what an append to it depends on. */
+export interface StreamState extends StreamKey {
   /** Null when there is no such task. */
   readonly hostId: number | null;
-  readonly lastAttempt: number;
+  readonly lastAttempt: number | null;
+  /** The request's version with the task's last change. */
+  readonly changeVersion: number | null;
   /** Of the task's host; null when it never had one. */
   readonly sessionEpoch: number | null;
   /** How many bytes of the stream are stored. */
@@ -48,7 +50,7 @@ export interface AppendTarget extends StreamKey {
 }
 
 // Attempts and streams that cannot be are refused by what is read here, so they must fit.
-const selectTargets = `select v.task_id as taskId, v.attempt, v.stream, t.host_id as hostId, t.attempt as lastAttempt,
+const selectStates = `select v.task_id as taskId, v.attempt, v.stream, t.host_id as hostId, t.attempt as lastAttempt, t.change_version as changeVersion,
     s.session_epoch as sessionEpoch, coalesce((
       select o.position + length(o.data) from task_output o
       where o.task_id = v.task_id and o.attempt = v.attempt and o.stream = v.stream
@@ -57,15 +59,15 @@ const selectTargets = `select v.task_id as taskId, v.attempt, v.stream, t.host_i
   left join host_role_command t force index (primary) on t.task_id = v.task_id
   left join session s force index (primary) on s.host_id = t.host_id`;
 
-/** Reads what appends to these streams depend on, by `streamName`. */
-export async function readAppendTargets(
+/** Reads how these streams are, by `streamName`. */
+export async function readStreamStates(
   db: Knex,
   keys: Iterable<StreamKey>,
-): Promise<Map<string, AppendTarget>> {
+): Promise<Map<string, StreamState>> {
   const rows = Array.from(keys, ({ taskId, attempt, stream }) => [taskId, attempt, stream]);
   if (rows.length === 0) return new Map();
-  const found = await query<AppendTarget>(db, selectTargets, [JSON.stringify(rows)]);
-  return new Map(found.map((target) => [streamName(target), target]));
+  const found = await query<StreamState>(db, selectStates, [JSON.stringify(rows)]);
+  return new Map(found.map((state) => [streamName(state), state]));
 }
 
 /** Bytes of a stream, and where they begin. */

@@ -1,7 +1,8 @@
 import type { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { execute, query } from "../database/query.js";
+import { type Answer, type Statement, together } from "../database/together.js";
+import { selectTasks, type TaskRow, tasksOf } from "./task-rows.js";
 
 /** A row of request, as far as what happens to its tasks depends on it or changes it. */
 export interface RequestRow {
@@ -41,35 +42,45 @@ export async function lockRequests(
   requestIds: readonly number[],
 ): Promise<Map<number, RequestRow>> {
   if (requestIds.length === 0) return new Map();
-  await execute(
-    trx,
-    "update request set version = version + 1 where request_id in (?) and ready = 1",
-    [requestIds],
-  );
-  return readRequests(trx, requestIds);
+  const [, rows] = await together(trx, [
+    {
+      sql: "update request set version = version + 1 where request_id in (?) and ready = 1",
+      bindings: [requestIds],
+    },
+    selectRequests(requestIds),
+  ]);
+  return requestsOf(rows);
 }
 
 /**
  * As `lockRequests`, for a scheduler: takes the requests over for its token. Requests that a higher token owns stay as they are and
- * are left out of the answer.
+ * are left out of the answer. With the tasks of these ids that are of the requests in the answer, as they are under the lock.
  */
 export async function lockOwnedRequests(
   trx: Knex.Transaction,
   requestIds: readonly number[],
   token: number,
-): Promise<Map<number, RequestRow>> {
-  if (requestIds.length === 0) return new Map();
-  await execute(
-    trx,
-    `update request set version = version + 1, owner_token = ?
-    where request_id in (?) and ready = 1 and owner_token <= ?`,
-    [token, requestIds, token],
-  );
-  const requests = await readRequests(trx, requestIds);
+  taskIds: readonly number[],
+): Promise<{ requests: Map<number, RequestRow>; tasks: Map<number, TaskRow> }> {
+  if (requestIds.length === 0) return { requests: new Map(), tasks: new Map() };
+  const [, rows, taskRows] = await together(trx, [
+    {
+      sql: `update request set version = version + 1, owner_token = ?
+      where request_id in (?) and ready = 1 and owner_token <= ?`,
+      bindings: [token, requestIds, token],
+    },
+    selectRequests(requestIds),
+    ...(taskIds.length === 0 ? [] : [selectTasks(taskIds)]),
+  ]);
+  const requests = requestsOf(rows);
   for (const { requestId, ownerToken } of requests.values()) {
     if (ownerToken !== token) requests.delete(requestId);
   }
-  return requests;
+  const tasks = tasksOf(taskRows);
+  for (const { taskId, requestId } of tasks.values()) {
+    if (!requests.has(requestId)) tasks.delete(taskId);
+  }
+  return { requests, tasks };
 }
 
 type Flag = "open" | "cancelRequested" | "aborted" | "paused";
@@ -82,21 +93,20 @@ type RawRequestRow = Omit<RequestRow, Flag> & {
 };
 
 /** Reads requests by their ids; those that do not exist or are still being made are left out. */
-async function readRequests(
-  db: Knex,
-  requestIds: readonly number[],
-): Promise<Map<number, RequestRow>> {
-  const rows = await query<RawRequestRow>(
-    db,
-    `select request_id as requestId, version, owner_token as ownerToken, open, status + 0 as status,
+function selectRequests(requestIds: readonly number[]): Statement {
+  return {
+    sql: `select request_id as requestId, version, owner_token as ownerToken, open, status + 0 as status,
       display_status + 0 as displayStatus, progress_percent as progress, run, cluster_id as clusterId,
       cancel_requested as cancelRequested, aborted, abort_reason as abortReason, paused, pause_reason as pauseReason,
       budget_failures as budgetFailures, on_failure as onFailure, options, start_time as startTime, end_time as endTime
     from request where request_id in (?) and ready = 1`,
-    [requestIds],
-  );
+    bindings: [requestIds],
+  };
+}
+
+function requestsOf(answer: Answer | undefined): Map<number, RequestRow> {
   return new Map(
-    rows.map((raw) => [
+    (answer as readonly RawRequestRow[]).map((raw) => [
       raw.requestId,
       {
         ...raw,

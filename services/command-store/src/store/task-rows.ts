@@ -3,6 +3,7 @@ import type { ComponentCommand } from "@howdah/state/component-states";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import { type Answer, type Statement, together } from "../database/together.js";
 
 /** A row of host_role_command, as far as what happens to a task depends on it or changes it. */
 export interface TaskRow {
@@ -58,18 +59,28 @@ export function toTaskRow<T extends RawTaskRow>(raw: T): T & TaskRow {
   return { ...raw, cancelRequested: raw.cancelRequested === 1, manual: raw.manual === 1 };
 }
 
+/** What reads tasks by their ids; `tasksOf` takes its answer. */
+export function selectTasks(taskIds: readonly number[]): Statement {
+  return {
+    sql: `select ${taskColumns} from host_role_command t where t.task_id in (?)`,
+    bindings: [taskIds],
+  };
+}
+
+/** The tasks that `selectTasks` has read, by id; those that do not exist are left out. */
+export function tasksOf(answer: Answer | undefined): Map<number, TaskRow> {
+  const rows = (answer ?? []) as readonly RawTaskRow[];
+  return new Map(rows.map((raw) => [raw.taskId, toTaskRow(raw)]));
+}
+
 /** Reads tasks by their ids; those that do not exist are left out. */
 export async function readTasks(
   db: Knex,
   taskIds: readonly number[],
 ): Promise<Map<number, TaskRow>> {
   if (taskIds.length === 0) return new Map();
-  const rows = await query<RawTaskRow>(
-    db,
-    `select ${taskColumns} from host_role_command t where t.task_id in (?)`,
-    [taskIds],
-  );
-  return new Map(rows.map((raw) => [raw.taskId, toTaskRow(raw)]));
+  const [rows] = await together(db, [selectTasks(taskIds)]);
+  return tasksOf(rows);
 }
 
 /** Reads the tasks of a host about which its agent may still say something, in the order in which they were to run. */

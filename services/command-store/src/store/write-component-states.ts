@@ -1,9 +1,8 @@
-import type { Knex } from "knex";
 import type { ComponentKey, ComponentMove } from "../components/component-moves.js";
 import { mappedState, takesBinding } from "../components/state-map.js";
 import { jsonRows } from "../database/json-rows.js";
-import { execute, type SqlText } from "../database/query.js";
-import type { Statement } from "../database/together.js";
+import type { SqlText } from "../database/query.js";
+import type { Statement, Write } from "../database/together.js";
 
 const mapColumn = "varchar(26) character set utf8mb4";
 const componentName = "varchar(100) character set utf8mb4";
@@ -24,12 +23,8 @@ set hc.binding_id = if(${takesBinding(...state)} and v.binding_id > 0, v.binding
   hc.current_state = ${mappedState(...state)}`;
 
 /** Moves components: one statement, none when there is nothing to move. Components that have left their cluster are left out. */
-export async function writeComponentMoves(
-  trx: Knex.Transaction,
-  moves: readonly ComponentMove[],
-  now: number,
-): Promise<void> {
-  if (moves.length === 0) return;
+export function moveWrites(moves: readonly ComponentMove[], now: number): Write[] {
+  if (moves.length === 0) return [];
   const rows = moves.map(({ clusterId, component, hostId, bindingId, map }) => [
     clusterId,
     component,
@@ -37,7 +32,7 @@ export async function writeComponentMoves(
     bindingId,
     map,
   ]);
-  await execute(trx, updateStates, [JSON.stringify(rows), now]);
+  return [{ statement: { sql: updateStates, bindings: [JSON.stringify(rows), now] } }];
 }
 
 // Sorted, so that requests for the same components wait for each other instead of for ever.
@@ -67,11 +62,8 @@ export interface ComponentWish extends ComponentKey {
 }
 
 /** Writes what components are wanted to be: one statement, none when there is nothing to write. */
-export async function writeWishes(
-  trx: Knex.Transaction,
-  wishes: readonly ComponentWish[],
-): Promise<void> {
-  if (wishes.length === 0) return;
+export function wishWrites(wishes: readonly ComponentWish[]): Write[] {
+  if (wishes.length === 0) return [];
   const rows = wishes.map(({ clusterId, component, hostId, requestId, map }) => [
     clusterId,
     component,
@@ -79,7 +71,7 @@ export async function writeWishes(
     requestId,
     map,
   ]);
-  await execute(trx, updateWished, [JSON.stringify(rows)]);
+  return [{ statement: { sql: updateWished, bindings: [JSON.stringify(rows)] } }];
 }
 
 /** Tasks of a request about a cluster. */

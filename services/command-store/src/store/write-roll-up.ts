@@ -1,8 +1,7 @@
 import type { Counts } from "@howdah/state/counts";
 import type { TaskStatus } from "@howdah/state/statuses";
-import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
-import { execute, query } from "../database/query.js";
+import type { Statement, Write } from "../database/together.js";
 import { counterList, type RawCounts, toCounts } from "./counter-columns.js";
 import type { RequestRow } from "./request-rows.js";
 
@@ -21,24 +20,25 @@ export interface StageCounts {
   }[];
 }
 
-type RawRole = Omit<StageCounts, "roles"> &
+/** A role of a stage as the driver gives it. */
+export type RawStageRole = Omit<StageCounts, "roles"> &
   RawCounts & { readonly role: string; readonly successFactor: number };
 
-/** Reads the stages of requests with the counts of their roles, in order. */
-export async function readStageCounts(
-  trx: Knex,
-  requestIds: readonly number[],
-): Promise<StageCounts[]> {
-  const rows = await query<RawRole>(
-    trx,
-    `select s.request_id as requestId, s.stage_id as stageId, s.status + 0 as status,
+/** What reads the stages of requests with the counts of their roles; `stageCountsOf` takes its answer. */
+export function selectStageCounts(requestIds: readonly number[]): Statement {
+  return {
+    sql: `select s.request_id as requestId, s.stage_id as stageId, s.status + 0 as status,
       s.display_status + 0 as displayStatus, s.start_time as startTime, s.end_time as endTime,
       r.role, r.success_factor as successFactor, ${counterList}
     from stage s join role_success_criteria r on r.request_id = s.request_id and r.stage_id = s.stage_id
     where s.request_id in (?) and r.request_id in (?)
     order by s.request_id, s.stage_id`,
-    [requestIds, requestIds],
-  );
+    bindings: [requestIds, requestIds],
+  };
+}
+
+/** The stages with the counts of their roles, in order. */
+export function stageCountsOf(rows: readonly RawStageRole[]): StageCounts[] {
   const stages: StageCounts[] = [];
   for (const row of rows) {
     let stage = stages.at(-1);
@@ -63,11 +63,8 @@ const updateStages = `update ${jsonRows("v", {
 set s.status = v.status, s.display_status = v.display_status, s.start_time = v.start_time, s.end_time = v.end_time`;
 
 /** Writes the statuses and times of stages. */
-export async function writeStages(
-  trx: Knex.Transaction,
-  stages: readonly Omit<StageCounts, "roles">[],
-): Promise<void> {
-  if (stages.length === 0) return;
+export function stageWrites(stages: readonly Omit<StageCounts, "roles">[]): Write[] {
+  if (stages.length === 0) return [];
   const rows = stages.map((s) => [
     s.requestId,
     s.stageId,
@@ -76,7 +73,7 @@ export async function writeStages(
     s.startTime,
     s.endTime,
   ]);
-  await execute(trx, updateStages, [JSON.stringify(rows)]);
+  return [{ statement: { sql: updateStages, bindings: [JSON.stringify(rows)] } }];
 }
 
 const updateRequests = `update ${jsonRows("v", {
@@ -101,11 +98,8 @@ set r.open = v.open, r.status = v.status, r.display_status = v.display_status, r
   r.start_time = v.start_time, r.end_time = v.end_time`;
 
 /** Writes how requests are now. Their rows must be locked by this transaction. */
-export async function writeRequests(
-  trx: Knex.Transaction,
-  requests: readonly RequestRow[],
-): Promise<void> {
-  if (requests.length === 0) return;
+export function requestWrites(requests: readonly RequestRow[]): Write[] {
+  if (requests.length === 0) return [];
   const rows = requests.map((r) => [
     r.requestId,
     r.open ? 1 : null,
@@ -122,5 +116,5 @@ export async function writeRequests(
     r.startTime,
     r.endTime,
   ]);
-  await execute(trx, updateRequests, [JSON.stringify(rows)]);
+  return [{ statement: { sql: updateRequests, bindings: [JSON.stringify(rows)] } }];
 }

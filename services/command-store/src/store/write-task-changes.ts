@@ -3,6 +3,7 @@ import type { Knex } from "knex";
 import { StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute } from "../database/query.js";
+import type { Write } from "../database/together.js";
 import type { ChangedTask } from "../requests/task-changes.js";
 import { counterColumns } from "./counter-columns.js";
 import type { TaskRow } from "./task-rows.js";
@@ -18,10 +19,7 @@ const updateCounters = `update ${jsonRows("v", {
 set ${counterNames.map((name) => `r.${name} = r.${name} + v.${name}`).join(", ")}`;
 
 /** Moves the counters of each role by what changed: one statement, however many tasks. */
-export async function writeCounters(
-  trx: Knex.Transaction,
-  changes: readonly ChangedTask[],
-): Promise<void> {
+export function counterWrites(changes: readonly ChangedTask[]): Write[] {
   const roles = new Map<string, { key: number[]; deltas: Map<TaskStatus, number> }>();
   for (const { before, after } of changes) {
     if (before.status === after.status) continue;
@@ -33,14 +31,20 @@ export async function writeCounters(
     deltas.set(before.status, (deltas.get(before.status) ?? 0) - 1);
     deltas.set(after.status, (deltas.get(after.status) ?? 0) + 1);
   }
-  if (roles.size === 0) return;
+  if (roles.size === 0) return [];
   const rows = Array.from(roles.values(), ({ key, deltas }) => [
     ...key,
     ...statuses.map((status) => deltas.get(status) ?? 0),
   ]).sort(byKey);
-  const { affectedRows } = await execute(trx, updateCounters, [JSON.stringify(rows)]);
-  if (affectedRows !== rows.length)
-    throw new Error("a task's role is not in role_success_criteria");
+  return [
+    {
+      statement: { sql: updateCounters, bindings: [JSON.stringify(rows)] },
+      check({ affectedRows }) {
+        if (affectedRows !== rows.length)
+          throw new Error("a task's role is not in role_success_criteria");
+      },
+    },
+  ];
 }
 
 function byKey(a: readonly number[], b: readonly number[]): number {
@@ -86,11 +90,8 @@ set t.status = v.status, t.attempt = v.attempt, t.open = v.open, t.cancel_reques
   t.reason = v.reason`;
 
 /** Writes changed tasks, in the order of their ids. `StaleReadError` when one is not as it was read. */
-export async function writeTasks(
-  trx: Knex.Transaction,
-  changes: readonly ChangedTask[],
-): Promise<void> {
-  if (changes.length === 0) return;
+export function taskWrites(changes: readonly ChangedTask[]): Write[] {
+  if (changes.length === 0) return [];
   const rows = changes.map(({ before, after }) => [
     after.taskId,
     before.status,
@@ -115,18 +116,22 @@ export async function writeTasks(
     after.reportTime,
     after.reason,
   ]);
-  const { affectedRows } = await execute(trx, updateTasksSql, [JSON.stringify(rows)]);
-  if (affectedRows !== rows.length) {
-    throw new StaleReadError(`${rows.length - affectedRows} tasks were changed by somebody else`);
-  }
+  return [
+    {
+      statement: { sql: updateTasksSql, bindings: [JSON.stringify(rows)] },
+      check({ affectedRows }) {
+        if (affectedRows === rows.length) return;
+        throw new StaleReadError(
+          `${rows.length - affectedRows} tasks were changed by somebody else`,
+        );
+      },
+    },
+  ];
 }
 
 /** Keeps attempts that others follow. */
-export async function insertAttempts(
-  trx: Knex.Transaction,
-  attempts: readonly TaskRow[],
-): Promise<void> {
-  if (attempts.length === 0) return;
+export function attemptWrites(attempts: readonly TaskRow[]): Write[] {
+  if (attempts.length === 0) return [];
   const rows = attempts.map((task) => [
     task.taskId,
     task.attempt,
@@ -142,12 +147,9 @@ export async function insertAttempts(
     task.structuredLength,
     task.reason,
   ]);
-  await execute(
-    trx,
-    `insert ignore into task_attempt (task_id, attempt, status, exit_code, session_epoch, binding_id, queue_time,
-      start_time, end_time, stdout_length, stderr_length, structured_length, reason) values ?`,
-    [rows],
-  );
+  const sql = `insert ignore into task_attempt (task_id, attempt, status, exit_code, session_epoch, binding_id, queue_time,
+      start_time, end_time, stdout_length, stderr_length, structured_length, reason) values ?`;
+  return [{ statement: { sql, bindings: [rows] } }];
 }
 
 const correctAttempts = `update ${jsonRows("v", {
