@@ -7,11 +7,11 @@ import {
 import type { Knex } from "knex";
 import { untilItHolds } from "../database/transaction.js";
 import {
-  type AppendTarget,
   insertOutput,
-  readAppendTargets,
+  readStreamStates,
   type StoredChunk,
   type StreamKey,
+  type StreamState,
   streamName,
 } from "../store/output.js";
 import { chunkProblem, planAppends } from "./output-appends.js";
@@ -29,16 +29,16 @@ export interface Appended {
 export function appendOutput(db: Knex, appends: readonly OutputAppend[]): Promise<Appended> {
   const streams = new Map(appends.map((append) => [streamName(keyOf(append)), keyOf(append)]));
   return untilItHolds(async () => {
-    const targets = await readAppendTargets(db, streams.values());
+    const states = await readStreamStates(db, streams.values());
     const problems = appends.map((append) =>
-      problemOf(append, targets.get(streamName(keyOf(append)))),
+      problemOf(append, states.get(streamName(keyOf(append)))),
     );
     const accepted = appends.flatMap((append, i) =>
       append.chunk === undefined || problems[i] !== undefined
         ? []
         : [{ ...keyOf(append), chunk: append.chunk }],
     );
-    const stored = new Map(Array.from(targets, ([name, { length }]) => [name, length]));
+    const stored = new Map(Array.from(states, ([name, { length }]) => [name, length]));
     const chunks = planAppends(accepted, stored);
     await insertOutput(db, chunks);
     return {
@@ -61,17 +61,18 @@ function keyOf({ taskId, attempt, chunk }: OutputAppend): StreamKey {
 
 function problemOf(
   { taskId, attempt, hostId, sessionEpoch, chunk }: OutputAppend,
-  target: AppendTarget | undefined,
+  state: StreamState | undefined,
 ): string | undefined {
   if (chunk === undefined) return "chunk is not set";
-  if (target === undefined || target.hostId === null) return `there is no task ${taskId}`;
-  if (hostId !== BigInt(target.hostId)) {
-    return `task ${taskId} is host ${target.hostId}'s, not host ${hostId}'s`;
+  if (state === undefined || state.hostId === null || state.lastAttempt === null)
+    return `there is no task ${taskId}`;
+  if (hostId !== BigInt(state.hostId)) {
+    return `task ${taskId} is host ${state.hostId}'s, not host ${hostId}'s`;
   }
-  if (attempt < 1 || attempt > target.lastAttempt) {
-    return `task ${taskId} has no attempt ${attempt}, its last is ${target.lastAttempt}`;
+  if (attempt < 1 || attempt > state.lastAttempt) {
+    return `task ${taskId} has no attempt ${attempt}, its last is ${state.lastAttempt}`;
   }
-  const epoch = target.sessionEpoch ?? 0;
+  const epoch = state.sessionEpoch ?? 0;
   if (sessionEpoch !== BigInt(epoch)) {
     return `session ${sessionEpoch} of host ${hostId} is not its current one, which is ${epoch}`;
   }

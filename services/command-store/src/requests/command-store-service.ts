@@ -47,6 +47,7 @@ import { createCommandParts, keepInMind, mergedSpec } from "./commands.js";
 import { createRequest, keyTaken } from "./create-request.js";
 import { acquireLease } from "./leases.js";
 import { openSession } from "./open-session.js";
+import { createOutputFeed } from "./output-feed.js";
 import { checkPurgeRequests, purgeRequests } from "./purge-requests.js";
 import { readTaskOutput } from "./read-output.js";
 import { readRequestView, toTaskMessages } from "./read-request.js";
@@ -64,6 +65,7 @@ export function createCommandStoreService(
   log: Logger,
 ): ServiceImpl<typeof CommandStoreService> {
   const feed = createChangeFeed(db, log);
+  const output = createOutputFeed(db, log);
   const parts = createCommandParts();
   const taskIds = createTaskIds();
   let storeId: string | undefined;
@@ -162,7 +164,7 @@ export function createCommandStoreService(
 
     readTaskOutput(request, { signal }: HandlerContext) {
       checkReadTaskOutput(request);
-      return readTaskOutput(db, feed, request, signal);
+      return readTaskOutput(db, output, request, signal);
     },
 
     purgeRequests(request, { signal }: HandlerContext) {
@@ -209,7 +211,7 @@ export function createCommandStoreService(
       checkRecordTransitions(request);
       const results = await recordTransitions(db, parts, request, Date.now());
       feed.requestsChanged(results.map(({ requestId }) => Number(requestId)));
-      feed.tasksChanged(results.flatMap(({ changes }) => changes.map((c) => Number(c.taskId))));
+      output.tasksChanged(results.flatMap(({ changes }) => changes.map((c) => Number(c.taskId))));
       return { results };
     },
 
@@ -217,14 +219,14 @@ export function createCommandStoreService(
       checkRecordReports(request);
       const { results, changes, grown } = await recordReports(db, request.reports, Date.now());
       feed.requestsChanged(new Set(changes.map(({ requestId }) => Number(requestId))));
-      feed.tasksChanged(new Set([...grown, ...changes.map(({ taskId }) => Number(taskId))]));
+      output.tasksChanged(new Set([...grown, ...changes.map(({ taskId }) => Number(taskId))]));
       return { results, changes };
     },
 
     async appendOutput(request) {
       checkAppendOutput(request);
       const { results, chunks } = await appendOutput(db, request.appends);
-      feed.tasksChanged(new Set(chunks.map(({ taskId }) => taskId)));
+      output.appended(chunks);
       return { results };
     },
 

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import {
@@ -7,13 +7,14 @@ import {
   ReadTaskOutputResponseSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { encodedAs, fieldOf, joined } from "@howdah/rpc/encoded-message";
 import { holdingStatuses, isDone } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { noTask } from "../not-found.js";
 import { readAttempts } from "../store/list-tasks.js";
 import { readOutput, type StreamKey } from "../store/output.js";
 import { readTasks, type TaskRow } from "../store/task-rows.js";
-import type { ChangeFeed } from "./change-feed.js";
+import type { OutputFeed } from "./output-feed.js";
 
 const chunksAtOnce = 8;
 
@@ -24,6 +25,8 @@ interface End {
   readonly length: number | null;
   /** Nobody can tell when more comes. */
   readonly lost: boolean;
+  /** Of the task's change that says so. */
+  readonly changeVersion: number;
 }
 
 /**
@@ -33,32 +36,69 @@ interface End {
  */
 export async function* readTaskOutput(
   db: Knex,
-  feed: ChangeFeed,
+  feed: OutputFeed,
   request: ReadTaskOutputRequest,
   signal: AbortSignal,
 ): AsyncGenerator<ReadTaskOutputResponse> {
   const key = await streamKey(db, request);
   let offset = Number(request.offset);
-  while (!signal.aborted) {
+  // Before the first look, so that nothing falls between.
+  const follower = request.follow ? feed.follow(key) : undefined;
+  try {
     // The end first: what is stored is then read after it.
-    const end = await endOf(db, key);
-    for (;;) {
-      const chunks = await readOutput(db, key, offset, chunksAtOnce);
-      const fresh = chunks.filter(({ position, data }) => position + data.length > offset);
-      for (const { position, data } of fresh) {
-        const rest = data.subarray(Math.max(0, offset - position));
-        yield create(ReadTaskOutputResponseSchema, { offset: BigInt(offset), data: rest });
-        offset += rest.length;
+    let end = await endOf(db, key);
+    let look = true;
+    while (!signal.aborted) {
+      if (look) {
+        for await (const { at, data } of storedFrom(db, key, offset)) {
+          yield message(at, data);
+          offset = at + data.length;
+        }
       }
-      if (chunks.length < chunksAtOnce) break;
+      const complete = end.ended && offset >= (end.length ?? 0);
+      if (complete || end.lost || follower === undefined) {
+        yield create(ReadTaskOutputResponseSchema, { offset: BigInt(offset), complete });
+        return;
+      }
+      const news = await follower.news(offset, end.changeVersion, signal);
+      for (const data of news.chunks) {
+        yield message(offset, data);
+        offset += data.length;
+      }
+      if (news.task) end = await endOf(db, key);
+      look = news.store || news.task;
     }
-    const complete = end.ended && offset >= (end.length ?? 0);
-    if (complete || end.lost || !request.follow) {
-      yield create(ReadTaskOutputResponseSchema, { offset: BigInt(offset), complete });
-      return;
-    }
-    await feed.taskTouched(key.taskId, signal);
+  } finally {
+    follower?.close();
   }
+}
+
+/** What is stored of a stream from an offset on, a chunk at a time. */
+async function* storedFrom(
+  db: Knex,
+  key: StreamKey,
+  from: number,
+): AsyncGenerator<{ at: number; data: Buffer }> {
+  let offset = from;
+  for (;;) {
+    const chunks = await readOutput(db, key, offset, chunksAtOnce);
+    for (const { position, data } of chunks) {
+      if (position + data.length <= offset) continue;
+      const rest = data.subarray(Math.max(0, offset - position));
+      yield { at: offset, data: rest };
+      offset += rest.length;
+    }
+    if (chunks.length < chunksAtOnce) return;
+  }
+}
+
+/** A message with bytes, encoded already, with one copy of them. */
+function message(offset: number, data: Buffer): ReadTaskOutputResponse {
+  const response = create(ReadTaskOutputResponseSchema, { offset: BigInt(offset) });
+  const head = toBinary(ReadTaskOutputResponseSchema, response);
+  const { number } = ReadTaskOutputResponseSchema.field.data;
+  response.data = data;
+  return encodedAs(response, joined([head, ...fieldOf(number, [data])]));
 }
 
 async function streamKey(
@@ -83,13 +123,14 @@ async function streamKey(
 async function endOf(db: Knex, key: StreamKey): Promise<End> {
   const task = (await readTasks(db, [key.taskId])).get(key.taskId);
   if (task === undefined) throw noTask(BigInt(key.taskId));
+  const { changeVersion } = task;
   if (key.attempt < task.attempt) {
     const former = (await readAttempts(db, key.taskId)).find(
       ({ attempt }) => attempt === key.attempt,
     );
     const lost = former === undefined || former.status === Status.UNKNOWN;
     const length = former === undefined ? null : lengthOf(former, key.stream);
-    return { ended: !lost, length, lost };
+    return { ended: !lost, length, lost, changeVersion };
   }
   const held = holdingStatuses.has(task.status) && task.status !== Status.HOLDING;
   const lost = task.status === Status.UNKNOWN;
@@ -97,6 +138,7 @@ async function endOf(db: Knex, key: StreamKey): Promise<End> {
     ended: (isDone(task.status) || held) && !lost,
     length: lengthOf(task, key.stream),
     lost,
+    changeVersion,
   };
 }
 
