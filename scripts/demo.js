@@ -114,13 +114,16 @@ async function lookAround() {
   const { tasks = [] } = await ask("CommandStoreService/ListTasks", {
     requestId: start?.requestId,
   });
+  const hints = [
+    ["npx howdah requests", "what was done"],
+    [`npx howdah tasks ${start?.requestId}`, "each command of the START, by stage"],
+    [`npx howdah logs ${tasks.at(-1)?.taskId}`, "what the service check printed"],
+  ];
   say(`
 Deployed: MariaDB, a primary on host1 and replicas on host2 and host3, each a process of its own on this machine.
 
 Look around, from this folder:
-  npx howdah requests                                   # what was done
-  npx howdah tasks ${start?.requestId}                                    # each command of the START, by stage
-  npx howdah logs ${tasks.at(-1)?.taskId}                                     # what the service check printed
+${hints.map(([line = "", what]) => `  ${line.padEnd(40)}# ${what}`).join("\n")}
   npx howdah restart MARIADB
   npx howdah run --hosts 'host[1-3]' -- uptime
   curl -d '{}' -H 'content-type: application/json' ${gateway}/howdah.v1.FleetService/ListHosts
