@@ -9,7 +9,7 @@
 #
 #   RECORD STDOUT STDERR [NAME=VALUE…] -- COMMAND [ARGUMENT…]
 #
-# It appends to those two files and adds those variables. An input that ends before the line does ends it: nothing runs.
+# It appends to those two files, which are there, and adds those variables. An input that ends before the line does ends it: nothing runs.
 #
 # RECORD is created exclusively before COMMAND runs: whoever creates it is the only one that ever runs this step.
 # Its first line is the start record: pid, start time of this shell (clock ticks after boot), boot id, seconds since
@@ -36,13 +36,10 @@ if [ $# -eq 0 ]; then
   # shellcheck disable=SC2034
   hd_lf='
 '
-  hd_mask=$(umask)
   IFS= read -r hd_words || exit 0
   eval "set -- $hd_words"
   hd_record=$1
-  umask 077
   exec </dev/null >>"$2" 2>>"$3" || exit 73
-  umask "$hd_mask"
   shift 3
   while [ "$1" != -- ]; do
     # shellcheck disable=SC2163

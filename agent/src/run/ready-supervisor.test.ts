@@ -54,14 +54,15 @@ function describeWith(shell: string): void {
     let steps = 0;
     function step(argv: readonly string[], more: Partial<Step> = {}): Step {
       steps += 1;
+      const stdoutPath = join(folders.data, `out-${steps}`);
+      const stderrPath = join(folders.data, `err-${steps}`);
+      for (const path of [stdoutPath, stderrPath]) writeFileSync(path, "", { mode: 0o600 });
       return {
         record: join(folders.steps, `${steps}.script`),
         argv,
         cwd: folders.prefix,
         environment: { ...common(), HOWDAH_TASK: `s:${steps}:1`, HOWDAH_STEP: "1.script" },
-        stdoutPath: join(folders.data, `out-${steps}`),
-        stderrPath: join(folders.data, `err-${steps}`),
-        ...more,
+        ...{ stdoutPath, stderrPath, ...more },
       };
     }
 
@@ -80,10 +81,11 @@ function describeWith(shell: string): void {
     it("runs the next step, and another is ready for the one after", async () => {
       const first = await waiting();
       const next = step(["sh", "-c", "echo out; echo err >&2; exit 7"]);
+      writeFileSync(next.stdoutPath, "before\n");
       const end = await runStep(next, context);
       assert.ok(end.kind === "exited" && end.exit.exitCode === 7);
       assert.equal(end.start.pid, first);
-      assert.equal(textOf(next.stdoutPath), "out\n");
+      assert.equal(textOf(next.stdoutPath), "before\nout\n");
       assert.equal(textOf(next.stderrPath), "err\n");
       assert.notEqual(await waiting(), first);
     });
@@ -124,7 +126,6 @@ function describeWith(shell: string): void {
       assert.match(told(alone), /start=mine/);
       assert.equal(told(handed), told(alone));
       assert.equal(textOf(handed.stderrPath), "");
-      assert.equal(statSync(handed.stdoutPath).mode & 0o777, 0o600);
     });
 
     it("gives it its own tag", async () => {
@@ -149,12 +150,19 @@ function describeWith(shell: string): void {
     });
 
     it("is not used for a step whose environment or folder is another", async () => {
-      await waiting();
+      const pid = await waiting();
       const other = join(folders.prefix, "other");
       mkdirSync(other);
       const elsewhere = step(["pwd"], { cwd: other });
       await runStep(elsewhere, context);
       assert.equal(textOf(elsewhere.stdoutPath), `${other}\n`);
+      assert.equal(await waiting(), pid);
+      const changed = step(["sh", "-c", "echo $code"], {
+        environment: { ...common(), code: "changed" },
+      });
+      await runStep(changed, context);
+      assert.equal(textOf(changed.stdoutPath), "changed\n");
+      await waiting();
       const environment = { PATH: process.env.PATH ?? "", ONLY: "this" };
       const asked = step(["sh", "-c", "echo $ONLY$TEXT$HOWDAH_TASK"], { environment });
       await runStep(asked, context);
@@ -214,7 +222,19 @@ function describeWith(shell: string): void {
       assert.equal(existsSync(join(folders.data, "ran")), false);
     });
 
+    it("leaves it to the agent to make the files of a step's output", async () => {
+      const pid = await waiting();
+      const fresh = step(["true"], { stdoutPath: join(folders.data, "fresh") });
+      const end = await runStep(fresh, context);
+      assert.ok(end.kind === "exited" && end.start.pid !== pid);
+      assert.equal(statSync(fresh.stdoutPath).mode & 0o777, 0o600);
+    });
+
     it("says why when a step's output cannot be opened", async () => {
+      await waiting();
+      const full = step(["true"], { stdoutPath: folders.data });
+      const failed = await runStep(full, context);
+      assert.ok(failed.kind === "not-started" && /EISDIR/.test(failed.reason));
       await waiting();
       const nowhere = step(["true"], { stdoutPath: join(folders.data, "none", "out") });
       const end = await runStep(nowhere, context);
@@ -245,11 +265,13 @@ describe("what a ready supervisor's agent leaves behind", () => {
   async function startAgent(argv: readonly string[]) {
     const at = (name: string) => JSON.stringify(join(folders.data, name));
     const text = `
+      import { writeFileSync } from "node:fs";
       import { createReadySupervisor } from ${JSON.stringify(new URL("./ready-supervisor.js", import.meta.url).href)};
       const ready = createReadySupervisor({
         supervisor: ${JSON.stringify(folders.supervisor)}, cwd: "/", environment: {} });
       const step = { record: ${at("record")}, argv: ${JSON.stringify(argv)}, cwd: "/",
         environment: {}, stdoutPath: ${at("out")}, stderrPath: ${at("err")} };
+      for (const path of [step.stdoutPath, step.stderrPath]) writeFileSync(path, "");
       process.stdin.once("data", () => {
         const handed = ready.handOver(step) !== undefined;
         process.stdout.write(String(handed), () => process.kill(process.pid, "SIGKILL"));

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { stepVariable, taskVariable } from "./script-environment.js";
 import type { Step } from "./step.js";
@@ -99,6 +99,8 @@ export function createReadySupervisor(options: ReadySupervisorOptions): ReadySup
   /** Whether the step would find what it finds under a supervisor of its own. */
   function fits(step: Step, { folder }: Waiting): boolean {
     if (step.cwd !== options.cwd) return false;
+    // Made by a shell, they would have another mode than the agent gives them.
+    if (!existsSync(step.stdoutPath) || !existsSync(step.stderrPath)) return false;
     const common = commonOf(step.environment);
     const names = Object.keys(common);
     if (names.length !== Object.keys(environment).length) return false;
