@@ -69,7 +69,10 @@ export async function submitRequest(
     // Meanwhile planning may fail: a request that is there is answered all the same.
     planning.catch(() => undefined);
     const found = await findRequest(store, request, signal);
-    if (found !== undefined) return { request: found, created: false };
+    if (found !== undefined) {
+      if (!engine.drives(found.requestId)) engine.reader.suspect();
+      return { request: found, created: false };
+    }
   }
   const planned = await planning;
   refuseEmpty(planned);
@@ -80,7 +83,12 @@ export async function submitRequest(
     options: request.options ?? create(RequestOptionsSchema),
     schedulerToken: token,
   });
-  const { request: made, created, taskIds } = await store.createRequest(messages, { signal });
+  const answer = await store.createRequest(messages, { signal }).catch((error: unknown) => {
+    // It may be made all the same.
+    engine.reader.suspect();
+    throw error;
+  });
+  const { request: made, created, taskIds } = answer;
   if (made === undefined) throw new ConnectError("the store's answer is empty", Code.Internal);
   if (created) engine.add(contentsOf(planned, made, taskIds));
   return { request: made, created };

@@ -36,7 +36,7 @@ export class Engine implements DispatcherEvents {
   private readonly expiry: OfflineExpiry;
   private readonly handing: HandOverOptions;
   private readonly deadlines: Deadlines;
-  private readonly reader: StoreReader;
+  readonly reader: StoreReader;
   private readonly asides: SetAside;
   private readonly recorder: Recorder;
   private readonly waiters = new CommitWaiters<RequestRun>();

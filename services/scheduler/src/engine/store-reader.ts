@@ -30,6 +30,8 @@ export interface StoreReaderOptions {
 }
 
 const readsAtOnce = 8;
+/** Of how many passes one is made while nothing is driven, less one. */
+const leftOutWhenIdle = 2;
 const retryMs = 200;
 const maxRetryMs = 2_000;
 const askedStatuses = new Set([Status.PENDING, ...openStatuses]);
@@ -51,6 +53,7 @@ export class StoreReader {
   /** Requests whose standing is being read, and whether it must be once more. */
   private readonly looking = new Map<RequestRun, boolean>();
   private readonly readAt = new WeakMap<RequestRun, number>();
+  private isSuspected = false;
 
   constructor(private readonly options: StoreReaderOptions) {}
 
@@ -103,12 +106,24 @@ export class StoreReader {
     }
   }
 
-  /** Makes a pass every now and then, until the signal aborts. */
+  /** A request may have been made whose maker was not told so: it is looked for with the next pass, though nothing is driven. */
+  suspect(): void {
+    this.isSuspected = true;
+  }
+
+  /**
+   * Makes a pass every now and then, until the signal aborts: a third as often while nothing is driven, for all that could be found then is a
+   * request whose maker was not told that it was made.
+   */
   async keepReading(): Promise<void> {
-    const { signal, everyMs } = this.options;
-    while (!signal.aborted) {
+    const { signal, everyMs, runs } = this.options;
+    for (let left = 0; !signal.aborted; left += 1) {
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.tryPass();
+      const isIdle = runs.size === 0 && !this.isSuspected;
+      if (signal.aborted || (isIdle && left < leftOutWhenIdle)) continue;
+      left = -1;
+      this.isSuspected = false;
+      await this.tryPass();
     }
   }
 
