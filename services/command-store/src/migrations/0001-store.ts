@@ -246,9 +246,9 @@ const tables = [
     failures int not null,
     primary key (request_id, stage_id, batch)
   )`,
-  // The tasks. Narrow on purpose: ten million finished ones must not slow a new one. \`open\` is 1 while an agent's word may still
-  // change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: the index on it holds a host's open tasks only. \`component_command\`:
-  // what it does to the state of its component, RESTART for a custom command of that name; null when it does nothing to one.
+  // The tasks. Narrow on purpose: ten million finished ones must not slow a new one. \`open_host_id\` is the host's
+  // while an agent's word may still change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: a host's open tasks stand together in the
+  // index, and all others in the order of their ids, so that what is new is written beside what is new. \`component_command\`: what it does to the state of its component, RESTART for a custom command of that name; null when it does nothing to one.
   `create table if not exists host_role_command (
     task_id bigint not null primary key,
     request_id bigint not null,
@@ -262,7 +262,7 @@ const tables = [
     manual tinyint not null,
     status STATUS not null,
     attempt smallint not null,
-    open tinyint null,
+    open_host_id bigint null,
     cancel_requested tinyint not null,
     exit_code int null,
     session_epoch bigint not null,
@@ -279,7 +279,7 @@ const tables = [
     reason varchar(255) null,
     key request (request_id),
     key changes (request_id, change_version),
-    key host_open (host_id, open)
+    key open_host (open_host_id)
   )`,
   // The command of each task: what is the task's own in what it runs, a serialised howdah.v1.CommandSpec, empty when it shares all.
   `create table if not exists execution_command (

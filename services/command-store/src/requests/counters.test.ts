@@ -252,7 +252,7 @@ it("should keep counters, attempts, progress, runs and budgets right through 600
     await assertOneAttemptAlive(database.db);
     const open = await query<{ status: number; open: number | null }>(
       database.db,
-      "select distinct status + 0 as status, open from host_role_command",
+      "select distinct status + 0 as status, open_host_id = host_id as open from host_role_command",
     );
     for (const row of open) {
       const may = [Status.QUEUED, Status.IN_PROGRESS, Status.UNKNOWN].includes(row.status);

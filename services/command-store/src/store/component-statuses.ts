@@ -28,8 +28,8 @@ from ${jsonRows("v", { ...keyColumns, epoch: "bigint", state: "tinyint" })}
     on hc.cluster_id = v.cluster_id and hc.component_name = v.component_name and hc.host_id = v.host_id
 where (hc.current_state in ('INSTALLED', 'STARTED', 'UNKNOWN')
     or hc.auto_start = 1 and hc.current_state = 'INSTALL_FAILED' and v.state = ${ComponentState.STARTED}) and hc.current_state <> v.state and hc.client = 0
-  and not exists (select 1 from host_role_command t force index (host_open)
-    where t.host_id = v.host_id and t.open = 1 and t.role = v.component_name and t.status in ('QUEUED', 'IN_PROGRESS'))`;
+  and not exists (select 1 from host_role_command t force index (open_host)
+    where t.open_host_id = v.host_id and t.role = v.component_name and t.status in ('QUEUED', 'IN_PROGRESS'))`;
 
 /**
  * Those of the statuses that are news: the component is INSTALLED, STARTED or UNKNOWN (or its agent installed it again by itself, and it

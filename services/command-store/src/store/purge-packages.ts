@@ -65,8 +65,8 @@ async function digestsOfOpenTasks(db: Knex): Promise<string[]> {
   const rows = await query<Record<"configurations" | "topology" | "metadata", string>>(
     db,
     `select distinct b.configurations_digest as configurations, b.topology_digest as topology, b.metadata_digest as metadata
-    from host h straight_join host_role_command t force index (host_open) on t.host_id = h.host_id and t.open = 1
-    join command_binding b on b.binding_id = t.binding_id`,
+    from host_role_command t force index (open_host) straight_join command_binding b on b.binding_id = t.binding_id
+    where t.open_host_id is not null`,
   );
   return rows.flatMap(({ configurations, topology, metadata }) => [
     configurations,

@@ -146,7 +146,7 @@ export async function moveTasksToSession(
   if (taskIds.length === 0) return;
   await execute(
     trx,
-    "update host_role_command set session_epoch = ? where task_id in (?) and open = 1",
+    "update host_role_command set session_epoch = ? where task_id in (?) and open_host_id is not null",
     [sessionEpoch, taskIds],
   );
 }

@@ -87,7 +87,7 @@ export async function readTasks(
 export async function readOpenTasks(db: Knex, hostId: number): Promise<TaskRow[]> {
   const rows = await query<RawTaskRow>(
     db,
-    `select ${taskColumns} from host_role_command t where t.host_id = ? and t.open = 1
+    `select ${taskColumns} from host_role_command t where t.open_host_id = ?
     order by t.request_id, t.stage_id, t.task_id`,
     [hostId],
   );

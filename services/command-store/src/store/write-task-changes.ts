@@ -82,7 +82,7 @@ export const updateTasksSql = `update ${jsonRows("v", {
 })} straight_join host_role_command t force index (primary) on t.task_id = v.task_id
   and t.status = v.was_status and t.attempt = v.was_attempt and t.session_epoch = v.was_epoch
   and t.cancel_requested = v.was_cancel
-set t.status = v.status, t.attempt = v.attempt, t.open = v.open, t.cancel_requested = v.cancel_requested,
+set t.status = v.status, t.attempt = v.attempt, t.open_host_id = if(v.open = 1, t.host_id, null), t.cancel_requested = v.cancel_requested,
   t.exit_code = v.exit_code, t.session_epoch = v.session_epoch, t.binding_id = v.binding_id,
   t.change_version = v.change_version, t.queue_time = v.queue_time, t.start_time = v.start_time,
   t.end_time = v.end_time, t.stdout_length = v.stdout_length, t.stderr_length = v.stderr_length,
