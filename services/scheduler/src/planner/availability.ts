@@ -23,8 +23,8 @@ export interface Availability {
   take(hosts: readonly string[], command: string, about?: Omit<Place, "host">): readonly string[];
   /** True for a host that takes part in commands as such. */
   isAvailable(host: string): boolean;
-  /** Why a service's check is left out; undefined when it is not. */
-  serviceReason(service: string): string | undefined;
+  /** Why a service's check, or with `component` and `host` that one, is left out; undefined when it is not. */
+  serviceReason(service: string, place?: Pick<Place, "component" | "host">): string | undefined;
   /** Those that were left out, by name. Throws HostsOfflineError if the operation refuses that. */
   skipped(): SkippedHost[];
 }
@@ -57,7 +57,7 @@ export function availabilityOf(input: {
   const allWell = (states?.size ?? 0) + hosts.size + services.size + components.size === 0;
   return {
     isAvailable: (host) => away(host) === undefined,
-    serviceReason: (service) => ofService({ host: "", service }),
+    serviceReason: (service, place = { host: "" }) => ofService({ ...place, service }),
     take(wanted, command, about = {}) {
       if (allWell) return wanted;
       return wanted.filter((host) => {

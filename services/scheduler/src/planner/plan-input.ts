@@ -31,7 +31,7 @@ export interface PlanInput {
   readonly states?: ComponentStates;
   /** What is in maintenance. Default nothing. */
   readonly maintenance?: InMaintenance;
-  /** Picks the host of a service check out of at least one, sorted by name. Default the first. */
+  /** Picks the host of a service check out of at least one, sorted by name. Default: see `hostLoad`. */
   readonly chooseCheckHost?: (hosts: readonly string[], service: string) => string;
   readonly timeouts?: Timeouts;
 }

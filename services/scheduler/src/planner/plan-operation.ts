@@ -5,6 +5,7 @@ import { type Availability, availabilityOf, type SkippedHost } from "./availabil
 import { checkSpec, componentSpec } from "./command-spec.js";
 import { checkInstalled, needOf } from "./component-states.js";
 import { buildGraph, nodeKey, type PlanNode } from "./graph.js";
+import { hostLoad } from "./host-load.js";
 import { layersOf } from "./layers.js";
 import { InvalidOperationError, type Operation } from "./operation.js";
 import type { PlanInput } from "./plan-input.js";
@@ -79,6 +80,7 @@ export function planOperation(input: PlanInput): Plan {
           input,
           withChecks ? services.filter((service) => touched.has(service.name)) : services,
           availability,
+          work,
         )
       : { candidates: [], skipped: [] };
   // By their verbs checks would go before restarts, so a restart's checks are planned as work of their own, after it.
@@ -209,10 +211,14 @@ function planChecks(
   input: PlanInput,
   services: readonly StackService[],
   availability: Availability,
+  work: readonly Candidate[],
 ): { candidates: Candidate[]; skipped: SkippedCheck[] } {
+  const load = hostLoad(work);
   const candidates: Candidate[] = [];
   const skipped: SkippedCheck[] = [];
-  for (const service of servicesToCheck(input, services)) {
+  // By name: where a check runs depends upon those before it.
+  const inOrder = servicesToCheck(input, services).sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const service of inOrder) {
     if (!service.serviceCheck) continue;
     const role = checkRoleOf(service.name);
     const inMaintenance = availability.serviceReason(service.name);
@@ -220,7 +226,7 @@ function planChecks(
       skipped.push({ service: service.name, role, reason: inMaintenance });
       continue;
     }
-    const host = checkHostOf(input, service, availability);
+    const host = checkHostOf(input, service, availability, load);
     if (host === undefined) {
       skipped.push({ service: service.name, role, reason: "no host of the service is available" });
       continue;

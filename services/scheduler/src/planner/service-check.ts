@@ -1,5 +1,6 @@
 import type { StackDefinition_StackService as StackService } from "@howdah/proto/howdah/v1/stack";
 import type { Availability } from "./availability.js";
+import type { HostLoad } from "./host-load.js";
 import { InvalidOperationError } from "./operation.js";
 import type { PlanInput } from "./plan-input.js";
 import { isClient } from "./select-components.js";
@@ -18,7 +19,8 @@ export function checkRoleOf(service: string): string {
 }
 
 /**
- * Picks the one host that a service's check runs on: one that has a client of the service, else any of its components.
+ * Picks the one host that a service's check runs on: one that has a client of the service, else any of its components; one whose component
+ * is in maintenance only when there is no other. Of several, one that the operation is about, and of those the one that has least to do.
  * For the operation check only named hosts are considered. Undefined when there is none that is available; those that
  * would have served are remembered as skipped then.
  */
@@ -26,6 +28,7 @@ export function checkHostOf(
   input: PlanInput,
   service: StackService,
   availability: Availability,
+  load: HostLoad,
 ): string | undefined {
   const { operation, cluster, chooseCheckHost } = input;
   const named =
@@ -33,21 +36,34 @@ export function checkHostOf(
   const all = new Set<string>();
   const clients = new Set<string>();
   const others = new Set<string>();
+  const last = new Set<string>();
   for (const component of service.components) {
     for (const host of cluster.components.get(component.name) ?? []) {
       if (named && !named.has(host)) continue;
       all.add(host);
-      if (availability.isAvailable(host)) (isClient(component) ? clients : others).add(host);
+      if (!availability.isAvailable(host)) continue;
+      const place = { component: component.name, host };
+      if (availability.serviceReason(service.name, place) !== undefined) last.add(host);
+      else (isClient(component) ? clients : others).add(host);
     }
   }
-  const candidates = [...(clients.size > 0 ? clients : others)].sort();
+  const usable = [clients, others, last].find((hosts) => hosts.size > 0) ?? [];
+  const candidates = [...usable].sort();
   if (candidates.length === 0) {
     availability.take([...all], `${checkRoleOf(service.name)} SERVICE_CHECK`);
     return undefined;
   }
-  const chosen = chooseCheckHost?.(candidates, service.name) ?? candidates[0];
+  const chosen =
+    chooseCheckHost?.(candidates, service.name) ?? load.takeCheck(concerned(operation, candidates));
   if (chosen !== undefined && candidates.includes(chosen)) return chosen;
   throw new RangeError(`chooseCheckHost chose ${chosen}, which is none of the hosts it was given`);
+}
+
+/** Those of the hosts that the operation is limited to; all where it is to none of them. */
+function concerned({ hosts = [] }: PlanInput["operation"], candidates: string[]): string[] {
+  const limit = new Set(hosts);
+  const within = candidates.filter((host) => limit.has(host));
+  return within.length > 0 ? within : candidates;
 }
 
 /** The services whose checks run, checked if they were asked for by name. */
