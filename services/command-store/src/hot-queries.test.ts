@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { OpenSessionRequestSchema, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { statuses, statusName } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { execute, query } from "./database/query.js";
+import { createCommandParts } from "./requests/commands.js";
+import { openSessions } from "./requests/open-sessions.js";
 import { purgeAbandoned } from "./requests/purge-abandoned.js";
 import { findScans, recorded } from "./testing/explained.js";
 import { type Fixture, openFixture } from "./testing/fixture.js";
@@ -117,6 +120,15 @@ describe("hot queries", () => {
         takeoverEpoch: sessionEpoch,
         journalId: "journal of host",
       });
+      // Open tasks and all, by a new start of its dispatcher; and a host that is new.
+      const together = ["host", "new"].map((hostName) =>
+        create(OpenSessionRequestSchema, {
+          ...{ hostName, agentId: `agent of ${hostName}`, journalId: `journal of ${hostName}` },
+          ...{ dispatcher: "dispatcher/d1", dispatcherToken: 1n << 40n },
+        }),
+      );
+      const opened = await openSessions(store.db, createCommandParts(), "", together, Date.now());
+      assert.equal(opened.size, 2);
       await store.client.closeSessions({ sessions: [{ hostId, sessionEpoch: 1n }] });
       await purgeAbandoned(store.db, Date.now() + 3_700_000);
     });

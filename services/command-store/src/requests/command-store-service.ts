@@ -47,6 +47,7 @@ import { createCommandParts, keepInMind, mergedSpec } from "./commands.js";
 import { createRequest, keyTaken } from "./create-request.js";
 import { acquireLease } from "./leases.js";
 import { openSession } from "./open-session.js";
+import { openSessions } from "./open-sessions.js";
 import { createOutputFeed } from "./output-feed.js";
 import { checkPurgeRequests, purgeRequests } from "./purge-requests.js";
 import { readTaskOutput } from "./read-output.js";
@@ -56,6 +57,7 @@ import { recordReports } from "./record-reports.js";
 import { recordTransitions } from "./record-transitions.js";
 import { checkDigest, checkKey } from "./request-draft.js";
 import { toAttemptMessage, toRequestMessage } from "./request-messages.js";
+import { createSessionOpener } from "./session-opener.js";
 import { createTaskIds } from "./task-ids.js";
 import { watchRequest } from "./watch-request.js";
 
@@ -69,6 +71,16 @@ export function createCommandStoreService(
   const parts = createCommandParts();
   const taskIds = createTaskIds();
   let storeId: string | undefined;
+  const openNext = createSessionOpener({
+    async one(request) {
+      storeId ??= await readStoreId(db);
+      return openSession(db, parts, storeId, request, Date.now());
+    },
+    async many(requests) {
+      storeId ??= await readStoreId(db);
+      return openSessions(db, parts, storeId, requests, Date.now());
+    },
+  });
 
   async function viewOf(requestId: bigint) {
     const view = await readRequestView(db, parts.stages, Number(requestId));
@@ -232,8 +244,7 @@ export function createCommandStoreService(
 
     async openSession(request) {
       checkOpenSession(request);
-      storeId ??= await readStoreId(db);
-      const opened = await openSession(db, parts, storeId, request, Date.now());
+      const opened = await openNext(request);
       feed.requestsChanged(opened.requestIds);
       return opened.response;
     },

@@ -85,7 +85,8 @@ export async function openSession(
   };
 }
 
-function nameOf({ taskId, attempt }: { taskId: bigint | number; attempt: number }): string {
+/** The name of an attempt. */
+export function nameOf({ taskId, attempt }: { taskId: bigint | number; attempt: number }): string {
   return `${taskId}/${attempt}`;
 }
 
@@ -129,7 +130,8 @@ async function open(
   return { hostId, sessionEpoch, tasks, requestIds };
 }
 
-function factsOf(request: OpenSessionRequest, now: number): HostFacts {
+/** What a registration says about its host. */
+export function factsOf(request: OpenSessionRequest, now: number): HostFacts {
   const { hostName, agentId, journalId, bootId, agentVersion, labels, factsJson } = request;
   return {
     hostName,
@@ -148,7 +150,7 @@ function isSameAgent(request: OpenSessionRequest, last: HostSession): boolean {
 }
 
 /** Whether the host's open session gives way. */
-function mayTakeOver(
+export function mayTakeOver(
   request: OpenSessionRequest,
   last: HostSession,
   holder: LeaseRow | undefined,

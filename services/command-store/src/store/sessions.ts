@@ -16,20 +16,30 @@ export interface HostSession {
   readonly peerAddress: string;
 }
 
+/** The select list of a `HostSession`, of `host h left join session s`. */
+export const hostSessionColumns = `h.host_id as hostId, h.agent_id as agentId, h.journal_id as journalId,
+  coalesce(s.session_epoch, 0) as sessionEpoch, s.open, coalesce(s.dispatcher, '') as dispatcher,
+  coalesce(s.dispatcher_token, 0) as dispatcherToken, coalesce(s.peer_address, '') as peerAddress`;
+
+/** A `HostSession` as the driver gives it. */
+export type RawHostSession = Omit<HostSession, "open"> & { readonly open: number | null };
+
+/** Makes it out of what the driver gives. */
+export function toHostSession(raw: RawHostSession): HostSession {
+  return { ...raw, open: raw.open === 1 };
+}
+
 /** Reads a host and its last session by the host's name. */
 export async function readHostSession(
   db: Knex,
   hostName: string,
 ): Promise<HostSession | undefined> {
-  const [row] = await query<Omit<HostSession, "open"> & { open: number | null }>(
+  const [row] = await query<RawHostSession>(
     db,
-    `select h.host_id as hostId, h.agent_id as agentId, h.journal_id as journalId,
-      coalesce(s.session_epoch, 0) as sessionEpoch, s.open, coalesce(s.dispatcher, '') as dispatcher,
-      coalesce(s.dispatcher_token, 0) as dispatcherToken, coalesce(s.peer_address, '') as peerAddress
-    from host h left join session s on s.host_id = h.host_id where h.host_name = ?`,
+    `select ${hostSessionColumns} from host h left join session s on s.host_id = h.host_id where h.host_name = ?`,
     [hostName],
   );
-  return row === undefined ? undefined : { ...row, open: row.open === 1 };
+  return row && toHostSession(row);
 }
 
 /** What an agent says about its host when it registers. */
