@@ -5,7 +5,7 @@ import { readCommandLine, UsageError } from "./command-line.js";
 describe("readCommandLine()", () => {
   it("should have a default for everything but the number of agents", () => {
     assert.deepEqual(readCommandLine(["--agents", "3"]), {
-      ...{ agents: 3, servers: [], prefix: "sim", labels: { simulated: "true" } },
+      ...{ agents: 3, servers: [], tls: undefined, prefix: "sim", labels: { simulated: "true" } },
       behaviour: { durationMs: [50, 500], failureRate: 0, outputBytes: 0, seed: 1 },
       ...{ connectRate: 500, reportEveryMs: 5_000, json: false, logLevel: "error" },
     });
@@ -26,6 +26,13 @@ describe("readCommandLine()", () => {
     assert.deepEqual(line.behaviour, wanted);
   });
 
+  it("should read the files of TLS", () => {
+    const words = "--agents 1 --server a:1 --tls-ca ca.pem --tls-cert c.pem --tls-key c.key";
+    const line = readCommandLine(words.split(" "));
+    assert.ok(line !== "help");
+    assert.deepEqual(line.tls, { caFile: "ca.pem", certFile: "c.pem", keyFile: "c.key" });
+  });
+
   for (const [args, message] of [
     ["", /--agents N is needed/],
     ["--agents 0", /--agents "0" must be a whole number, 1 to 99,999/],
@@ -40,6 +47,9 @@ describe("readCommandLine()", () => {
     ["--agents 1 --label x", /--label "x" must be KEY=VALUE/],
     ["--agents 1 --log-level loud", /--log-level "loud" must be one of/],
     ["--agents 1 --report-every 1ms", /--report-every "1ms" must be a duration/],
+    ["--agents 1 --server a:1 --tls-ca ca --tls-cert c", /--tls-cert needs --tls-key/],
+    ["--agents 1 --server a:1 --tls-cert c --tls-key k", /--tls-cert needs --tls-ca/],
+    ["--agents 1 --tls-ca ca", /--tls-ca needs --server/],
     ["--agents 1 --servers a:1", /'--servers'; --help lists the options/],
   ] as const) {
     it(`should refuse ${args === "" ? "nothing" : args}`, () => {

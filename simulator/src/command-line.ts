@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { ClientTlsFiles } from "@howdah/rpc/tls";
 import { parseDuration } from "@howdah/service/duration";
 import type { Behaviour } from "./behaviour.js";
 
@@ -12,6 +13,8 @@ export interface CommandLine {
   readonly agents: number;
   /** Where dispatchers listen for agents; none: start a whole system of our own. */
   readonly servers: readonly string[];
+  /** With which the agents connect; undefined: plaintext. */
+  readonly tls: ClientTlsFiles | undefined;
   readonly behaviour: Behaviour;
   readonly prefix: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -26,6 +29,9 @@ export const usage = `usage: npm run fleet -- --agents N [OPTION…]
 Plays N hosts in one process, each an agent with a connection of its own, whose commands only let time pass.
   --agents N             how many, 1 to 99,999
   --server HOST:PORT     where a dispatcher listens for agents; several with commas. Default: start a system of our own
+  --tls-ca FILE          the roots of the servers' certificates, PEM: connect with TLS. Default: plaintext
+  --tls-cert FILE        the certificate that every agent shows, PEM; needs --tls-ca and --tls-key
+  --tls-key FILE         its key, PEM
   --duration MIN-MAX     how long a command runs, anywhere between the two, or one duration. Default 50ms-500ms
   --failure-rate SHARE   how many of the commands fail, 0 to 1. Default 0
   --output BYTES         what each writes to its standard output, at most 1 GiB. Default 0
@@ -49,6 +55,7 @@ export function readCommandLine(args: readonly string[]): CommandLine | "help" {
   return {
     agents: wholeNumber("--agents", values.agents, 1, 99_999),
     servers: values.server === undefined ? [] : serversOf(values.server),
+    tls: tlsOf(values["tls-ca"], values["tls-cert"], values["tls-key"], values.server),
     behaviour: {
       durationMs: durationsOf(values.duration),
       failureRate: shareOf(values["failure-rate"]),
@@ -71,6 +78,9 @@ function parse(args: readonly string[]) {
       options: {
         agents: { type: "string" },
         server: { type: "string" },
+        "tls-ca": { type: "string" },
+        "tls-cert": { type: "string" },
+        "tls-key": { type: "string" },
         duration: { type: "string", default: "50ms-500ms" },
         "failure-rate": { type: "string", default: "0" },
         output: { type: "string", default: "0" },
@@ -128,6 +138,25 @@ function serversOf(text: string): readonly string[] {
   throw new UsageError(
     `--server ${JSON.stringify(bad)} must be HOST:PORT, where a dispatcher listens for agents, such as 127.0.0.1:7440`,
   );
+}
+
+function tlsOf(
+  caFile?: string,
+  certFile?: string,
+  keyFile?: string,
+  server?: string,
+): ClientTlsFiles | undefined {
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    const [have, lack] =
+      certFile === undefined ? ["--tls-key", "--tls-cert"] : ["--tls-cert", "--tls-key"];
+    throw new UsageError(`${have} needs ${lack}: a certificate and its key go together`);
+  }
+  if (caFile !== undefined && server === undefined) {
+    throw new UsageError("--tls-ca needs --server: a system of our own has no TLS");
+  }
+  if (caFile !== undefined) return { caFile, certFile, keyFile };
+  if (certFile === undefined) return undefined;
+  throw new UsageError("--tls-cert needs --tls-ca: the roots of the servers' certificates");
 }
 
 function prefixOf(text: string): string {

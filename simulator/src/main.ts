@@ -26,7 +26,7 @@ async function main(): Promise<void> {
     const log = pino({ level: commandLine.logLevel, base: null }, pino.destination(2));
     fleet = simulateFleet({
       ...{ agents, prefix, labels, behaviour, connectRate, log },
-      servers: { addresses, tls: undefined },
+      servers: { addresses, tls: commandLine.tls },
     });
     const { tally } = fleet;
     const tell = () => say(textOf(told(tally, agents), commandLine.json));
