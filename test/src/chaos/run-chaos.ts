@@ -10,12 +10,16 @@ import { doneStatuses } from "./check/statuses.js";
 import type { Violation } from "./check/violation.js";
 import { observeStore } from "./collect/observe-store.js";
 import { openDatabase } from "./collect/open-database.js";
+import { readAlerts } from "./collect/read-alerts.js";
 import { journalFile, readJournal } from "./collect/read-journal.js";
 import { readScriptLog } from "./collect/read-script-log.js";
 import { readStore } from "./collect/read-store.js";
 import { type ChaosFleet, root, startChaosFleet } from "./fleet/chaos-fleet.js";
 import type { Part } from "./fleet/part.js";
 import { watchMemory } from "./fleet/watch-memory.js";
+import { Listener, startAlerts } from "./load/alerts.js";
+import { daemonCluster } from "./load/daemon-stack.js";
+import { startDaemons } from "./load/daemons.js";
 import { startLoad } from "./load/load.js";
 import { startMaintenance } from "./load/maintenance.js";
 import type { LoadGround } from "./load/operation-kinds.js";
@@ -87,6 +91,15 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     cleanUp.push(async () => operators.close());
     await untilConnected(operators, names.length, signal);
     await applyTestCluster(operators.door(), names);
+    const listener = new Listener();
+    await listener.open();
+    cleanUp.push(() => listener.close());
+    // Before anything else: a host in maintenance would be left out.
+    const daemons = await startDaemons(
+      operators,
+      { hosts: fleet.hosts, dir: fleet.dir, listener: listener.address },
+      random.fork("daemons"),
+    );
     log(`${names.length} hosts are healthy`);
 
     const memory = watchMemory([...fleet.services, ...fleet.hosts.map(({ part }) => part)], log);
@@ -106,6 +119,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       operators.close();
       await Promise.allSettled([load.ended(), maintenance.stop()]);
     });
+    const alerts = startAlerts(operators, { listener, hosts: names }, random.fork("alerts"));
     const kinds = options.faults ?? faultKinds;
     const nemesis = startNemesis({ fleet, random: random.fork("nemesis"), kinds, log });
     const tell = setInterval(() => {
@@ -127,11 +141,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     await load.stop();
     const { url } = fleet.database;
     await untilSettled({ url, journals: () => journalsOf(fleet), log, signal });
+    const [daemonsInTheEnd, lastAnswers] = await Promise.all([daemons.stop(log), alerts.stop()]);
     delays.disable();
     await observer.stop();
     await stale.stop();
     const connection = await openDatabase(url);
     const stored = await readStore(connection);
+    const storedAlerts = await readAlerts(connection, daemonCluster);
     await connection.end();
     const history: History = {
       ...{ seed, ...stored },
@@ -140,6 +156,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       journals: [...nemesis.evidence.wipedJournals, ...journalsOf(fleet)],
       schedules: scheduled,
       maintenance: maintenance.periods,
+      daemons: daemonsInTheEnd,
+      alerts: { answers: alerts.answers, last: lastAnswers, ...storedAlerts },
       crashes: nemesis.evidence.crashes,
       ailments: [...ailments, ...memory.excesses],
       scripts: fleet.hosts.flatMap(({ name, scriptLog }) => readScriptLog(name, scriptLog)),

@@ -1,6 +1,15 @@
 // For check-history.test.ts: what breaks each rule.
-import type { Asked, History, JournalEntry, StoredTask } from "./history.js";
-import { ran, seen, shown, submission, task } from "./sample-history.js";
+import type { AlertsOfRun, Asked, Daemon, History, JournalEntry, StoredTask } from "./history.js";
+import {
+  alert,
+  answer,
+  daemonStart,
+  ran,
+  seen,
+  shown,
+  submission,
+  task,
+} from "./sample-history.js";
 
 /** What a case changes of a clean history. */
 export type Change = (history: History) => Partial<History>;
@@ -61,6 +70,14 @@ export function scheduled(
     ]),
   });
 }
+
+const changeDaemon = (change: Partial<Daemon>): Change => {
+  return ({ daemons }) => ({ daemons: daemons.map((daemon) => ({ ...daemon, ...change })) });
+};
+
+const changeAlerts = (change: Partial<AlertsOfRun>): Change => {
+  return ({ alerts }) => ({ alerts: { ...alerts, ...change } });
+};
 
 const batchesOfOne = { canary: 1, batch: { size: 1 }, pauseMs: 100 };
 
@@ -330,6 +347,30 @@ export const broken: Readonly<Record<string, Readonly<Record<string, Change>>>> 
         ...one,
         asked: { ...one.asked, names: "services" as const },
       })),
+    }),
+  },
+  "auto start": {
+    "what should run does not in the end": changeDaemon({ runs: false }),
+    "the store does not know that it runs": changeDaemon({ stored: "INSTALLED" }),
+    "it was started although it ran": changeDaemon({
+      lines: [{ kind: "start", pid: 13, atMs: 990, wasUp: true }],
+    }),
+    "it was started while it was being started": changeDaemon({
+      lines: [...daemonStart(11, 100).slice(0, 1), ...daemonStart(12, 900)],
+    }),
+  },
+  alerts: {
+    "the store has another state than was found last": changeAlerts({
+      last: [answer(950, "WARNING")],
+    }),
+    "the store has none": changeAlerts({ current: [], changes: [] }),
+    "a host that was asked last gave no answer": changeAlerts({ last: [answer(950)] }),
+    "a state was told that was never stored": changeAlerts({ answers: [answer(150, "WARNING")] }),
+    "a change is stored twice": changeAlerts({
+      changes: [alert("CRITICAL"), alert("OK"), alert("OK")],
+    }),
+    "the last change is not what is stored": changeAlerts({
+      changes: [alert("OK"), alert("CRITICAL")],
     }),
   },
   processes: {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { broken, scheduled } from "./broken-histories.js";
 import { checkHistory } from "./check-history.js";
-import { cleanHistory, ran, seen, shown } from "./sample-history.js";
+import { cleanHistory, daemonStart, ran, seen, shown } from "./sample-history.js";
 import { tellViolation } from "./tell-violation.js";
 
 describe("checkHistory", () => {
@@ -91,6 +91,15 @@ describe("checkHistory", () => {
     );
     const rules = checkHistory({ ...history, submissions, scripts }).map(({ rule }) => rule);
     assert.ok(!rules.some((rule) => rule.startsWith("one command")), rules.join("; "));
+  });
+
+  it("lets a daemon be started anew whose START a crash has ended", () => {
+    const history = cleanHistory();
+    const lines = [...daemonStart(11, 100).slice(0, 1), ...daemonStart(12, 900)];
+    const daemons = history.daemons.map((daemon) => ({ ...daemon, lines }));
+    const crashes = [{ host: "host1", atMs: 120 }];
+    const rules = checkHistory({ ...history, daemons, crashes }).map(({ rule }) => rule);
+    assert.ok(!rules.some((rule) => rule.startsWith("auto start")), rules.join("; "));
   });
 
   it("lets a watcher see progress that a killed database then lost", () => {

@@ -1,6 +1,8 @@
 import { acknowledgedAfterCommit } from "./acknowledged-after-commit.js";
+import { alertsAsFound } from "./alerts-as-found.js";
 import { budgetStopsReleases } from "./budget-stops-releases.js";
 import { countersEqualRows } from "./counters-equal-rows.js";
+import { daemonsRun } from "./daemons-run.js";
 import { everyRequestEnds } from "./every-request-ends.js";
 import { exclusiveRunsAlone } from "./exclusive-runs-alone.js";
 import { finalStaysFinal } from "./final-stays-final.js";
@@ -43,6 +45,8 @@ export const checks: readonly Check[] = [
   wipedHostsStartAnew,
   oneRunADueTime,
   maintenanceSparesHosts,
+  daemonsRun,
+  alertsAsFound,
   processesLast,
 ];
 
@@ -69,6 +73,12 @@ export function evidenceOf(history: History): Readonly<Record<string, number>> {
     "wiped journals": history.journals.filter(({ wipedAtMs }) => wipedAtMs !== undefined).length,
     "scheduled runs": history.requests.filter(({ key }) => key.startsWith("schedule/")).length,
     "times in maintenance": history.maintenance.length,
+    "daemons started": history.daemons.reduce(
+      (sum, { lines }) => sum + lines.filter(({ kind }) => kind === "start").length,
+      0,
+    ),
+    "alerts answered": history.alerts.answers.filter(({ state }) => state !== undefined).length,
+    "alerts changed": history.alerts.changes.length,
     "output chunks": history.output.reduce((sum, { chunks }) => sum + chunks.length, 0),
     sightings: history.sightings.length,
     "progress figures": history.progress.length,

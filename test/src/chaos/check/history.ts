@@ -21,6 +21,8 @@ export interface History {
   readonly staleTries: readonly StaleTry[];
   readonly schedules: readonly AskedSchedule[];
   readonly maintenance: readonly MaintenancePeriod[];
+  readonly daemons: readonly Daemon[];
+  readonly alerts: AlertsOfRun;
   /** When all that ran on a host was killed. */
   readonly crashes: readonly Crash[];
   /** What went wrong with the processes themselves: each ended by itself, or took far more memory than it should. */
@@ -111,6 +113,53 @@ export interface MaintenancePeriod {
   readonly host: string;
   readonly fromMs: number;
   readonly toMs: number;
+}
+
+/** A host's daemon, which its agent is to start whenever it does not run. */
+export interface Daemon {
+  readonly host: string;
+  /** In the end. */
+  readonly runs: boolean;
+  /** What the store says of it then, such as "STARTED". */
+  readonly stored: string;
+  /** Of its START, in order. */
+  readonly lines: readonly DaemonLine[];
+}
+
+/** A line that a daemon's START wrote down. */
+export interface DaemonLine {
+  readonly kind: "start" | "end";
+  readonly pid: number;
+  readonly atMs: number;
+  /** With a start: the daemon ran already. */
+  readonly wasUp?: boolean;
+}
+
+/** What was told of alerts, and what the store says of them in the end. */
+export interface AlertsOfRun {
+  readonly answers: readonly AlertAnswer[];
+  /** Of each host to each alert, once all was healed. */
+  readonly last: readonly AlertAnswer[];
+  readonly current: readonly StoredAlert[];
+  /** Every change of a state, in order. */
+  readonly changes: readonly StoredAlert[];
+}
+
+/** What came of an alert that somebody had a host run. */
+export interface AlertAnswer {
+  readonly atMs: number;
+  readonly name: string;
+  readonly host: string;
+  /** Undefined: there was no answer, and the text says why. */
+  readonly state?: string;
+  readonly text: string;
+}
+
+/** A state of an alert of a host. */
+export interface StoredAlert {
+  readonly name: string;
+  readonly host: string;
+  readonly state: string;
 }
 
 /** What a person said about a request after its submission. */

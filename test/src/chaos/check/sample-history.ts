@@ -1,4 +1,15 @@
-import type { History, JournalEntry, ScriptLine, StoredTask, Submission } from "./history.js";
+import type {
+  AlertAnswer,
+  DaemonLine,
+  History,
+  JournalEntry,
+  ScriptLine,
+  StoredAlert,
+  StoredTask,
+  Submission,
+} from "./history.js";
+
+const alertName = { name: "port", host: "host1" };
 
 /** A history of one small run in which all is as it should be: two stages on two hosts, of which the last task was retried. */
 export function cleanHistory(): History {
@@ -54,6 +65,18 @@ export function cleanHistory(): History {
     databaseKills: [400],
     schedules: [],
     maintenance: [],
+    daemons: [
+      {
+        ...{ host: "host1", runs: true, stored: "STARTED" },
+        lines: [...daemonStart(11, 100), ...daemonStart(12, 900)],
+      },
+    ],
+    alerts: {
+      answers: [answer(150, "CRITICAL")],
+      last: [answer(950, "OK")],
+      current: [alert("OK")],
+      changes: [alert("OK"), alert("CRITICAL"), alert("OK")],
+    },
     crashes: [],
     ailments: [],
     explanations: new Map(),
@@ -74,6 +97,24 @@ export function submission(atMs: number, key: string, requestId: number): Submis
       ...{ context: "start all", hosts: ["host1", "host2"], onFailure: "ABORT", maxFailures: 0 },
     },
   };
+}
+
+/** The two lines of a daemon's START. */
+export function daemonStart(pid: number, atMs: number): DaemonLine[] {
+  return [
+    { kind: "start", pid, atMs },
+    { kind: "end", pid, atMs: atMs + 50 },
+  ];
+}
+
+/** What the sample's host found when it was asked for its alert. */
+export function answer(atMs: number, state?: string): AlertAnswer {
+  return { atMs, ...alertName, text: "found", ...(state !== undefined && { state }) };
+}
+
+/** The sample's alert in a state. */
+export function alert(state: string): StoredAlert {
+  return { ...alertName, state };
 }
 
 /** A task of the sample that has completed. */

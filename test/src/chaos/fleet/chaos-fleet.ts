@@ -57,6 +57,8 @@ export interface ChaosFleetOptions {
 
 const twice = [1, 2];
 const specialHosts = 3;
+/** How often components are looked at, so that what died is soon seen. */
+const statusEvery = "15s";
 /** So many agents start at a time. */
 const startsAtOnce = 4;
 
@@ -69,7 +71,7 @@ export async function startChaosFleet(options: ChaosFleetOptions): Promise<Chaos
     root,
     logFolder: join(dir, "log"),
     runFolder: join(dir, "run"),
-    env: { HOWDAH_LOG_LEVEL: "info" },
+    env: { HOWDAH_LOG_LEVEL: "info", HOWDAH_STATUS_CHECK_EVERY: statusEvery },
   };
   for (const folder of [around.logFolder, around.runFolder, join(dir, "scripts")]) {
     mkdirSync(folder);
@@ -157,7 +159,10 @@ export async function startChaosFleet(options: ChaosFleetOptions): Promise<Chaos
       const env = { ...around.env, ...clock?.environment, HOWDAH_SCRIPT_LOG: scriptLog };
       const dispatchers = await linksTo(name, "dispatcher", agentListener);
       const unit = await agentUnit(
-        { host: name, prefix, dispatchers: dispatchers.map(({ address }) => address) },
+        {
+          ...{ host: name, prefix, dispatchers: dispatchers.map(({ address }) => address) },
+          ini: `component_status_interval = ${statusEvery}\n`,
+        },
         { ...around, env },
       );
       const part = unitPart(name, "agent", unit, onExit);

@@ -7,6 +7,7 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { AlertRunService } from "@howdah/proto/howdah/v1/alert_service";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
@@ -21,6 +22,7 @@ export interface Door {
   readonly fleet: Client<typeof FleetService>;
   readonly stacks: Client<typeof StackService>;
   readonly schedules: Client<typeof ScheduleService>;
+  readonly alertRuns: Client<typeof AlertRunService>;
 }
 
 /** The doors of several gateways. */
@@ -81,6 +83,7 @@ export function openDoors(addresses: readonly string[]): Operators {
       fleet: createClient(FleetService, transport),
       stacks: createClient(StackService, transport),
       schedules: createClient(ScheduleService, transport),
+      alertRuns: createClient(AlertRunService, transport),
     };
   });
   let turn = 0;
