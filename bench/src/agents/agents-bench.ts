@@ -4,6 +4,7 @@ import type { Measure } from "../measure.js";
 import { type Bench, type BenchContext, type BenchResult, BenchSkipped } from "../measure.js";
 import { median, pairedRatio, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
+import { canMakeCertificates } from "../system/certificates.js";
 import { type BareStreams, startBareStreams } from "./bare-streams.js";
 import { connectionsTo, mostOpenFiles } from "./sockets.js";
 import { type Storm, stormAfterKill } from "./storm.js";
@@ -19,18 +20,23 @@ interface Sizes {
   readonly heartbeatMs: number;
   /** For how long the dispatcher is down, each time. */
   readonly downMs: readonly number[];
+  readonly withTls: boolean;
 }
 
 const full: Sizes = {
   ...{ agents: 10_000, settleMs: 60_000, windows: 3, windowMs: 60_000, heartbeatMs: 60_000 },
   downMs: [0, 15_000],
+  withTls: true,
 };
 const quick: Sizes = {
   ...{ agents: 1_000, settleMs: 6_000, windows: 2, windowMs: 12_000, heartbeatMs: 12_000 },
   downMs: [0],
+  withTls: false,
 };
 
 const perSecond = 1_000;
+/** Agents that begin to connect in a second where each handshake has signatures to make and to check. */
+const tlsPerSecond = 200;
 /** What a process has open besides its agents' connections. */
 const otherFiles = 100;
 const most = { memory: 1.3, cpu: 1.5, stormMs: 30_000 };
@@ -50,7 +56,11 @@ export const agentsBench: Bench = {
       system = await startBenchSystem(context, {
         env: { HOWDAH_HEARTBEAT: `${sizes.heartbeatMs}ms` },
       });
-      return await measure(context, sizes, system, bare);
+      const { measures, notes } = await measure(context, sizes, system, bare);
+      await system.stop();
+      system = undefined;
+      const tls = await stormWithTls(context, sizes);
+      return { measures: [...measures, ...tls.measures], notes: [...notes, ...tls.notes] };
     } finally {
       await Promise.all([system?.stop(), bare.stop()]);
     }
@@ -127,9 +137,33 @@ async function measure(
       `Memory: the growth of the process's resident memory since it was empty, by the number of sessions; the dispatcher's, empty, is ${emptyMib.toFixed(0)} MiB, the bare server's ${bare.emptyMib.toFixed(0)}. CPU: of the whole process, what it does besides for its lease and the scheduler too.`,
       "Storm: the dispatcher's process is killed, and started again on its port once every agent has noticed; counted from the moment that it listens until each has a session again. Agents pause between their tries as real ones do: up to 0.1 s at first, doubling to 10 s, anywhere in the upper half.",
       ...storms.map((storm) => `Storm: ${stormText(storm)}.`),
-      "The storm with mTLS is not measured.",
     ],
   };
+}
+
+/** The same storm where all show each other a certificate; its figure is only told. */
+async function stormWithTls(context: BenchContext, sizes: Sizes): Promise<BenchResult> {
+  const { agents, withTls } = sizes;
+  const { log, signal } = context;
+  const why = withTls ? "there is no openssl command" : "that takes a full run";
+  if (!withTls || !canMakeCertificates()) {
+    return { measures: [], notes: [`The storm with mTLS is not measured: ${why}.`] };
+  }
+  const system = await startBenchSystem(context, { mutualTls: true });
+  try {
+    const simulator = await system.playHosts(agents, "--connect-rate", String(tlsPerSecond));
+    log(`${agents} agents are connected with mTLS`);
+    await sleep(sizes.settleMs / 4, undefined, { signal });
+    const storm = await stormAfterKill(system, simulator, agents, 0, signal);
+    log(`mTLS: ${stormText(storm)}`);
+    const { what, unit, value, note = "" } = stormMeasure(storm, 0);
+    return {
+      measures: [{ what: `${what}, mTLS`, unit, value, note }],
+      notes: [`Storm with mTLS: ${stormText(storm)}.`],
+    };
+  } finally {
+    await system.stop();
+  }
 }
 
 /** What a server was over a while. */

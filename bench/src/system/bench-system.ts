@@ -21,6 +21,7 @@ import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { connectService } from "@howdah/service/connect-service";
 import { type Simulator, startSimulator } from "@howdah/simulator/testing/simulator-process";
 import type { BenchContext } from "../measure.js";
+import { makeCertificates } from "./certificates.js";
 
 /** A whole installation to measure: real processes on a private MariaDB with durable commits. */
 export interface BenchSystem {
@@ -48,15 +49,24 @@ export interface BenchSystemOptions
   extends Pick<InstallationOptions, "agents" | "env" | "envOf" | "replicas"> {
   /** A folder that it keeps everything in for the next time, an absolute path. Default: none, all is removed when it stops. */
   readonly keptIn?: string;
+  /** All processes and simulated hosts show each other a certificate. Default false; needs the openssl command. */
+  readonly mutualTls?: boolean;
 }
 
 /** Starts an installation on free ports. Rejects when the run is interrupted; then nothing is left. */
 export async function startBenchSystem(
   { log, signal }: Pick<BenchContext, "log" | "signal">,
-  { keptIn, ...options }: BenchSystemOptions = {},
+  { keptIn, mutualTls = false, ...options }: BenchSystemOptions = {},
 ): Promise<BenchSystem> {
   signal.throwIfAborted();
   const dir = keptIn ?? (await mkdtemp(join(tmpdir(), "howdah-bench-")));
+  const tls = mutualTls ? makeCertificates(join(dir, "tls")) : undefined;
+  const env = {
+    ...(tls !== undefined && {
+      ...{ HOWDAH_TLS_CERT: tls.certFile, HOWDAH_TLS_KEY: tls.keyFile, HOWDAH_TLS_CA: tls.caFile },
+    }),
+    ...options.env,
+  };
   const simulators: Simulator[] = [];
   let installation: Installation | undefined;
   const closers: { close(): void }[] = [];
@@ -69,7 +79,7 @@ export async function startBenchSystem(
   };
   try {
     installation = await startInstallation({
-      ...{ dir, ports: "free", durable: true, ...options },
+      ...{ dir, ports: "free", durable: true, ...options, env },
       onExit: ({ name, logFile }, { code }) => log(`${name} ended with code ${code}: ${logFile}`),
     });
     signal.throwIfAborted();
@@ -78,8 +88,8 @@ export async function startBenchSystem(
     throw error;
   }
   const { commandStore, scheduler, dispatcher } = installation;
-  const toStore = connectService({ address: commandStore.addresses.main ?? "" });
-  const toScheduler = connectService({ address: scheduler.addresses.main ?? "" });
+  const toStore = connectService({ address: commandStore.addresses.main ?? "", tls });
+  const toScheduler = connectService({ address: scheduler.addresses.main ?? "", tls });
   closers.push(toStore, toScheduler);
   const requests = createClient(RequestService, toScheduler);
   const store = createClient(CommandStoreService, toStore);
@@ -89,7 +99,11 @@ export async function startBenchSystem(
     stacks: createClient(StackService, toStore),
     async playHosts(agents, ...args) {
       const server = dispatcher.addresses.agents ?? "";
-      const simulator = startSimulator(server, "--agents", String(agents), ...args);
+      const files =
+        tls === undefined
+          ? []
+          : ["--tls-ca", tls.caFile, "--tls-cert", tls.certFile, "--tls-key", tls.keyFile];
+      const simulator = startSimulator(server, "--agents", String(agents), ...files, ...args);
       simulators.push(simulator);
       await connected(simulator, agents, signal);
       return simulator;
