@@ -10,7 +10,8 @@ import { connectionsTo, mostOpenFiles } from "./sockets.js";
 import { type Storm, stormAfterKill } from "./storm.js";
 import { talkOfAgents } from "./talk-of-agents.js";
 
-interface Sizes {
+/** How much is measured. */
+export interface AgentsSizes {
   readonly agents: number;
   /** After all have connected, before anything is measured. */
   readonly settleMs: number;
@@ -23,12 +24,12 @@ interface Sizes {
   readonly withTls: boolean;
 }
 
-const full: Sizes = {
+const full: AgentsSizes = {
   ...{ agents: 10_000, settleMs: 60_000, windows: 3, windowMs: 60_000, heartbeatMs: 60_000 },
   downMs: [0, 15_000],
   withTls: true,
 };
-const quick: Sizes = {
+const quick: AgentsSizes = {
   ...{ agents: 1_000, settleMs: 6_000, windows: 2, windowMs: 12_000, heartbeatMs: 12_000 },
   downMs: [0],
   withTls: false,
@@ -46,26 +47,28 @@ export const agentsBench: Bench = {
   name: "agents",
   about:
     "idle sessions on one dispatcher, a connection each: memory, CPU, and a storm of registrations",
-  async run(context) {
-    const sizes = context.quick ? quick : full;
-    checkOpenFiles(sizes.agents);
-    const talk = talkOfAgents(sizes.heartbeatMs);
-    const bare = await startBareStreams(talk, 1_000);
-    let system: BenchSystem | undefined;
-    try {
-      system = await startBenchSystem(context, {
-        env: { HOWDAH_HEARTBEAT: `${sizes.heartbeatMs}ms` },
-      });
-      const { measures, notes } = await measure(context, sizes, system, bare);
-      await system.stop();
-      system = undefined;
-      const tls = await stormWithTls(context, sizes);
-      return { measures: [...measures, ...tls.measures], notes: [...notes, ...tls.notes] };
-    } finally {
-      await Promise.all([system?.stop(), bare.stop()]);
-    }
-  },
+  run: (context) => runAgents(context, context.quick ? quick : full),
 };
+
+/** Measures so much. Throws `BenchSkipped` when a process may not have that many connections open. */
+export async function runAgents(context: BenchContext, sizes: AgentsSizes): Promise<BenchResult> {
+  checkOpenFiles(sizes.agents);
+  const talk = talkOfAgents(sizes.heartbeatMs);
+  const bare = await startBareStreams(talk, 1_000);
+  let system: BenchSystem | undefined;
+  try {
+    system = await startBenchSystem(context, {
+      env: { HOWDAH_HEARTBEAT: `${sizes.heartbeatMs}ms` },
+    });
+    const { measures, notes } = await measure(context, sizes, system, bare);
+    await system.stop();
+    system = undefined;
+    const tls = await stormWithTls(context, sizes);
+    return { measures: [...measures, ...tls.measures], notes: [...notes, ...tls.notes] };
+  } finally {
+    await Promise.all([system?.stop(), bare.stop()]);
+  }
+}
 
 function checkOpenFiles(agents: number): void {
   const limit = mostOpenFiles();
@@ -77,7 +80,7 @@ function checkOpenFiles(agents: number): void {
 
 async function measure(
   { log, signal }: BenchContext,
-  sizes: Sizes,
+  sizes: AgentsSizes,
   system: BenchSystem,
   bare: BareStreams,
 ): Promise<BenchResult> {
@@ -142,7 +145,7 @@ async function measure(
 }
 
 /** The same storm where all show each other a certificate; its figure is only told. */
-async function stormWithTls(context: BenchContext, sizes: Sizes): Promise<BenchResult> {
+async function stormWithTls(context: BenchContext, sizes: AgentsSizes): Promise<BenchResult> {
   const { agents, withTls } = sizes;
   const { log, signal } = context;
   const why = withTls ? "there is no openssl command" : "that takes a full run";
@@ -175,7 +178,7 @@ interface Window {
 async function windowOf(
   pid: number,
   emptyMib: number,
-  { agents, windowMs }: Sizes,
+  { agents, windowMs }: AgentsSizes,
   signal: AbortSignal,
 ): Promise<Window> {
   const began = performance.now();
