@@ -130,7 +130,7 @@ async function starting({ agent, session, quick, signal }: Subject): Promise<Mea
     from.map((value, n) => value - (less[n] ?? Number.NaN));
   const supervisor = minus(supervised, bare);
   const received = minus(command, wire);
-  const own = minus(received, supervised);
+  const more = minus(received, bare);
   const after = memoryOf(agent.pid);
   return [
     {
@@ -139,10 +139,13 @@ async function starting({ agent, session, quick, signal }: Subject): Promise<Mea
     },
     { what: "start, p99", unit: "ms", value: at(received, p99), floor: at(bare, p99) },
     {
-      ...{ what: "  the supervisor's part, p50", unit: "ms", value: at(supervisor, p50) },
-      target: { most: 5 },
+      ...{ what: "  more than its floor, p50", unit: "ms", value: at(more, p50) },
+      note: "all that agent and supervisor add",
     },
-    { what: "  the agent's own part, p50", unit: "ms", value: at(own, p50) },
+    {
+      ...{ what: "  a supervisor started for it, p50", unit: "ms", value: at(supervisor, p50) },
+      ...{ target: { most: 5 }, note: "more than the floor; none waits" },
+    },
     { what: "before it: the wire, p50", unit: "ms", value: at(wire, p50) },
     { what: "resident after them", unit: "MiB", value: after.residentMib },
   ];
