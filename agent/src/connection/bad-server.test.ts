@@ -175,7 +175,8 @@ test("a command is run once, however often and in whatever words it comes", asyn
   const session = await dispatcher.session();
   const ran = join(agent.folders.tmp, "ran");
   for (let n = 0; n < 50; n += 1) session.say(shellTask(1, `echo ${n} >>${ran}; sleep 0.1`));
-  await until(() => dispatcher.acks.length >= 50, "all answers");
+  // Of the first one its report may be the only answer.
+  await until(() => dispatcher.acks.length >= 49, "all answers");
   await acknowledged(agent, 1);
   dispatcher.cut();
   const before = dispatcher.sessions.length;
@@ -186,7 +187,7 @@ test("a command is run once, however often and in whatever words it comes", asyn
   next.say(shellTask(1, `echo former >>${ran}`, { attempt: 0 }));
   await until(() => dispatcher.reports.length > reports, "its last report");
   assert.equal(textOf(ran), "0\n");
-  assert.ok(dispatcher.acks.slice(0, 50).every(({ result }) => result === AckResult.ACCEPTED));
+  assert.ok(dispatcher.acks.slice(0, 49).every(({ result }) => result === AckResult.ACCEPTED));
 });
 
 test("commands beyond reason are refused or fail with a reason, and the next one runs", async (t) => {

@@ -9,7 +9,7 @@ import { testStore } from "../testing/test-store.js";
 
 const longTask = (id: number, more = {}) => shellTask(id, "while :; do sleep 0.1; done", more);
 
-test("a short command: acknowledged, one report with its output, acknowledged in the journal", async (t) => {
+test("a short command: one report with its output, which says that it was taken too, acknowledged in the journal", async (t) => {
   const dispatcher = await serveDispatcher(t);
   const agent = startAgent(t, dispatcher.address);
   const session = await dispatcher.session();
@@ -21,22 +21,27 @@ test("a short command: acknowledged, one report with its output, acknowledged in
   const report = await dispatcher.ended(1);
   assert.deepEqual([report.event, report.exitCode], [TaskEvent.FAILED, 3]);
   const heard = session.heard.map(({ case: kind }) => kind);
-  assert.deepEqual(heard.filter((kind) => kind !== "hostStatusReport").slice(0, 3), [
-    "register",
-    "commandAck",
-    "commandReport",
-  ]);
+  // A machine that is so busy that it takes long answers before.
+  const beside = new Set(["hostStatusReport", "commandAck"]);
+  const told = heard.filter((kind) => kind !== undefined && !beside.has(kind));
+  assert.deepEqual(told.slice(0, 2), ["register", "commandReport"]);
+  assert.deepEqual(
+    [report.restEmpty, report.lengths.map(({ stream }) => stream)],
+    [true, [STDOUT, STDERR]],
+  );
   assert.equal(dispatcher.acks[0]?.result, AckResult.ACCEPTED);
   await acknowledged(agent, 1);
   assert.equal(dispatcher.stored(1, STDOUT).toString(), "out\n");
   assert.equal(dispatcher.stored(1, STDERR).toString(), "err\n");
 });
 
-test("a longer command reports its start, and a cancel ends it", async (t) => {
+test("a longer command is answered before it is over, reports its start, and a cancel ends it", async (t) => {
   const dispatcher = await serveDispatcher(t);
   const agent = startAgent(t, dispatcher.address);
   const session = await dispatcher.session();
   session.say(longTask(1));
+  session.say(longTask(2));
+  await until(() => session.all("commandAck").length > 0, "an answer");
   await until(() => dispatcher.reports.length === 1, "the start");
   assert.equal(dispatcher.reports[0]?.event, TaskEvent.STARTED);
   session.say({ case: "cancelCommand", value: { taskId: 1n, attempt: 1, reason: "enough" } });
@@ -44,6 +49,8 @@ test("a longer command reports its start, and a cancel ends it", async (t) => {
   assert.equal(report.event, TaskEvent.CANCELLED);
   assert.match(report.reason, /enough/);
   await acknowledged(agent, 1);
+  session.say({ case: "cancelCommand", value: { taskId: 2n, attempt: 1, reason: "" } });
+  await acknowledged(agent, 2);
 });
 
 test("a repeated command is acknowledged, not run, and its last report sent again", async (t) => {
@@ -57,10 +64,9 @@ test("a repeated command is acknowledged, not run, and its last report sent agai
   dispatcher.reports.length = 0;
   session.say(shellTask(1, count));
   await until(() => dispatcher.reports.length > 0, "the report once more");
-  assert.deepEqual(
-    dispatcher.acks.map(({ result }) => result),
-    Array(3).fill(AckResult.ACCEPTED),
-  );
+  // Of the first one its report may be the only answer.
+  assert.ok(dispatcher.acks.length >= 2, String(dispatcher.acks.length));
+  assert.ok(dispatcher.acks.every(({ result }) => result === AckResult.ACCEPTED));
   assert.equal(dispatcher.reports.at(-1)?.event, TaskEvent.SUCCEEDED);
   assert.equal(dispatcher.stored(1, STDOUT).toString(), "once\n");
 });

@@ -46,7 +46,7 @@ export interface OutputUploads {
   /** What a terminal report says of the output: its lengths, and the output itself when it is small and not begun. */
   withReport(
     entry: JournalEntry,
-  ): Pick<MessageInitShape<typeof CommandReportSchema>, "lengths" | "output">;
+  ): Pick<MessageInitShape<typeof CommandReportSchema>, "lengths" | "restEmpty" | "output">;
   /** The terminal report is committed: what is left of the output follows, then the attempt is done with. */
   reportStored(entry: JournalEntry, stored: ReportAcked["stored"]): void;
   /** The server wants nothing more of an attempt that has ended. */
@@ -241,25 +241,28 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
   function withReport(entry: JournalEntry) {
     const { result } = entry;
     if (result === null) return {};
-    const lengths = outputStreams.map((stream) => ({
-      stream,
-      length: BigInt(piecesLength(storedPieces(result, stream, cap))),
-      written: BigInt(writtenBytes(result, stream)),
-    }));
+    const restEmpty = true;
+    const lengths = outputStreams
+      .filter((stream) => writtenBytes(result, stream) > 0)
+      .map((stream) => ({
+        stream,
+        length: BigInt(piecesLength(storedPieces(result, stream, cap))),
+        written: BigInt(writtenBytes(result, stream)),
+      }));
     const attempt = attempts.get(keyText(entry.key));
     const total = lengths.reduce((sum, { written }) => sum + Number(written), 0);
-    if (total > Math.min(withReportBytes, cap)) return { lengths };
-    if (attempt?.uploads.some(({ begun }) => begun)) return { lengths };
+    if (total > Math.min(withReportBytes, cap)) return { lengths, restEmpty };
+    if (attempt?.uploads.some(({ begun }) => begun)) return { lengths, restEmpty };
     const now = journal.entry(entry.key) ?? entry;
-    const chunks = lengths
-      .filter(({ length }) => length > 0n)
-      .map(({ stream, length }) => ({
-        length,
-        chunk: { stream, offset: 0n, data: output.readSmall(now, stream, Number(length)) },
-      }));
+    const chunks = lengths.map(({ stream, length }) => ({
+      length,
+      chunk: { stream, offset: 0n, data: output.readSmall(now, stream, Number(length)) },
+    }));
     // A file that is gone or shorter than the journal says goes the long way, which copes with it.
     const whole = chunks.every(({ chunk, length }) => BigInt(chunk.data.length) === length);
-    return whole ? { lengths, output: chunks.map(({ chunk }) => chunk) } : { lengths };
+    return whole
+      ? { lengths, restEmpty, output: chunks.map(({ chunk }) => chunk) }
+      : { lengths, restEmpty };
   }
 
   return {
@@ -281,6 +284,11 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
     reportStored(entry, stored) {
       const attempt = attemptOf(entry, true);
       attempt.reported = true;
+      // Of what is empty nothing is said.
+      for (const upload of attempt.uploads) {
+        if (entry.result !== null && writtenBytes(entry.result, upload.stream) === 0)
+          upload.known = true;
+      }
       for (const { stream, length } of stored) {
         const upload = attempt.uploads.find((each) => each.stream === stream);
         if (upload === undefined) continue;

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  AckResult,
   type ConnectRequest,
   ConnectRequestSchema,
   type ConnectResponse,
@@ -17,6 +18,7 @@ import type { SessionEnd, SessionOptions } from "./session-options.js";
 import { takeCommand } from "./take-command.js";
 import { createUploadStream } from "./upload-stream.js";
 
+type Attempt = Pick<ExecutionCommand, "taskId" | "attempt">;
 type Said = NonNullable<MessageInitShape<typeof ConnectRequestSchema>["message"]>;
 
 /** What a server that does not read may have waiting: then its session is given up. */
@@ -27,6 +29,8 @@ const longestDrainMs = 600_000;
 const goodbyeMs = 1_000;
 const defaultOutputCap = 64 * 1024 * 1024;
 const defaultCredit = 100;
+/** How long the answer that a command was accepted waits for a report of it, which says the same. */
+const ackDelayMs = 50;
 /** Each may carry 16 KiB of output. */
 const mostCredit = 1_000;
 
@@ -40,6 +44,9 @@ export class SessionTalk {
   /** The registration is said right after this is made. */
   private readonly askedAt = performance.now();
   private storeId = "";
+  /** Commands that were accepted, by the attempt, of which nothing was said yet. */
+  private readonly accepted = new Map<string, Attempt>();
+  private ackTimer: NodeJS.Timeout | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
   private departure: NodeJS.Timeout | undefined;
 
@@ -187,7 +194,10 @@ export class SessionTalk {
     reporter.connected({
       storeId,
       credit: Math.min(mostCredit, positive(result.maxUnackedReports, defaultCredit)),
-      send: (value) => this.say({ case: "commandReport", value }),
+      send: (value) => {
+        this.accepted.delete(attemptText(value));
+        this.say({ case: "commandReport", value });
+      },
       stale: () => this.fail("the session is no longer the host's", Code.Aborted),
       uploads: createOutputUploads({
         ...{ journal, output, log, signal, onJournalError },
@@ -218,10 +228,24 @@ export class SessionTalk {
     const { taskId, attempt } = command;
     const key = { storeId: this.storeId, taskId: String(taskId), attempt };
     // Not awaited: commands that come together share one write to the disk. Their order is the journal's.
-    takeCommand(command, key, this.options).then(({ result, reason, again }) => {
-      this.say({ case: "commandAck", value: { taskId, attempt, result, reason } });
+    takeCommand(command, key, this.options).then(({ result, reason, isNew, again }) => {
+      if (isNew) this.acceptedSoon({ taskId, attempt });
+      else this.say({ case: "commandAck", value: { taskId, attempt, result, reason } });
       if (again !== undefined) this.options.reporter.report(again);
     }, this.options.onJournalError);
+  }
+
+  /** Says that a command was accepted, unless a report of it goes out first: short commands cost a message less. */
+  private acceptedSoon(attempt: Attempt): void {
+    this.accepted.set(attemptText(attempt), attempt);
+    this.ackTimer ??= setTimeout(() => {
+      this.ackTimer = undefined;
+      for (const { taskId, attempt } of this.accepted.values()) {
+        const value = { taskId, attempt, result: AckResult.ACCEPTED, reason: "" };
+        this.say({ case: "commandAck", value });
+      }
+      this.accepted.clear();
+    }, ackDelayMs);
   }
 
   private cancel(key: TaskKey, reason: string): void {
@@ -250,6 +274,7 @@ export class SessionTalk {
   close(): void {
     clearInterval(this.heartbeat);
     clearTimeout(this.departure);
+    clearTimeout(this.ackTimer);
     this.options.onLive(undefined);
     this.options.reporter.disconnected();
     this.options.status.disconnected();
@@ -257,6 +282,10 @@ export class SessionTalk {
     this.options.hostStatus?.disconnected();
     this.outbox.end();
   }
+}
+
+function attemptText({ taskId, attempt }: Attempt): string {
+  return `${taskId} ${attempt}`;
 }
 
 function isStoreId(storeId: string): boolean {

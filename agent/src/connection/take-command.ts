@@ -21,6 +21,8 @@ export interface Taken {
   readonly result: AckResult;
   /** For people; empty when it was accepted. */
   readonly reason: string;
+  /** It came for the first time: if it is short, its report says soon that it was accepted. */
+  readonly isNew: boolean;
   /** What is known of a command that was sent again, unless it waits to be run: to be reported again. */
   readonly again: JournalEntry | undefined;
 }
@@ -38,14 +40,15 @@ export async function takeCommand(
     if (command.cancelRequested) await queue.cancel(key, "the request was cancelled");
     const answer = await queue.accept(key, toJson(ExecutionCommandSchema, command) as Json);
     const known = answer === "known" ? journal.entry(key) : undefined;
-    return { ...ackOf(answer, key), again: known?.state === "RECEIVED" ? undefined : known };
+    const again = known?.state === "RECEIVED" ? undefined : known;
+    return { ...ackOf(answer, key), isNew: answer === "accepted", again };
   } catch (error) {
     if (error instanceof JournalBrokenError) throw error;
     const expected = error instanceof JournalFullError || error instanceof TaskKeyError;
     const reason = (error as Error).message;
     const fields = { task: key.taskId, attempt: key.attempt, reason };
     log.error(expected ? fields : { ...fields, err: error }, "a command was refused");
-    return { result: AckResult.REFUSED, reason, again: undefined };
+    return { result: AckResult.REFUSED, reason, isNew: false, again: undefined };
   }
 }
 

@@ -3,9 +3,11 @@ import { connect as connectTo, createServer, type Socket } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  AckResult,
   AgentService,
   AttemptVerdictSchema,
   type CommandAck,
+  CommandAckSchema,
   type CommandReport,
   type ConnectRequest,
   ConnectResponseSchema,
@@ -95,6 +97,7 @@ export interface TestDispatcher {
   readonly fetches: string[];
   /** Every report of all sessions, in the order heard. */
   readonly reports: CommandReport[];
+  /** What became of commands, as it was said or as a report implies. */
   readonly acks: CommandAck[];
   readonly uploads: UploadOutputRequest[];
   /** Streams of output that were opened. */
@@ -125,6 +128,7 @@ export async function serveDispatcher(t: Ends): Promise<TestDispatcher> {
   const sessions: TestSession[] = [];
   const reports: CommandReport[] = [];
   const acks: CommandAck[] = [];
+  const answers = new Set<string>();
   const uploads: UploadOutputRequest[] = [];
   const fetches: string[] = [];
   const packages = new Map<string, Uint8Array>();
@@ -175,6 +179,11 @@ export async function serveDispatcher(t: Ends): Promise<TestDispatcher> {
     });
   }
 
+  function answered(ack: CommandAck): void {
+    acks.push(ack);
+    answers.add(`${ack.taskId} ${ack.attempt}`);
+  }
+
   function register(session: TestSession): void {
     if (script.deaf) return;
     session.say({
@@ -194,13 +203,18 @@ export async function serveDispatcher(t: Ends): Promise<TestDispatcher> {
       session.pages.push(message.value);
       if (!message.value.more) register(session);
     }
-    if (message.case === "commandAck") acks.push(message.value);
+    if (message.case === "commandAck") answered(message.value);
     if (message.case === "goodbye") session.end();
     if (message.case === "alertReport" && !script.holdAlertAcks) {
       session.say({ case: "alertReportAck", value: { sequence: message.value.sequence } });
     }
     if (message.case === "commandReport") {
+      const { taskId, attempt } = message.value;
       reports.push(message.value);
+      // Who reports on a command has accepted it.
+      if (!answers.has(`${taskId} ${attempt}`)) {
+        answered(create(CommandAckSchema, { taskId, attempt, result: AckResult.ACCEPTED }));
+      }
       unacked += 1;
       dispatcher.mostUnacked = Math.max(dispatcher.mostUnacked, unacked);
       if (script.holdAcks) held.push({ session, report: message.value });

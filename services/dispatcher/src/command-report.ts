@@ -27,6 +27,7 @@ export function toTaskReport(said: CommandReport, { hostId, epoch }: SessionIden
   report.receivedAtMs = said.receivedAtMs;
   report.endedAtMs = said.endedAtMs;
   report.lengths = said.lengths;
+  report.restEmpty = said.restEmpty;
   report.output = said.output;
   report.reason = cut(said.reason);
   return report;

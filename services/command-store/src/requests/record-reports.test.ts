@@ -61,6 +61,7 @@ describe("RecordReports", () => {
       reason: "it broke",
       lengths: [{ stream: OutputStream.STDOUT, length: 5n, written: 5n }],
       output: [{ stream: OutputStream.STDOUT, offset: 0n, data: Buffer.from("hello") }],
+      restEmpty: true,
     });
     assert.deepEqual(
       results[0]?.stored.map(({ stream, length }) => [stream, length]),
@@ -69,7 +70,7 @@ describe("RecordReports", () => {
     const [task] = await subject.tasks();
     assert.equal(task?.exitCode, 7);
     assert.equal(task?.reason, "it broke");
-    assert.equal(task?.stdoutLength, 5n);
+    assert.deepEqual([task?.stdoutLength, task?.stderrLength], [5n, 0n]);
     assert.equal(task?.times?.startedAt?.seconds, 1n);
     assert.equal(task?.times?.endedAt?.seconds, 2n);
     assert.equal(task.receivedAtMs, 900n);

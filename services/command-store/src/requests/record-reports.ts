@@ -159,7 +159,8 @@ function apply(report: TaskReport, changes: ChangeSet, now: number): Verdict {
 function detailsOf(report: TaskReport, now: number): EventDetails {
   const length = (wanted: OutputStream) => {
     const found = report.lengths.find(({ stream }) => stream === wanted);
-    return found === undefined ? null : safeNumber(found.length);
+    if (found === undefined) return report.restEmpty ? 0 : null;
+    return safeNumber(found.length);
   };
   return {
     now,
