@@ -148,3 +148,19 @@ test("a full disk: the keeper is found all the same, so that stop ends it with t
   assert.deepEqual(ours(), []);
   assert.deepEqual(readdirSync(run).sort(), ["filler", "lock"]);
 });
+
+test("the engine gets its options, and none where it does not know them", async (t) => {
+  const { prefix, iniFile, call, pid } = controlled(t, "127.0.0.1:1");
+  await call("start");
+  assert.ok(commandLine(pid()).includes("--single-threaded-gc"));
+  assert.equal((await call("stop")).code, 0);
+  const node = join(prefix, "node");
+  const refusal = 'case $1 in --*) echo "bad option: $1" >&2; exit 9 ;; esac';
+  writeFileSync(node, `#!/bin/sh\n${refusal}\nexec "${process.execPath}" "$@"\n`);
+  chmodSync(node, 0o755);
+  writeFileSync(join(iniFile, "..", "howdah-env.sh"), `NODE=${node}\n`);
+  const { code, stderr } = await call("start");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.equal(commandLine(pid()).includes("--single-threaded-gc"), false);
+  assert.equal((await call("stop")).code, 0);
+});
