@@ -7,15 +7,16 @@ const lastBatch = 32_767;
 
 /**
  * In which batch of a stage each of its hosts is, from 0: the canary ones first, then batches of the size asked for, or of so many
- * percent of all its hosts, rounded up; without a size all others at once. Hosts follow each other by name.
+ * percent of all its hosts, rounded up; without a size all others at once. Hosts follow each other by name. A host that is not in the
+ * answer is in the first one: all are when the request is not rolling.
  * @throws ConnectError INVALID_ARGUMENT when there are more batches than can be stored
  */
 export function batchesOf(
   hosts: Iterable<string>,
   rolling: Rolling | undefined,
 ): ReadonlyMap<string, number> {
+  if (rolling === undefined) return new Map();
   const names = [...new Set(hosts)].sort();
-  if (rolling === undefined) return new Map(names.map((name) => [name, 0]));
   const canary = Math.min(rolling.canary, names.length);
   const size = batchSize(rolling.batch, names.length);
   const first = canary > 0 ? 1 : 0;

@@ -64,18 +64,12 @@ export async function submitRequest(
 ): Promise<{ request: Request; created: boolean }> {
   const { store } = sources;
   const digest = contentDigest(request);
-  const planning = planChecked(sources, request.operation, request.options, signal);
-  if (request.idempotencyKey !== "") {
-    // Meanwhile planning may fail: a request that is there is answered all the same.
-    planning.catch(() => undefined);
-    const found = await findRequest(store, request, signal);
-    if (found !== undefined) {
-      if (!engine.drives(found.requestId)) engine.reader.suspect();
-      return { request: found, created: false };
-    }
-  }
-  const planned = await planning;
-  refuseEmpty(planned);
+  const planned = await planOrFind(sources, request, signal);
+  const there = (found: Request) => {
+    if (!engine.drives(found.requestId)) engine.reader.suspect();
+    return { request: found, created: false };
+  };
+  if ("found" in planned) return there(planned.found);
   const messages = createRequestMessages(planned, {
     idempotencyKey: request.idempotencyKey || randomUUID(),
     contentDigest: digest,
@@ -90,8 +84,30 @@ export async function submitRequest(
   });
   const { request: made, created, taskIds } = answer;
   if (made === undefined) throw new ConnectError("the store's answer is empty", Code.Internal);
-  if (created) engine.add(contentsOf(planned, made, taskIds));
+  if (!created) return there(made);
+  engine.add(contentsOf(planned, made, taskIds));
   return { request: made, created };
+}
+
+/**
+ * Plans a request. When that fails it may have been made already, and be what is in the way: then it is given. When it does not fail the
+ * store finds that out, which spares the question.
+ */
+async function planOrFind(
+  sources: SubmitSources,
+  request: SubmitRequestRequest,
+  signal: AbortSignal,
+): Promise<PlannedRequest | { readonly found: Request }> {
+  try {
+    const planned = await planChecked(sources, request.operation, request.options, signal);
+    refuseEmpty(planned);
+    return planned;
+  } catch (error) {
+    if (request.idempotencyKey === "") throw error;
+    const found = await findRequest(sources.store, request, signal);
+    if (found === undefined) throw error;
+    return { found };
+  }
 }
 
 /** The request that was made with this key and content; undefined when there is none. */

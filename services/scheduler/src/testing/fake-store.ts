@@ -271,6 +271,8 @@ export class FakeStore implements FleetContent {
 
   private async create(messages: AsyncIterable<CreateRequestRequest>) {
     const { header, stages, specs, commands } = await readRequest(messages);
+    const there = this.find(header.idempotencyKey, header.contentDigest);
+    if (there !== undefined) return { request: there, created: false, taskIds: [] };
     const requestId = BigInt(this.requests.size + 1);
     const tasks = specs.map(({ stageId, roleIndex, hostId, batch }) => {
       const { role = "", roleCommand = 0 } = stages[stageId]?.roles[roleIndex] ?? {};
