@@ -6,6 +6,8 @@ interface Node {
   readonly role: RunRole;
   readonly portion: Portion;
   readonly dependants: readonly number[];
+  /** How many roles must still be done, one after the other, before it is due; undefined when that must be found out anew. */
+  before: number | undefined;
   /** How many of its blockers have not passed. */
   waitsFor: number;
   /** Done, and has succeeded. */
@@ -36,6 +38,7 @@ export class DependencyOrder implements ReleaseOrder {
       role,
       portion: { tasks: [], unfinished: 0, open: false, since: 0, rank: ranks[at] ?? 0 },
       dependants: dependants[at] ?? [],
+      before: undefined,
       waitsFor: role.blockers.length,
       passed: false,
     }));
@@ -84,12 +87,27 @@ export class DependencyOrder implements ReleaseOrder {
     const passed = node.portion.unfinished === 0 && this.hasSucceeded(node.role);
     if (passed === node.passed) return;
     node.passed = passed;
+    for (const each of this.nodes) each.before = undefined;
     for (const dependant of node.dependants) {
       const waiting = this.nodes[dependant];
       if (waiting === undefined) continue;
       waiting.waitsFor += passed ? -1 : 1;
       this.check.add(dependant);
     }
+  }
+
+  rolesBefore(task: RunTask): number {
+    return this.before(this.nodeOf(task));
+  }
+
+  /** Found out once after a role has passed, and not for each task. */
+  private before(node: Node): number {
+    node.before ??= node.role.blockers.reduce((most, at) => {
+      const blocker = this.nodes[at];
+      if (blocker === undefined || blocker.passed) return most;
+      return Math.max(most, 1 + this.before(blocker));
+    }, 0);
+    return node.before;
   }
 
   rested(): void {

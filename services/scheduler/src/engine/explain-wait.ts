@@ -94,9 +94,14 @@ function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask, away: Waiting
     const text = `request ${before.requestId} comes first on its host and is not done there`;
     waits.push({ kind: "HOST_BUSY", text, since });
   }
-  const { unstarted = 0 } = queues.hostState(hostId) ?? {};
+  const { unstarted = 0, running = 0 } = queues.hostState(hostId) ?? {};
   if (before === undefined && unstarted >= aheadPerHost) {
     const text = `${unstarted} commands that have not started were sent to its host ahead of it`;
+    waits.push({ kind: "HOST_QUEUE", text, since });
+  }
+  const busy = unstarted + running;
+  if (before === undefined && run.laneOf(task) === "ordered" && run.keepsFree(task, busy)) {
+    const text = `its host has ${busy} other ${busy === 1 ? "command" : "commands"} to end, and is kept free for one that more others wait for and that is nearly due`;
     waits.push({ kind: "HOST_QUEUE", text, since });
   }
   for (const text of agenda.capsReached(run)) waits.push({ kind: "CAP", text, since });

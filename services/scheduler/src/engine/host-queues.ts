@@ -183,10 +183,11 @@ export class HostQueues {
     if (host?.session === undefined) return [];
     const found: RunTask[] = [];
     let room = aheadPerHost - host.unstarted;
+    const busy = host.unstarted + host.running;
     for (const run of host.runs) {
       if (room <= 0) break;
       if (!this.exclusive.admits(run) || this.gate.keeps(run, hostId)) continue;
-      const tasks = run.releasable(hostId, room, "ordered");
+      const tasks = run.releasable(hostId, room, "ordered", busy + found.length);
       found.push(...tasks);
       room -= tasks.length;
       // What waits for a person holds nobody up.

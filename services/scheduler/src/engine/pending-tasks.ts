@@ -32,6 +32,11 @@ export class PendingTasks {
     if (waiting.length === 0) this.hosts.delete(task.hostId);
   }
 
+  /** All of a host's tasks, in order. */
+  of(hostId: bigint): readonly RunTask[] {
+    return this.hosts.get(hostId) ?? [];
+  }
+
   /** The first of a host's tasks that are not asked for already. */
   first(hostId: bigint, limit: number): readonly RunTask[] {
     const found: RunTask[] = [];

@@ -2,13 +2,13 @@ import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { holdingStatuses, isDone, liveStatuses, type TaskStatus } from "@howdah/state/statuses";
 import type { Applied, Decision, MovedOn, Resolution } from "./decision.js";
-import { DependencyOrder } from "./dependency-order.js";
+import { LaterTasks } from "./later-tasks.js";
+import { orderOf } from "./order-of.js";
 import { PendingTasks } from "./pending-tasks.js";
 import type { ReleaseOrder } from "./release-order.js";
 import type { RunContents, RunOptions, Standing } from "./run-contents.js";
 import { outcomeOf, type RunRole } from "./run-role.js";
 import type { CommittedChange, RunTask } from "./run-task.js";
-import { StageOrder } from "./stage-order.js";
 import { type Abort, type Pause, Stopping } from "./stopping.js";
 import { type Lane, UnfinishedHosts } from "./unfinished-hosts.js";
 import { VersionsSeen } from "./versions-seen.js";
@@ -28,6 +28,8 @@ export class RequestRun {
   private readonly unfinished = new UnfinishedHosts();
   private readonly pending: Readonly<Record<Lane, PendingTasks>>;
   private readonly manual = new Set<RunTask>();
+  /** Without barriers: those that are not due. */
+  private readonly later: LaterTasks | undefined;
   private readonly stop: Stopping;
   /** Roles that cannot succeed any more, or have not. */
   private readonly lost = new Set<RunRole>();
@@ -52,23 +54,16 @@ export class RequestRun {
     this.stages = contents.stages.map(({ roles }, stageId) =>
       roles.map((role) => ({ ...role, stageId, counts: {} })),
     );
-    this.order = this.makeOrder();
+    this.order = orderOf(this.stages, options);
     const rankOf = (task: RunTask) => this.order.portionOf(task).rank;
     this.pending = { ordered: new PendingTasks(rankOf), beside: new PendingTasks(rankOf) };
+    if (options.dependencyOrdered) {
+      const rolesBefore = (task: RunTask) => this.order.rolesBefore(task);
+      this.later = new LaterTasks({ rankOf, rolesBefore });
+    }
     for (const task of contents.tasks) this.add(task);
     for (const role of this.stages.flat()) this.look(role);
     this.restMs = this.moveOn().restMs;
-  }
-
-  private makeOrder(): ReleaseOrder {
-    const { dependencyOrdered, batchPauseMs, onFailure } = this.options;
-    const outcome = (role: RunRole) => outcomeOf(role, onFailure);
-    if (dependencyOrdered) {
-      return new DependencyOrder(this.stages[0] ?? [], (role) => outcome(role) === "succeeded");
-    }
-    return new StageOrder(this.stages.length, batchPauseMs, (stageId) =>
-      (this.stages[stageId] ?? []).some((role) => outcome(role) === "failed"),
-    );
   }
 
   private add(task: RunTask): void {
@@ -79,6 +74,7 @@ export class RequestRun {
     task.backingOff = task.status === Status.PENDING && this.backoffMs(task) > 0;
     if (isDone(task.status)) return;
     this.order.changed(task, 1);
+    this.queue(task);
     this.unfinished.count(task.hostId, this.laneOf(task), 1);
   }
 
@@ -233,13 +229,20 @@ export class RequestRun {
   /** Lets a task be released, if it may be. */
   private queue(task: RunTask): void {
     if (task.status !== Status.PENDING || task.backingOff) return;
-    if (!this.order.portionOf(task).open) return;
-    if (this.roleOf(task).manual) this.manual.add(task);
-    else this.pending[this.laneOf(task)].add(task);
+    const isManual = this.roleOf(task).manual;
+    const lane = this.laneOf(task);
+    if (!this.order.portionOf(task).open) {
+      if (!isManual && lane === "ordered") this.later?.add(task);
+      return;
+    }
+    this.later?.remove(task);
+    if (isManual) this.manual.add(task);
+    else this.pending[lane].add(task);
   }
 
   private unqueue(task: RunTask): void {
     this.manual.delete(task);
+    this.later?.remove(task);
     this.pending[this.laneOf(task)].remove(task);
   }
 
@@ -263,7 +266,11 @@ export class RequestRun {
     const { opened, closed, restMs } = this.order.moveOn();
     const hosts = new Set<bigint>();
     for (const { tasks, unfinished } of closed) {
-      if (unfinished > 0) for (const task of tasks) this.unqueue(task);
+      if (unfinished === 0) continue;
+      for (const task of tasks) {
+        this.unqueue(task);
+        this.queue(task);
+      }
     }
     for (const portion of opened) {
       portion.since = now;
@@ -277,14 +284,27 @@ export class RequestRun {
     return { hosts, restMs: restMs || untoldMs };
   }
 
-  /** The first of the host's tasks that may be released now, in order; none while the request is stopping or paused. */
+  /**
+   * The first of the host's tasks that may be released now, in order; none while the request is stopping or paused.
+   * @param busy how many commands the host has that have not ended, of those in order
+   */
   releasable(
     hostId: bigint,
     limit = Number.POSITIVE_INFINITY,
     lane: Lane = "ordered",
+    busy = 0,
   ): readonly RunTask[] {
     if (this.stop.active || this.paused || this.windowShut) return [];
-    return this.pending[lane].first(hostId, limit);
+    const first = this.pending[lane].first(hostId, limit);
+    if (this.later === undefined || lane === "beside") return first;
+    // The less urgent a task is, the less may it be sent ahead.
+    const end = first.findIndex((task, at) => this.keepsFree(task, busy + at));
+    return end === -1 ? first : first.slice(0, end);
+  }
+
+  /** Whether a task that is due waits until its host, which has so many commands to end, is free for a more urgent one. */
+  keepsFree(task: RunTask, busy: number): boolean {
+    return this.later !== undefined && busy >= this.later.most(task);
   }
 
   /** Asks for the request to be cancelled. The next decision says what that means. False when it was asked for before. */
