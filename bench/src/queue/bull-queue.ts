@@ -22,7 +22,7 @@ export interface JobShape {
 }
 
 const name = "bench";
-const lookEveryMs = 20;
+const lookEveryMs = 50;
 
 /** Starts a worker on this Redis that runs so many jobs at a time. */
 export async function startBullQueue(port: number, concurrency: number): Promise<BullQueue> {

@@ -76,7 +76,7 @@ export async function runTasks(
   }
 }
 
-const lookEveryMs = 20;
+const lookEveryMs = 50;
 const stalledMs = 60_000;
 
 /** Waits until no request is open. One query of an index each time, so that it takes nothing from what is measured. */
