@@ -1,7 +1,10 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   type CreateRequestRequest,
   CreateRequestRequestSchema,
+  RequestHeaderSchema,
+  type StageHeader,
+  StageHeaderSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   Concurrency,
@@ -15,11 +18,14 @@ import { inPlaceRetryMs } from "@howdah/state/in-place-retries";
 import type { RunContents } from "./engine/run-contents.js";
 import { backoffOf, runOptions } from "./engine/run-options.js";
 import { type PlannedRequest, skippedOf } from "./planned-request.js";
-import type { PlannedRole, PlannedStage } from "./planner/plan-operation.js";
+import type { Plan, PlannedRole, PlannedStage } from "./planner/plan-operation.js";
 import { batchesOf } from "./rolling-batches.js";
 
 /** Tasks in one message to the store. */
 const tasksPerChunk = 1_000;
+/** What the stages of a request may be that goes in one message, whose end is far away then. */
+const mostStagesInOne = 20;
+const mostBytesInOne = 256 << 10;
 
 /** What a request is called and how it runs, besides its plan. */
 export interface RequestFrame {
@@ -74,7 +80,7 @@ export function checkBatches({ plan }: PlannedRequest, options: RequestOptions |
   }
 }
 
-/** The messages that make a plan a request in the store: a header, its stages, its tasks in chunks, a commit. */
+/** The messages that make a plan a request in the store: one, or a header, its stages, its tasks in chunks, a commit. */
 export async function* createRequestMessages(
   planned: PlannedRequest,
   frame: RequestFrame,
@@ -83,20 +89,12 @@ export async function* createRequestMessages(
   const { idempotencyKey, contentDigest, context, options, schedulerToken } = frame;
   const message = (part: MessageInitShape<typeof CreateRequestRequestSchema>["part"] & {}) =>
     create(CreateRequestRequestSchema, { part });
-  yield message({
-    case: "header",
-    value: {
-      idempotencyKey,
-      contentDigest,
-      context,
-      clusterId,
-      options,
-      skippedHosts: skippedOf(plan),
-      schedulerToken,
-    },
+  const header = create(RequestHeaderSchema, {
+    ...{ idempotencyKey, contentDigest, context, clusterId, options, schedulerToken },
+    skippedHosts: skippedOf(plan),
   });
   const isBeside = options.concurrency === Concurrency.PARALLEL;
-  for (const [stageId, stage] of plan.stages.entries()) {
+  const stages = plan.stages.map((stage, stageId) => {
     const blockers = blockersOf(stage, options);
     const roles = stage.roles.map(({ role, roleCommand, successFactor, spec, manual }, at) => ({
       ...{
@@ -109,19 +107,35 @@ export async function* createRequestMessages(
       // In a lane of its own on the agent.
       command: isBeside ? { ...spec, background: true } : spec,
     }));
-    yield message({ case: "stage", value: { stageId, roles } });
-  }
-  let chunk: { stageId: number; roleIndex: number; hostId: bigint; batch: number }[] = [];
+    return create(StageHeaderSchema, { stageId, roles });
+  });
+  let tasks: Omit<TaskPlace, "role">[] = [];
   let taskCount = 0;
-  for (const { stageId, roleIndex, hostId, batch } of taskPlaces(planned, options.rolling)) {
-    chunk.push({ stageId, roleIndex, hostId, batch });
-    taskCount += 1;
-    if (chunk.length < tasksPerChunk) continue;
-    yield message({ case: "tasks", value: { tasks: chunk } });
-    chunk = [];
+  if (fitsOneMessage(plan, stages)) {
+    for (const { role: _, ...place } of taskPlaces(planned, options.rolling)) tasks.push(place);
+    yield message({ case: "whole", value: { header, stages, tasks } });
+    return;
   }
-  if (chunk.length > 0) yield message({ case: "tasks", value: { tasks: chunk } });
+  yield message({ case: "header", value: header });
+  for (const stage of stages) yield message({ case: "stage", value: stage });
+  for (const { role: _, ...place } of taskPlaces(planned, options.rolling)) {
+    tasks.push(place);
+    taskCount += 1;
+    if (tasks.length < tasksPerChunk) continue;
+    yield message({ case: "tasks", value: { tasks } });
+    tasks = [];
+  }
+  if (tasks.length > 0) yield message({ case: "tasks", value: { tasks } });
   yield message({ case: "commit", value: { taskCount } });
+}
+
+/** Each message waits until the connection has taken the one before. */
+function fitsOneMessage(plan: Plan, stages: readonly StageHeader[]): boolean {
+  let tasks = 0;
+  for (const { roles } of plan.stages) for (const { hosts } of roles) tasks += hosts.length;
+  if (tasks > tasksPerChunk || stages.length > mostStagesInOne) return false;
+  const bytes = stages.map((stage) => toBinary(StageHeaderSchema, stage).length);
+  return bytes.reduce((sum, length) => sum + length, 0) <= mostBytesInOne;
 }
 
 /** What the engine drives, without reading back what was just written. */

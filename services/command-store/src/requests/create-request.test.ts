@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  type CreateRequestRequest,
+  CreateRequestRequestSchema,
+  type WholeRequest,
+  WholeRequestSchema,
+} from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { execute, query } from "../database/query.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
@@ -15,6 +22,17 @@ import {
   type TestStore,
 } from "../testing/store.js";
 import { purgeAbandoned } from "./purge-abandoned.js";
+
+/** The same in one message. */
+function wholeOf(parts: readonly CreateRequestRequest[]): WholeRequest {
+  const whole = create(WholeRequestSchema);
+  for (const { part } of parts) {
+    if (part.case === "header") whole.header = part.value;
+    else if (part.case === "stage") whole.stages.push(part.value);
+    else if (part.case === "tasks") whole.tasks.push(...part.value.tasks);
+  }
+  return whole;
+}
 
 describe("CreateRequest", () => {
   let database: TestDatabase;
@@ -197,6 +215,29 @@ describe("CreateRequest", () => {
     assert.equal(await rowsOf(request?.requestId ?? 0n), 30);
     const left = await query(database.db, "select request_id from request where ready = 0");
     assert.deepEqual(left, []);
+  });
+
+  it("should take a request in one message, also after its stream broke off", async () => {
+    const sample = { key: "whole", stages: [[{ role: "A", hosts: hosts(30) }]], chunk: 10 };
+    const parts = [...requestParts(sample)];
+    await assert.rejects(store.client.createRequest(asynchronous(parts.slice(0, -1))));
+    const whole = create(CreateRequestRequestSchema, {
+      part: { case: "whole", value: wholeOf(parts) },
+    });
+    const { request, created, taskIds } = await store.client.createRequest(asynchronous([whole]));
+    assert.deepEqual([created, taskIds.length, request?.counts?.pending], [true, 30, 30]);
+    assert.equal(await rowsOf(request?.requestId ?? 0n), 30);
+    const { request: read } = await store.client.getRequest({
+      requestId: request?.requestId ?? 0n,
+    });
+    assert.deepEqual({ ...read, ageMs: 0n }, { ...request, ageMs: 0n });
+    const again = await other.client.createRequest(asynchronous([whole]));
+    assert.deepEqual([again.created, again.request?.requestId], [false, request?.requestId]);
+    await rejects(
+      store.client.createRequest(asynchronous([parts[0] ?? whole, whole])),
+      Code.InvalidArgument,
+      /came twice/,
+    );
   });
 
   it("should delete what was abandoned an hour ago", async () => {

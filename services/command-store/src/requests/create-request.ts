@@ -1,5 +1,12 @@
+import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { CreateRequestRequest, TaskSpec } from "@howdah/proto/howdah/v1/command_store_service";
+import {
+  type CreateRequestRequest,
+  RequestCommitSchema,
+  RequestHeaderSchema,
+  TaskChunkSchema,
+  type TaskSpec,
+} from "@howdah/proto/howdah/v1/command_store_service";
 import type { Knex } from "knex";
 import { desiredStates } from "../components/desired-states.js";
 import { isDuplicate } from "../database/database-errors.js";
@@ -55,7 +62,7 @@ export async function createRequest(
     return specs.map((spec, i) => ({ taskId: taken[i] ?? 0, spec }));
   };
 
-  for await (const { part } of parts) {
+  for await (const part of unfolded(parts)) {
     if (draft === undefined) {
       if (part.case !== "header")
         throw invalid("part", part.case, "comes first; send the header first");
@@ -64,6 +71,7 @@ export async function createRequest(
     }
     switch (part.case) {
       case "header":
+      case "whole":
         throw invalid("part", part.case, "came twice; a stream makes one request");
       case "stage":
         draft.addStage(part.value);
@@ -96,6 +104,24 @@ export async function createRequest(
     "end of stream",
     "came before the commit; nothing was stored, send it again",
   );
+}
+
+/** The parts one by one, those of a request that came in one message too. */
+async function* unfolded(
+  messages: AsyncIterable<CreateRequestRequest>,
+): AsyncGenerator<CreateRequestRequest["part"]> {
+  let isFirst = true;
+  for await (const { part } of messages) {
+    if (part.case === "whole" && isFirst) {
+      const { header = create(RequestHeaderSchema), stages, tasks } = part.value;
+      yield { case: "header", value: header };
+      for (const stage of stages) yield { case: "stage", value: stage };
+      if (tasks.length > 0) yield { case: "tasks", value: create(TaskChunkSchema, { tasks }) };
+      const commit = create(RequestCommitSchema, { taskCount: tasks.length });
+      yield { case: "commit", value: commit };
+    } else yield part;
+    isFirst = false;
+  }
 }
 
 /** The request that has the draft's key already, if its content is the same. One that was never finished gives way. */

@@ -35,10 +35,11 @@ export async function readRequest(messages: AsyncIterable<CreateRequestRequest>)
   const specs: TaskSpec[] = [];
   const commands: CommandSpec[] = [];
   for await (const { part } of messages) {
+    const whole = part.case === "whole" ? part.value : undefined;
     if (part.case === "header") header = part.value;
-    else if (part.case === "tasks") specs.push(...part.value.tasks);
-    else if (part.case === "stage") {
-      const { roles } = part.value;
+    header ??= whole?.header;
+    if (part.case === "tasks" || part.case === "whole") specs.push(...part.value.tasks);
+    for (const { roles } of part.case === "stage" ? [part.value] : (whole?.stages ?? [])) {
       commands.push(...roles.flatMap(({ command }) => command ?? []));
       stages.push({
         roles: roles.map(({ role, roleCommand, successFactor, blockers }) => ({
