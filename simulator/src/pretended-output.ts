@@ -67,11 +67,22 @@ export function bytesOf(key: TaskKey, stream: AttemptStream, from: number, to: n
   const first = Math.floor(from / lineBytes);
   const count = Math.ceil(to / lineBytes) - first;
   const head = `task ${key.taskId}, attempt ${key.attempt}, line `;
-  // All lines at once, then the number of each: line by line it took longer than all that is done with them afterwards.
+  // All lines at once, then the number of each, digit by digit: written as text they took longer than all that is done with them afterwards.
   const lines = Buffer.alloc(count * lineBytes, `${head.padEnd(lineBytes - 1, ".")}\n`, "latin1");
-  for (let n = 0; n < count; n += 1) {
-    lines.write(`${first + n + 1} `, n * lineBytes + head.length, "latin1");
-  }
+  for (let n = 0; n < count; n += 1) writeNumber(lines, n * lineBytes + head.length, first + n + 1);
   const start = from - first * lineBytes;
   return lines.subarray(start, start + to - from);
+}
+
+/** Writes a number and a blank behind it. */
+function writeNumber(into: Buffer, at: number, value: number): void {
+  let end = at + 1;
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end += 1;
+  into[end] = 0x20;
+  let rest = value;
+  for (let digit = end - 1; digit >= at; digit -= 1) {
+    const tens = Math.floor(rest / 10);
+    into[digit] = 0x30 + rest - tens * 10;
+    rest = tens;
+  }
 }
