@@ -1,6 +1,7 @@
 import type { Bench, BenchContext, BenchResult, Measure } from "../measure.js";
 import { median, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
+import { growthOf } from "./growth.js";
 
 /** How many hosts one command goes to. */
 const sizes = [50, 500, 5_000] as const;
@@ -82,21 +83,4 @@ function timeOf(times: ReadonlyMap<number, readonly number[]>, size: number): Me
     ...(size === 5_000 && { target: { most: mostMs } }),
     note: `${all.length} times, ${spread(all, 0)}`,
   };
-}
-
-/** How much longer ten times the hosts take, by rounds. */
-function growthOf(
-  times: ReadonlyMap<number, readonly number[]>,
-  used: readonly number[],
-): Measure[] {
-  return used.slice(1).map((size, at) => {
-    const fewer = used[at] ?? 0;
-    const before = times.get(fewer) ?? [];
-    const ratios = (times.get(size) ?? []).map((time, round) => time / (before[round] ?? 0));
-    return {
-      ...{ what: `time of ${size} by ${fewer} hosts`, unit: "", value: median(ratios) },
-      target: { most: size / fewer },
-      note: spread(ratios),
-    };
-  });
 }
