@@ -34,6 +34,8 @@ export interface DispatcherOptions {
   /** A stable name among dispatchers, at most 80 characters. */
   readonly instance: string;
   readonly store: Client<typeof CommandStoreService>;
+  /** Takes output. Default: `store`. */
+  readonly output?: Pick<Client<typeof CommandStoreService>, "appendOutput">;
   readonly stacks: Pick<Client<typeof StackService>, "readPackage">;
   readonly probePeer: ProbePeer;
   /** How often agents send a heartbeat. Default 60,000. */
@@ -176,7 +178,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     maxUnackedReports: options.maxUnackedReports ?? 100,
     outputCap: BigInt(options.outputCap ?? 64 << 20),
     registerWithinMs: options.registerWithinMs ?? 60_000,
-    appends: createAppendBatcher(store, signal, log),
+    appends: createAppendBatcher(options.output ?? store, signal, log),
     maxAppendBytes: options.maxAppendBytes ?? 64 << 20,
     fetches: createLimiter(options.maxFetches ?? 100),
     packages: createPackageCache({

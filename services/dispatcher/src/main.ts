@@ -40,15 +40,19 @@ await runService({
       tls !== undefined,
       "HOWDAH_AGENT_LISTEN",
     );
-    const transport = connectService({
+    const store = {
       address: config.commandStore,
       tls: clientTls(config),
       addressOption: "HOWDAH_COMMAND_STORE",
-    });
+    };
+    const transport = connectService(store);
+    // Output and packages are large: on a slow network reports and sessions would wait behind them.
+    const bulk = connectService({ ...store, ownConnection: true });
     const dispatcher = createDispatcher({
       instance: config.instance,
       store: createClient(CommandStoreService, transport),
-      stacks: createClient(StackService, transport),
+      output: createClient(CommandStoreService, bulk),
+      stacks: createClient(StackService, bulk),
       probePeer: createProbePeer(clientTls(config), log),
       heartbeatMs: config.heartbeatMs,
       maxUnackedReports: config.maxUnackedReports,
@@ -92,6 +96,7 @@ await runService({
         await dispatcher.drain(config.drainWindowMs, config.shutdownGraceMs - 3_000);
         await Promise.all([services.drain(), agents.drain()]);
         transport.close();
+        bulk.close();
       },
     };
   },
