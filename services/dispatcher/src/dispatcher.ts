@@ -44,7 +44,7 @@ export interface DispatcherOptions {
   readonly maxUnackedReports?: number;
   /** How many bytes of an output stream are stored. Default 64 MiB. */
   readonly outputCap?: number;
-  /** How many registrations are under way at the store. Default 50. */
+  /** How many registrations are under way at the store, which opens together what comes together. Default 200. */
   readonly maxRegistrations?: number;
   /** Output that waits for the store. Default 64 MiB. */
   readonly maxAppendBytes?: number;
@@ -117,7 +117,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const openSession = createOpenSession({
     store,
     registry,
-    limiter: createLimiter(options.maxRegistrations ?? 50),
+    limiter: createLimiter(options.maxRegistrations ?? 200),
     probePeer: options.probePeer,
     lease: {
       name: leaseName,
