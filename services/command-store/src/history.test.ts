@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { query } from "./database/query.js";
 import { openTestDatabase, type TestDatabase } from "./testing/database.js";
+import { apart, type Sent, type SentTogether } from "./testing/explained.js";
 import { measureHotCalls } from "./testing/hot-calls.js";
 import { makePattern, multiplyHistory } from "./testing/make-history.js";
 import { startStore, type TestStore } from "./testing/store.js";
@@ -43,8 +44,10 @@ describe("a store with much history", () => {
     );
     assert.ok(count >= tasks, `only ${count} tasks`);
     const explained: string[] = [];
-    const listen = (sent: { sql: string; bindings: unknown[] }) => sentences.set(sent.sql, sent);
-    const sentences = new Map<string, { sql: string; bindings: unknown[] }>();
+    const listen = (sent: SentTogether) => {
+      for (const one of apart(sent)) sentences.set(one.sql, one);
+    };
+    const sentences = new Map<string, Sent>();
     store.db.on("query", listen);
     const many = await measureHotCalls(store, 10);
     store.db.removeListener("query", listen);

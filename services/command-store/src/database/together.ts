@@ -8,6 +8,9 @@ export interface Statement {
   readonly bindings: readonly Binding[];
 }
 
+/** What stands between statements that go together. */
+export const between = ";\n";
+
 /** The rows of a SELECT, what any other statement did. */
 export type Answer<Row = unknown> = readonly Row[] | Executed;
 
@@ -20,7 +23,7 @@ export async function together(
   statements: readonly Statement[],
   connection?: unknown,
 ): Promise<Answer[]> {
-  const sql = statements.map((statement) => statement.sql).join(";\n");
+  const sql = statements.map((statement) => statement.sql).join(between);
   const bindings = statements.flatMap((statement) => statement.bindings);
   const [answers] = (await send(db, sql, bindings, connection)) as [Answer[] | Answer];
   return statements.length === 1 ? [answers as Answer] : (answers as Answer[]);

@@ -1,11 +1,15 @@
 import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import { between } from "../database/together.js";
 
 /** A statement as knex sent it. */
 export interface Sent {
   readonly sql: string;
   readonly bindings: readonly unknown[];
 }
+
+/** Statements as knex sent them, one behind the other. */
+export type SentTogether = Pick<Sent, "sql"> & Partial<Sent>;
 
 /** Row of EXPLAIN. */
 interface Explained {
@@ -16,7 +20,9 @@ interface Explained {
 /** The statements that are sent while `work` runs, each once, save those that only add. */
 export async function recorded(db: Knex, work: () => Promise<unknown>): Promise<Sent[]> {
   const sent = new Map<string, Sent>();
-  const listen = ({ sql, bindings }: Sent) => sent.set(sql, { sql, bindings });
+  const listen = (all: SentTogether) => {
+    for (const one of apart(all)) sent.set(one.sql, one);
+  };
   db.on("query", listen);
   try {
     await work();
@@ -24,6 +30,16 @@ export async function recorded(db: Knex, work: () => Promise<unknown>): Promise<
     db.removeListener("query", listen);
   }
   return [...sent.values()].filter(({ sql }) => /^\s*\(?(select|update|delete)\b/i.test(sql));
+}
+
+/** The statements that went together in one round trip. knex names no bindings of a BEGIN. */
+export function* apart({ sql, bindings = [] }: SentTogether): Generator<Sent> {
+  let at = 0;
+  for (const piece of sql.split(between)) {
+    const values = piece.split("?").length - 1;
+    yield { sql: piece, bindings: bindings.slice(at, at + values) };
+    at += values;
+  }
 }
 
 /** Which of the statements read one of these tables, or aliases of theirs, from end to end, as `TABLE: STATEMENT`. */
