@@ -1,5 +1,7 @@
 import { insertCommandsSql, insertTasksSql } from "@howdah/command-store/store/insert-request";
-import { updateTasksSql } from "@howdah/command-store/store/write-task-changes";
+import type { TaskRow } from "@howdah/command-store/store/task-rows";
+import { taskUpdate } from "@howdah/command-store/store/write-tasks";
+import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { type Connection, createConnection, type ResultSetHeader } from "mysql2/promise";
 
 /** Tasks straight into MySQL, by the statements of the store and nothing around them. */
@@ -76,47 +78,47 @@ async function runBatch(connection: Connection, firstId: number): Promise<void> 
   ]);
   await connection.query(insertCommandsSql, [ids.map((id) => [id, noCommand])]);
   await connection.query("commit");
-  await update(
-    connection,
-    // was: status, attempt, epoch, cancel; now: status, attempt, open, cancel, exit code, epoch, binding, version, times, lengths, reason
-    ids.map((id) => [id, 1, 1, 0, 0, 2, 1, 1, 0, null, 7, 0, 2, now, 0, 0, ...unsaid]),
-  );
-  await update(
-    connection,
-    ids.map((id) => [
-      id,
-      2,
-      1,
-      7,
-      0,
-      5,
-      1,
-      null,
-      0,
-      0,
-      7,
-      0,
-      3,
-      now,
-      now,
-      now,
-      0,
-      0,
-      0,
-      now,
-      now,
-      null,
-    ]),
-  );
+  const pending = ids.map((id) => newTask(id, requestId));
+  const released = pending.map((task): TaskRow => {
+    const { hostId } = task;
+    return {
+      ...task,
+      status: Status.QUEUED,
+      sessionEpoch: hostId,
+      changeVersion: 2,
+      queueTime: now,
+    };
+  });
+  const ended = released.map((task, n): TaskRow => {
+    const times = { receiveTime: now + (n % 9), startTime: now + (n % 9), endTime: now + (n % 11) };
+    const lengths = { stdoutLength: 0, stderrLength: 0, structuredLength: 0 };
+    const said = { ...times, ...lengths, exitCode: 0, reportTime: now };
+    return { ...task, ...said, status: Status.COMPLETED, changeVersion: 3 };
+  });
+  await update(connection, pending, released);
+  await update(connection, released, ended);
 }
 
-/** Of a task that has not ended: three lengths, two times and the reason. */
-const unsaid = [null, null, null, 0, 0, null];
+/** A task as it has just been inserted. */
+function newTask(taskId: number, requestId: number): TaskRow {
+  return {
+    ...{ taskId, requestId, stageId: 0, roleIndex: 0, hostId: (taskId % hosts) + 1 },
+    ...{ role: "RUN", roleCommand: RoleCommand.EXECUTE, componentCommand: null },
+    ...{ batch: 0, manual: false, status: Status.PENDING, attempt: 1, cancelRequested: false },
+    ...{ exitCode: null, sessionEpoch: 0, bindingId: 0, changeVersion: 1 },
+    ...{ queueTime: 0, startTime: 0, endTime: 0, receiveTime: 0, reportTime: 0 },
+    ...{ stdoutLength: null, stderrLength: null, structuredLength: null, reason: null },
+  };
+}
 
-async function update(connection: Connection, rows: readonly unknown[][]): Promise<void> {
-  const [{ affectedRows }] = await connection.query<ResultSetHeader>(updateTasksSql, [
-    JSON.stringify(rows),
-  ]);
-  if (affectedRows !== rows.length)
-    throw new Error(`${affectedRows} of ${rows.length} tasks changed`);
+async function update(
+  connection: Connection,
+  before: readonly TaskRow[],
+  after: readonly TaskRow[],
+): Promise<void> {
+  const changes = after.map((task, n) => ({ before: before[n] ?? task, after: task }));
+  const { sql, bindings } = taskUpdate(changes);
+  const [{ affectedRows }] = await connection.query<ResultSetHeader>(sql, [...bindings]);
+  if (affectedRows !== after.length)
+    throw new Error(`${affectedRows} of ${after.length} tasks changed`);
 }

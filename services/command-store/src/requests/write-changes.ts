@@ -14,7 +14,8 @@ import {
   stageCountsOf,
   stageWrites,
 } from "../store/write-roll-up.js";
-import { attemptWrites, counterWrites, taskWrites } from "../store/write-task-changes.js";
+import { attemptWrites, counterWrites } from "../store/write-task-changes.js";
+import { taskWrites } from "../store/write-tasks.js";
 import { rolledUpRequest, rolledUpStage } from "./roll-up.js";
 import { spendBudgets } from "./spent-budget.js";
 import type { ChangedTask, ChangeSet } from "./task-changes.js";

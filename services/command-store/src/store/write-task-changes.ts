@@ -1,6 +1,5 @@
-import { openStatuses, statuses, type TaskStatus } from "@howdah/state/statuses";
+import { statuses, type TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
-import { StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute } from "../database/query.js";
 import type { Write } from "../database/together.js";
@@ -9,14 +8,15 @@ import { counterColumns } from "./counter-columns.js";
 import type { TaskRow } from "./task-rows.js";
 
 const keyColumns = { request_id: "bigint", stage_id: "int", role_index: "smallint" };
-const counterNames = statuses.map((status) => counterColumns[status]);
 
-const updateCounters = `update ${jsonRows("v", {
-  ...keyColumns,
-  ...Object.fromEntries(counterNames.map((name) => [name, "int"])),
-})} straight_join role_success_criteria r force index (primary)
-  on r.request_id = v.request_id and r.stage_id = v.stage_id and r.role_index = v.role_index
-set ${counterNames.map((name) => `r.${name} = r.${name} + v.${name}`).join(", ")}`;
+/** Moves these counters of roles, of which most batches move two. */
+function updateCounters(moved: readonly TaskStatus[]): string {
+  const names = moved.map((status) => counterColumns[status]);
+  const columns = { ...keyColumns, ...Object.fromEntries(names.map((name) => [name, "int"])) };
+  return `update ${jsonRows("v", columns)} straight_join role_success_criteria r force index (primary)
+    on r.request_id = v.request_id and r.stage_id = v.stage_id and r.role_index = v.role_index
+  set ${names.map((name) => `r.${name} = r.${name} + v.${name}`).join(", ")}`;
+}
 
 /** Moves the counters of each role by what changed: one statement, however many tasks. */
 export function counterWrites(changes: readonly ChangedTask[]): Write[] {
@@ -32,13 +32,18 @@ export function counterWrites(changes: readonly ChangedTask[]): Write[] {
     deltas.set(after.status, (deltas.get(after.status) ?? 0) + 1);
   }
   if (roles.size === 0) return [];
+  const moved = statuses.filter((status) =>
+    Array.from(roles.values()).some(({ deltas }) => (deltas.get(status) ?? 0) !== 0),
+  );
+  // As many as left a status came to it: nothing is to be moved.
+  if (moved.length === 0) return [];
   const rows = Array.from(roles.values(), ({ key, deltas }) => [
     ...key,
-    ...statuses.map((status) => deltas.get(status) ?? 0),
+    ...moved.map((status) => deltas.get(status) ?? 0),
   ]).sort(byKey);
   return [
     {
-      statement: { sql: updateCounters, bindings: [JSON.stringify(rows)] },
+      statement: { sql: updateCounters(moved), bindings: [JSON.stringify(rows)] },
       check({ affectedRows }) {
         if (affectedRows !== rows.length)
           throw new Error("a task's role is not in role_success_criteria");
@@ -53,80 +58,6 @@ function byKey(a: readonly number[], b: readonly number[]): number {
     if (order !== 0) return order;
   }
   return 0;
-}
-
-/** Writes changed tasks: a row each, in `jsonRows`, whose `was_…` must be as they are. */
-export const updateTasksSql = `update ${jsonRows("v", {
-  task_id: "bigint",
-  was_status: "tinyint",
-  was_attempt: "smallint",
-  was_epoch: "bigint",
-  was_cancel: "tinyint",
-  status: "tinyint",
-  attempt: "smallint",
-  open: "tinyint",
-  cancel_requested: "tinyint",
-  exit_code: "int",
-  session_epoch: "bigint",
-  binding_id: "bigint",
-  change_version: "bigint",
-  queue_time: "bigint",
-  start_time: "bigint",
-  end_time: "bigint",
-  stdout_length: "bigint",
-  stderr_length: "bigint",
-  structured_length: "bigint",
-  receive_time: "bigint",
-  report_time: "bigint",
-  reason: "varchar(255) character set utf8mb4",
-})} straight_join host_role_command t force index (primary) on t.task_id = v.task_id
-  and t.status = v.was_status and t.attempt = v.was_attempt and t.session_epoch = v.was_epoch
-  and t.cancel_requested = v.was_cancel
-set t.status = v.status, t.attempt = v.attempt, t.open_host_id = if(v.open = 1, t.host_id, null), t.cancel_requested = v.cancel_requested,
-  t.exit_code = v.exit_code, t.session_epoch = v.session_epoch, t.binding_id = v.binding_id,
-  t.change_version = v.change_version, t.queue_time = v.queue_time, t.start_time = v.start_time,
-  t.end_time = v.end_time, t.stdout_length = v.stdout_length, t.stderr_length = v.stderr_length,
-  t.structured_length = v.structured_length, t.receive_time = v.receive_time, t.report_time = v.report_time,
-  t.reason = v.reason`;
-
-/** Writes changed tasks, in the order of their ids. `StaleReadError` when one is not as it was read. */
-export function taskWrites(changes: readonly ChangedTask[]): Write[] {
-  if (changes.length === 0) return [];
-  const rows = changes.map(({ before, after }) => [
-    after.taskId,
-    before.status,
-    before.attempt,
-    before.sessionEpoch,
-    before.cancelRequested ? 1 : 0,
-    after.status,
-    after.attempt,
-    openStatuses.has(after.status) ? 1 : null,
-    after.cancelRequested ? 1 : 0,
-    after.exitCode,
-    after.sessionEpoch,
-    after.bindingId,
-    after.changeVersion,
-    after.queueTime,
-    after.startTime,
-    after.endTime,
-    after.stdoutLength,
-    after.stderrLength,
-    after.structuredLength,
-    after.receiveTime,
-    after.reportTime,
-    after.reason,
-  ]);
-  return [
-    {
-      statement: { sql: updateTasksSql, bindings: [JSON.stringify(rows)] },
-      check({ affectedRows }) {
-        if (affectedRows === rows.length) return;
-        throw new StaleReadError(
-          `${rows.length - affectedRows} tasks were changed by somebody else`,
-        );
-      },
-    },
-  ];
 }
 
 /** Keeps attempts that others follow. */
