@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
+import type { ChangedTask } from "../requests/task-changes.js";
 import type { TaskRow } from "./task-rows.js";
 import { taskUpdate } from "./write-tasks.js";
 
@@ -14,15 +15,15 @@ const pending: TaskRow = {
 };
 
 /** The release of a task. */
-function release(taskId: number, sessionEpoch: number) {
-  const before = { ...pending, taskId };
-  const after = { ...before, status: Status.QUEUED, sessionEpoch, changeVersion: 2, queueTime: 50 };
-  return { before, after } as const;
+function release(taskId: number, sessionEpoch: number): ChangedTask {
+  const before: TaskRow = { ...pending, taskId };
+  const released = { status: Status.QUEUED, changeVersion: 2, queueTime: 50 } as const;
+  return { before, after: { ...before, ...released, sessionEpoch } };
 }
 
 /** What a statement sets, and its values but for the rows. */
 function partsOf({ sql, bindings: [rows, ...shared] }: ReturnType<typeof taskUpdate>) {
-  const set = sql.slice(sql.indexOf("set ") + 4).split(/, t\./);
+  const set = sql.slice(sql.indexOf("set ") + 4).split(/, (?=t\.\w+ =)/);
   return {
     rows: JSON.parse(rows as string),
     set: set.map((one) => one.replace(/^t\./, "")),
@@ -50,7 +51,7 @@ describe("taskUpdate()", () => {
 
   it("should write what only one of the tasks changes for all of them, as it is", () => {
     const { before, after } = release(8, 32);
-    const failed = { ...after, status: Status.FAILED, exitCode: 7, reason: "it's broken" };
+    const failed: TaskRow = { ...after, status: Status.FAILED, exitCode: 7, reason: "it's broken" };
     const { rows, set } = partsOf(taskUpdate([release(7, 32), { before, after: failed }]));
     const [first, second] = rows;
     assert.deepEqual(first, [7, Status.QUEUED, null, null, 1]);
