@@ -16,12 +16,19 @@ export class TaskKeyError extends Error {
   override readonly name = "TaskKeyError";
 }
 
+/** The last store id that was found to be one. */
+let lastStoreId = "";
+
 /** `store:task:attempt`, unique for a key; also the value of the processes' tag `HOWDAH_TASK`. Throws `TaskKeyError`. */
 export function keyText(key: TaskKey): string {
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(key.storeId)) {
-    throw new TaskKeyError(
-      `the store id ${JSON.stringify(key.storeId)} must be 1 to 64 letters, digits, "_" or "-"`,
-    );
+  // There is one store, and this is asked some twenty times for each command.
+  if (key.storeId !== lastStoreId) {
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(key.storeId)) {
+      throw new TaskKeyError(
+        `the store id ${JSON.stringify(key.storeId)} must be 1 to 64 letters, digits, "_" or "-"`,
+      );
+    }
+    lastStoreId = key.storeId;
   }
   if (!/^[0-9]{1,20}$/.test(key.taskId)) {
     throw new TaskKeyError(`the task id ${JSON.stringify(key.taskId)} must be a decimal number`);
