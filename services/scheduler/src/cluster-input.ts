@@ -77,7 +77,9 @@ async function getCluster(
   name: string,
   signal: AbortSignal,
 ): Promise<Cluster> {
-  const { cluster } = await fleet.getCluster({ name }, { signal });
+  // All its configurations may be hundreds of KiB; of them planning goes by these.
+  const configurationTypes = ["cluster-env"];
+  const { cluster } = await fleet.getCluster({ name, configurationTypes }, { signal });
   if (cluster !== undefined) return cluster;
   throw new ConnectError(`cluster ${name} is empty`, Code.Internal);
 }

@@ -120,6 +120,23 @@ describe("ApplyCluster", () => {
     assert.deepEqual(await readDocuments(database.db, "changed"), before);
   });
 
+  it("is told with those configurations only that are asked for", async () => {
+    await fleet.applyCluster(hdfs("some"));
+    const { cluster: all } = await fleet.getCluster({ name: "some" });
+    const configurationTypes = ["hdfs-site", "nosuch"];
+    const { cluster: some } = await fleet.getCluster({ name: "some", configurationTypes });
+    assert.ok(all?.configurations["zoo.cfg"] && all.configurations["hdfs-site"]);
+    assert.deepEqual(some, {
+      ...all,
+      configurations: { "hdfs-site": all.configurations["hdfs-site"] },
+    });
+    await rejects(
+      fleet.getCluster({ name: "some", configurationTypes: Array(101).fill("a") }),
+      Code.InvalidArgument,
+      "configuration_types 101 are more than 100",
+    );
+  });
+
   it("lists every problem in one line, and changes nothing then", async () => {
     await fleet.applyCluster(hdfs("kept"));
     const before = await fleet.getCluster({ name: "kept" });

@@ -3,6 +3,7 @@ import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Knex } from "knex";
 import { hostComponentCalls } from "../components/host-component-calls.js";
 import { isConflict } from "../database/database-errors.js";
+import { invalid } from "../invalid.js";
 import {
   listConfigurationTypes,
   listConfigurationVersions,
@@ -37,6 +38,8 @@ import { checkListMaintenance, maintenanceToken } from "./maintenance-requests.j
 import { selectHosts } from "./select-hosts.js";
 import { setMaintenance } from "./set-maintenance.js";
 
+/** Configuration types that may be named at once. */
+const maxTypes = 100;
 const maxVersions = 100;
 /** Well below the 4 MiB of a message. */
 const maxVersionBytes = 2 << 20;
@@ -106,8 +109,12 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
     },
 
     async getCluster(request) {
+      const { configurationTypes: types } = request;
+      if (types.length > maxTypes) {
+        throw invalid("configuration_types", types.length, `are more than ${maxTypes}`);
+      }
       const name = request.name || (await onlyCluster(db));
-      return { cluster: toCluster(await findCluster(db, name)) };
+      return { cluster: toCluster(await findCluster(db, name, types)) };
     },
 
     async listConfigurationVersions(request) {
@@ -125,8 +132,12 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
   };
 }
 
-async function findCluster(db: Knex, name: string): Promise<StoredCluster> {
-  const cluster = await readSnapshot(db, (trx) => readCluster(trx, name));
+async function findCluster(
+  db: Knex,
+  name: string,
+  types: readonly string[] = [],
+): Promise<StoredCluster> {
+  const cluster = await readSnapshot(db, (trx) => readCluster(trx, name, types));
   if (cluster !== undefined) return cluster;
   throw await noCluster(db, name);
 }

@@ -50,12 +50,19 @@ export async function listClusters(
   return readParts(db, rows);
 }
 
-/** The cluster of this name with its configurations. Several statements: read it in a snapshot, or guard by `version`. */
-export async function readCluster(db: Knex, name: string): Promise<StoredCluster | undefined> {
+/**
+ * The cluster of this name with its configurations. Several statements: read it in a snapshot, or guard by `version`.
+ * @param only configurations of these types; of all by default
+ */
+export async function readCluster(
+  db: Knex,
+  name: string,
+  only: readonly string[] = [],
+): Promise<StoredCluster | undefined> {
   const rows = await query<ClusterRow>(db, "select * from cluster where name = ?", [name]);
   const [summary] = await readParts(db, rows);
   if (summary === undefined) return undefined;
-  const types = await readNewestTypes(db, summary.clusterId);
+  const types = await readNewestTypes(db, summary.clusterId, only);
   const configurations = new Map<string, TypeContent>();
   for (const [type, { selected, content }] of types) {
     if (selected) configurations.set(type, content);
@@ -165,7 +172,12 @@ function placements(
   return [...found.values()];
 }
 
-async function readNewestTypes(db: Knex, clusterId: number): Promise<Map<string, TypeVersion>> {
+async function readNewestTypes(
+  db: Knex,
+  clusterId: number,
+  only: readonly string[],
+): Promise<Map<string, TypeVersion>> {
+  const isOne = only.length === 0 ? "" : "and type_name in (?)";
   const rows = await query<{
     type_name: string;
     version: number;
@@ -176,10 +188,10 @@ async function readNewestTypes(db: Knex, clusterId: number): Promise<Map<string,
     db,
     `select c.type_name, c.version, c.selected, c.config_data, c.config_attributes
     from cluster_config c join (
-      select type_name, max(version) as version from cluster_config where cluster_id = ? group by type_name
+      select type_name, max(version) as version from cluster_config where cluster_id = ? ${isOne} group by type_name
     ) newest on newest.type_name = c.type_name and newest.version = c.version
     where c.cluster_id = ? order by c.type_name`,
-    [clusterId, clusterId],
+    [clusterId, ...(only.length === 0 ? [] : [only]), clusterId],
   );
   return new Map(
     rows.map((row) => [

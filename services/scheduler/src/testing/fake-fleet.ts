@@ -46,11 +46,15 @@ export function fakeFleet(
       await content.beforeMaintenance();
       return { entries: content.maintenance };
     },
-    getCluster: ({ name }) => {
+    getCluster: ({ name, configurationTypes: types }) => {
       check();
       content.reads.push("getCluster");
       const cluster = content.clusters.find((one) => one.name === name);
-      if (cluster !== undefined) return { cluster };
+      const isAsked = ([type]: [string, unknown]) => types.length === 0 || types.includes(type);
+      if (cluster !== undefined) {
+        const configurations = Object.entries(cluster.configurations ?? {}).filter(isAsked);
+        return { cluster: { ...cluster, configurations: Object.fromEntries(configurations) } };
+      }
       throw new ConnectError(`there is no cluster ${name}`, Code.NotFound);
     },
   };
