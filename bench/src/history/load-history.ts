@@ -13,6 +13,8 @@ import { runTasks } from "../throughput/run-tasks.js";
 export interface History {
   /** Finished tasks. */
   readonly tasks: number;
+  /** How many of them were run; the others are copies. Undefined when all were there already. */
+  readonly run?: number;
   /** Data and indexes of all tables, by the server's own count. */
   readonly bytes: number;
 }
@@ -46,15 +48,17 @@ export async function loadHistory(
 ): Promise<History> {
   const db = openDatabase({ url: system.installation.databaseUrl, log: silent });
   const limited = AbortSignal.any([signal, AbortSignal.timeout(loadLimitMs)]);
+  let run: number | undefined;
   try {
     if ((await countTasks(db)) < tasks) {
       await runTasks(system, { tasks: pattern }, { signal });
       log(`${tasks} finished tasks are loaded`);
+      run = await countTasks(db);
       // Until they are all there; nothing else writes.
       await db.raw("set global innodb_flush_log_at_trx_commit = 0");
       let told = performance.now();
       await multiplyHistory(db, {
-        ...{ tasks, pattern: await countTasks(db), signal: limited },
+        ...{ tasks, pattern: run, signal: limited },
         tell(count) {
           if (performance.now() - told < 30_000) return;
           told = performance.now();
@@ -67,6 +71,7 @@ export async function loadHistory(
     const sizes = await readSizes(db);
     return {
       tasks: await countTasks(db),
+      ...(run === undefined ? {} : { run }),
       bytes: sizes.reduce((sum, size) => sum + size.bytes, 0),
     };
   } finally {
