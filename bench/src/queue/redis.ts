@@ -52,7 +52,7 @@ export async function startRedis(log: (line: string) => void, signal: AbortSigna
 }
 
 /** Its program on PATH, by either name. */
-async function findRedis(): Promise<string | undefined> {
+export async function findRedis(): Promise<string | undefined> {
   for (const name of ["redis-server", disguised]) {
     for (const folder of (process.env.PATH ?? "").split(delimiter)) {
       const file = join(folder, name);
