@@ -50,14 +50,15 @@ export function availabilityOf(input: {
     if (state !== undefined) return lost[state];
     return hosts.size === 0 ? undefined : hostReason(maintenance, operation, { host });
   };
+  const allServed = services.size + components.size === 0;
   const ofService = (place: Place) =>
-    services.size + components.size === 0
-      ? undefined
-      : serviceReason(maintenance, operation, place);
+    allServed ? undefined : serviceReason(maintenance, operation, place);
   const allWell = (states?.size ?? 0) + hosts.size + services.size + components.size === 0;
   return {
     isAvailable: (host) => away(host) === undefined,
-    serviceReason: (service, place = { host: "" }) => ofService({ ...place, service }),
+    serviceReason: (service, { component, host } = { host: "" }) =>
+      // Asked for each host of each service that is checked.
+      allServed ? undefined : ofService({ service, host, ...(component && { component }) }),
     take(wanted, command, about = {}) {
       if (allWell) return wanted;
       return wanted.filter((host) => {
