@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { describe, it } from "node:test";
-import type { ProcessInfo } from "../process-table.js";
-import { selectTree } from "./stop-tree.js";
+import { listProcesses, type ProcessInfo } from "../process-table.js";
+import { silent } from "../testing/test-agent.js";
+import { selectTree, stopTree } from "./stop-tree.js";
 
 const supervisor = { pid: 100, startTime: 1_000, bootId: "boot" };
 
@@ -93,5 +96,33 @@ describe("selectTree()", () => {
       [102, 5],
     ];
     assert.deepEqual(select(processes, { known }).victims, [101]);
+  });
+});
+
+describe("stopTree()", () => {
+  it("looks again before it believes that nobody is left: who is just being started may be missed by a look", async (t) => {
+    const tag = `HOWDAH_TASK=stop-tree-${process.pid}`;
+    const start = () => {
+      const child = spawn("sleep", ["600"], {
+        env: { HOWDAH_TASK: tag.slice(12) },
+        stdio: "ignore",
+      });
+      t.after(() => child.kill("SIGKILL"));
+      return child;
+    };
+    const [seen, missed] = [start(), start()];
+    const ended = Promise.all([once(seen, "exit"), once(missed, "exit")]);
+    await Promise.all([once(seen, "spawn"), once(missed, "spawn")]);
+    let missedOnce = false;
+    const look = () => {
+      const all = listProcesses();
+      if (missedOnce) return all;
+      missedOnce = !all.some(({ pid, zombie }) => pid === seen.pid && !zombie);
+      return all.filter(({ pid }) => pid !== missed.pid);
+    };
+    const { signal } = new AbortController();
+    const report = await stopTree({ tag, look, signal, log: silent });
+    assert.deepEqual([report.terminated, report.leftRunning], [2, []]);
+    await ended;
   });
 });

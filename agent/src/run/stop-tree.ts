@@ -23,6 +23,8 @@ export interface StopTree {
   /** Ends the work at once; rejects with its reason. */
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** Looks at the processes of the machine. Default `listProcesses`; tests have others. */
+  readonly look?: () => readonly ProcessInfo[];
 }
 
 /** What was done. */
@@ -37,6 +39,12 @@ export interface StopReport {
 /** After SIGKILL began, how long a process may stay: one in an uninterruptible call, or another user's. */
 const killWaitMs = 15_000;
 
+/**
+ * A look misses who was forked while it went on, and who is just being executed and has no environment yet: where somebody had to be
+ * stopped, nobody is left when two looks so long apart find none.
+ */
+const lookAgainMs = 20;
+
 /** Killed halfway, each of these leaves a host that needs repair by hand. */
 const packageManagers = new Set([
   ...["apt-get", "apt", "aptitude", "dpkg", "dpkg-deb", "unattended-upgr", "apk", "pacman"],
@@ -45,21 +53,23 @@ const packageManagers = new Set([
 
 /**
  * Stops a whole process tree: the supervisor's descendants and session, and whatever left both but carries the tag.
- * SIGTERM, then after the grace SIGKILL, again and again until a look finds nobody, so that what is forked meanwhile is
+ * SIGTERM, then after the grace SIGKILL, again and again until two looks find nobody, so that what is forked meanwhile is
  * stopped too. Not found: a process that left the session, lost its ancestors and cleared its environment.
  */
 export async function stopTree(options: StopTree): Promise<StopReport> {
   const graceMs = options.graceMs ?? 5_000;
   const waitMs = options.packageManagerWaitMs ?? 600_000;
+  const look = options.look ?? listProcesses;
   const began = performance.now();
   const terminated = new Set<string>();
   const killed = new Set<string>();
   const known = new Map<number, number>();
   let pauseMs = 5;
   let told = false;
+  let lookedAgain = false;
   for (;;) {
     options.signal.throwIfAborted();
-    const { victims, spared } = selectTree(listProcesses(), known, options);
+    const { victims, spared } = selectTree(look(), known, options);
     const elapsed = performance.now() - began;
     for (const victim of victims) {
       known.set(victim.pid, victim.startTime);
@@ -70,6 +80,13 @@ export async function stopTree(options: StopTree): Promise<StopReport> {
       signalProcess(victim, kill ? "SIGKILL" : "SIGTERM", options.log);
     }
     const victimsDone = victims.length === 0 || elapsed >= graceMs + killWaitMs;
+    const nobody = victims.length === 0 && spared.length === 0;
+    if (nobody && terminated.size > 0 && !lookedAgain) {
+      lookedAgain = true;
+      await sleep(lookAgainMs, undefined, { signal: options.signal });
+      continue;
+    }
+    if (!nobody) lookedAgain = false;
     if (victimsDone && (spared.length === 0 || elapsed >= waitMs)) {
       const leftRunning = [...victims, ...spared].map(nameOf);
       if (leftRunning.length > 0) options.log.warn({ leftRunning }, "processes left running");
