@@ -29,8 +29,11 @@ const longestDrainMs = 600_000;
 const goodbyeMs = 1_000;
 const defaultOutputCap = 64 * 1024 * 1024;
 const defaultCredit = 100;
-/** How long the answer that a command was accepted waits for a report of it, which says the same. */
-const ackDelayMs = 50;
+/**
+ * How long the answer that a command was accepted waits for a report, which says the same: of its end, or of its start, which is told
+ * 50 ms after it.
+ */
+const ackDelayMs = 100;
 /** Each may carry 16 KiB of output. */
 const mostCredit = 1_000;
 
