@@ -33,22 +33,32 @@ export async function takeFileNames(
   folders: AgentFolders,
   key: TaskKey,
 ): Promise<void> {
-  const others = journal
-    .entries()
-    .filter((entry) => entry.key.taskId === key.taskId && entry.start !== null)
-    .filter((entry) => keyText(entry.key) !== keyText(key));
+  const others = journal.entries().filter((entry) => isOther(entry, key));
   const owner = others.find((entry) => entry.fileSuffix === "");
-  const from = dataFiles(folders, key.taskId);
-  const names = Object.keys(from) as (keyof DataFiles)[];
-  if (owner === undefined && !names.some((name) => existsSync(from[name]))) return;
+  if (others.length === 0 && !anyThere(folders, key.taskId)) return;
   const suffix = owner
     ? freeSuffix(folders, key.taskId)
     : (unfinishedSuffix(others) ?? freeSuffix(folders, key.taskId));
   if (owner) await journal.filesMoved(owner.key, suffix);
+  const from = dataFiles(folders, key.taskId);
   const to = dataFiles(folders, key.taskId, suffix);
-  for (const name of names) {
+  for (const name of Object.keys(from) as (keyof DataFiles)[]) {
     if (existsSync(from[name])) renameSync(from[name], to[name]);
   }
+}
+
+/** Whether nobody has had the plain names before: then there is nothing to move. */
+export function areNamesFree(journal: Journal, folders: AgentFolders, key: TaskKey): boolean {
+  return !anyThere(folders, key.taskId) && !journal.entries().some((entry) => isOther(entry, key));
+}
+
+function anyThere(folders: AgentFolders, taskId: string): boolean {
+  return (Object.values(dataFiles(folders, taskId)) as string[]).some((path) => existsSync(path));
+}
+
+/** Whether it is another attempt that may have files of the task's name. */
+function isOther({ key, start }: JournalEntry, than: TaskKey): boolean {
+  return key.taskId === than.taskId && start !== null && keyText(key) !== keyText(than);
 }
 
 function freeSuffix(folders: AgentFolders, taskId: string): string {

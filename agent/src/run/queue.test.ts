@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { AgentFolders } from "../folders.js";
@@ -13,8 +14,9 @@ import {
   until,
 } from "../testing/test-agent.js";
 import { testStore } from "../testing/test-store.js";
+import { dataFiles } from "./data-files.js";
 import type { QueueOptions } from "./queue.js";
-import { removeRecordFolders } from "./record-folders.js";
+import { recordFolderOf, removeRecordFolders } from "./record-folders.js";
 import { readStepState } from "./step-records.js";
 
 describe("openQueue()", () => {
@@ -52,6 +54,37 @@ describe("openQueue()", () => {
     await queue.idle();
     const order = [3, 1, 2].flatMap((task) => [`begin ${task}`, `end ${task}`]);
     assert.equal(textOf(log), `${order.join("\n")}\n`);
+  });
+
+  it("makes a command's files while its start is made durable, and runs nothing before", async () => {
+    let durable: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      durable = resolve;
+    });
+    let holds = false;
+    agent = await startTestAgent(folders, {}, { sync: () => (holds ? held : Promise.resolve()) });
+    holds = true;
+    const accepted = accept(1, note(1));
+    const { stdout, stderr } = dataFiles(folders, "1");
+    await until(() => existsSync(stderr), "the files");
+    assert.equal(statSync(stdout).mode & 0o777, 0o600);
+    assert.deepEqual(readdirSync(recordFolderOf(folders, testKey(1))), []);
+    durable();
+    assert.equal(await accepted, "accepted");
+    await agent.queue.idle();
+    assert.equal(textOf(log), "begin 1\nend 1\n");
+  });
+
+  it("leaves it to a command's turn to move the files of another attempt", async () => {
+    const { queue, journal } = await start();
+    await accept(1, "echo first");
+    await queue.idle();
+    const again = shellCommand(testKey(1, 2), "echo second");
+    await queue.accept(again.key, asJsonCommand(again));
+    await queue.idle();
+    assert.equal(journal.entry(testKey(1))?.fileSuffix, ".0");
+    assert.equal(textOf(dataFiles(folders, "1", ".0").stdout), "first\n");
+    assert.equal(textOf(dataFiles(folders, "1").stdout), "second\n");
   });
 
   it("has a command and its start share one write to the disk when nothing is before it", async () => {

@@ -5,7 +5,12 @@ import type { AcceptAnswer, Journal } from "../journal/journal.js";
 import type { Json } from "../json.js";
 import { keyText, type TaskKey } from "../task-key.js";
 import { findOrphans } from "./record-folders.js";
-import { type CommandContext, neverStartedResult, runCommand } from "./run-command.js";
+import {
+  type CommandContext,
+  makeFilesAhead,
+  neverStartedResult,
+  runCommand,
+} from "./run-command.js";
 
 /** What a queue that runs commands on this host needs. */
 export interface QueueOptions extends Omit<CommandContext, "detach">, QueueTells {}
@@ -23,6 +28,11 @@ export interface RunQueueOptions extends QueueTells {
     cancel: AbortSignal,
     detach: AbortSignal,
   ) => Promise<CommandResult>;
+  /**
+   * Told of a command whose start is being journalled, and that runs next if nothing comes between: for what may be done before that is
+   * durable. Never throws. Default: nothing.
+   */
+  readonly ahead?: (entry: JournalEntry) => void;
   /** Whether another attempt of the task runs that the journal does not know. Default: none. */
   readonly hasLiveOrphan?: (key: TaskKey) => boolean;
 }
@@ -72,6 +82,7 @@ export function openQueue(options: QueueOptions): CommandQueue {
   return openRunQueue({
     ...options,
     run: (entry, cancel, detach) => runCommand(entry, cancel, { ...options, detach }),
+    ahead: (entry) => makeFilesAhead(entry, options),
     hasLiveOrphan: findOrphans(options.folders, options.journal),
   });
 }
@@ -167,6 +178,10 @@ export function openRunQueue(options: RunQueueOptions): CommandQueue {
     const starting = journal.started(key);
     starting.catch(() => undefined); // whoever waits for its turn hears of it
     begun.set(keyText(key), starting);
+    // Behind the journal's own, which has given the sync to another thread by then.
+    setImmediate(() => {
+      if (!detach.signal.aborted) options.ahead?.(entry);
+    });
     return lane;
   }
 

@@ -10,7 +10,7 @@ import { bootId, uptimeMs } from "../process-table.js";
 import { keyText } from "../task-key.js";
 import { type CommandPlan, planCommand } from "./command-plan.js";
 import type { CommandSpec, ScriptSettings } from "./command-spec.js";
-import { type DataFiles, dataFiles, takeFileNames } from "./data-files.js";
+import { areNamesFree, type DataFiles, dataFiles, takeFileNames } from "./data-files.js";
 import { diskProblem, withCutOutput } from "./disk-room.js";
 import { appendOnce, finalText } from "./final-text.js";
 import { logOutput } from "./log-output.js";
@@ -99,6 +99,28 @@ export function neverStartedResult(entry: JournalEntry): CommandResult {
   };
 }
 
+/**
+ * Makes the files that a command begins with, where that moves nobody's. For the time in which the journal's entry is made durable: without
+ * that entry they mean nothing, and with it they are what `runCommand` finds done.
+ */
+export function makeFilesAhead(
+  { key }: JournalEntry,
+  { folders, journal }: Pick<CommandContext, "folders" | "journal">,
+): void {
+  const recordFolder = recordFolderOf(folders, key);
+  try {
+    if (exists(recordFolder) || !areNamesFree(journal, folders, key)) return;
+    mkdirSync(recordFolder, { recursive: true, mode: 0o700 });
+    makeOutputs(dataFiles(folders, key.taskId));
+  } catch {
+    // Whatever keeps them from being made, the command meets it in its turn and tells of it.
+  }
+}
+
+function makeOutputs({ stdout, stderr }: DataFiles): void {
+  for (const path of [stdout, stderr]) writeFileSync(path, "", { mode: 0o600, flag: "a" });
+}
+
 /** Settles the plan and the files. Its last act is to keep the plan: no step starts before, and none of this is repeated. */
 async function prepare(
   entry: JournalEntry,
@@ -109,9 +131,7 @@ async function prepare(
 ): Promise<CommandPlan> {
   const { folders } = context;
   await takeNames(entry, recordFolder, context);
-  for (const path of [files.stdout, files.stderr]) {
-    writeFileSync(path, "", { mode: 0o600, flag: "a" });
-  }
+  makeOutputs(files);
   const { signal, release } = joinSignals(cancel, context.detach);
   const spec = await context.resolve(entry, signal).finally(release);
   const plan = planCommand(spec, files, folders, context.settings);

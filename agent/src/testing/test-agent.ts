@@ -6,7 +6,7 @@ import { pino } from "pino";
 import { Alerts } from "../alerts/alerts.js";
 import { type AgentFolders, agentFolders, createFolders } from "../folders.js";
 import type { JournalEntry } from "../journal/entry.js";
-import { openJournal } from "../journal/open-journal.js";
+import { type JournalOptions, openJournal } from "../journal/open-journal.js";
 import type { CommandSpec } from "../run/command-spec.js";
 import { installSupervisor } from "../run/install-supervisor.js";
 import { type CommandQueue, openQueue, type QueueOptions } from "../run/queue.js";
@@ -62,8 +62,9 @@ export function asJsonCommand(spec: CommandSpec) {
 export async function startTestAgent(
   folders: AgentFolders,
   more: Partial<QueueOptions> = {},
+  journalOptions: JournalOptions = {},
 ): Promise<TestAgent> {
-  const journal = await openJournal(folders, silent);
+  const journal = await openJournal(folders, silent, journalOptions);
   const ready = createReadySupervisor({
     ...{ supervisor: folders.supervisor, cwd: folders.prefix },
     environment: scriptEnvironment(folders, "", {}),
