@@ -15,17 +15,20 @@ export interface ComponentsAsked {
   /** None means all. */
   readonly components: readonly string[];
   readonly hosts?: HostSelector | undefined;
+  /** It is about no clients, of which each host has many: their states are not needed. Default false. */
+  readonly serversOnly?: boolean;
 }
 
 /** Reads the last word about the components that an operation is about, 10,000 of them a call. */
 export async function readComponentStates(
   fleet: Client<typeof FleetService>,
-  { cluster, services, components, hosts }: ComponentsAsked,
+  { cluster, services, components, hosts, serversOnly = false }: ComponentsAsked,
   signal: AbortSignal,
 ): Promise<ComponentStates> {
   const states = new Map<string, ComponentWord>();
   const asked = {
-    ...{ cluster, services: [...services], components: [...components], pageSize },
+    ...{ cluster, services: [...services], components: [...components] },
+    ...{ pageSize, serversOnly },
     ...(hosts && { hosts }),
   };
   let pageToken = "";

@@ -27,7 +27,7 @@ export interface DispatchersOptions {
   readonly log: Logger;
   /** Opens a connection to a dispatcher's address; throws for one that is none. */
   readonly connect: (address: string) => RpcTransport;
-  /** How often the leases are looked at. Default 2,000. */
+  /** How often the leases are looked at; two times instead of three while every dispatcher is in reach. Default 2,000. */
   readonly lookMs?: number;
 }
 
@@ -108,10 +108,16 @@ export class Dispatchers {
         events.storeAway?.();
         log.warn(`cannot list dispatchers: ${ConnectError.from(error).rawMessage}`);
       }
-      await sleep(lookMs, undefined, { signal }).catch(() => undefined);
+      const pauseMs = this.areAllInReach ? 1.5 * lookMs : lookMs;
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
     await this.update(new Map(), events);
     this.announce();
+  }
+
+  /** Whether every dispatcher tells what happens there: then a lease can wait to be looked at. */
+  private get areAllInReach(): boolean {
+    return [...this.links.values()].every(({ link }) => link.isInReach);
   }
 
   /** One that does not answer is waited for as long as its lease lasts: then it has lost it, or has been heard of. */

@@ -105,9 +105,12 @@ async function planService(
     ...{ evenIfDone: operation.evenIfDone, restartRequiredOnly: operation.restartRequiredOnly },
     ...commonOptions(options),
   };
-  const input = await clusterInput(sources, "service", operation, signal);
+  const { cluster, services, components, hosts } = operation;
+  const serversOnly = kind === "start" || kind === "stop";
+  const asked = { cluster, services, components, hosts, serversOnly };
+  const input = await clusterInput(sources, "service", asked, signal);
   const which = what.length > 0 ? what.join(", ") : `all of ${input.cluster.name}`;
-  const context = `${verb} ${which}${onHosts(operation.hosts)}`;
+  const context = `${verb} ${which}${onHosts(hosts)}`;
   return planFor(input, withHosts(planned, input.selected), context);
 }
 

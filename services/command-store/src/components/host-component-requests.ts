@@ -15,6 +15,7 @@ export interface ComponentPage {
   /** Hosts are told apart by their labels. */
   readonly byLabels: boolean;
   readonly restartRequiredOnly: boolean;
+  readonly serversOnly: boolean;
   readonly size: number;
   /** The last component of the page before; undefined for the first page. */
   readonly after: ComponentPlace | undefined;
@@ -22,7 +23,8 @@ export interface ComponentPage {
 
 /** Throws INVALID_ARGUMENT for a selector that cannot be read, a page size out of range, a token that is none. */
 export function checkListHostComponents(request: ListHostComponentsRequest): ComponentPage {
-  const { services, components, hosts, restartRequiredOnly, pageSize, pageToken } = request;
+  const { services, components, hosts, restartRequiredOnly, serversOnly } = request;
+  const { pageSize, pageToken } = request;
   if (pageSize < 0 || pageSize > maxPageSize) {
     throw invalid(
       "page_size",
@@ -35,7 +37,7 @@ export function checkListHostComponents(request: ListHostComponentsRequest): Com
     components,
     hosts: readSelector(hosts, "hosts"),
     byLabels: Object.keys(hosts?.labels ?? {}).length > 0,
-    restartRequiredOnly,
+    ...{ restartRequiredOnly, serversOnly },
     size: pageSize || defaultPageSize,
     after: placeOf(pageToken),
   };

@@ -48,6 +48,17 @@ describe("listHostComponents()", () => {
     );
   });
 
+  it("should leave clients out when only servers are asked for", async () => {
+    const all = await names();
+    const servers = all.filter((name) => name !== "HDFS_CLIENT on h1");
+    assert.equal(servers.length, all.length - 1);
+    assert.deepEqual(await names({ serversOnly: true }), servers);
+    assert.deepEqual(await names({ serversOnly: true, components: ["HDFS_CLIENT"] }), []);
+    const first = await fixture.fleet.listHostComponents({ serversOnly: true, pageSize: 2 });
+    const pageToken = first.nextPageToken;
+    assert.deepEqual(await names({ serversOnly: true, pageToken }), servers.slice(2));
+  });
+
   it("should narrow to services, components and hosts, by name, pattern and label", async () => {
     assert.deepEqual(await names({ services: ["ZOOKEEPER"] }), ["ZOOKEEPER_SERVER on h1"]);
     assert.deepEqual(await names({ services: ["HDFS"], components: ["NAMENODE", "NONE"] }), [

@@ -17,9 +17,10 @@ export interface ListedComponent extends HostComponentRow {
 export async function selectHostComponents(
   db: Knex,
   cluster: ClusterHeader,
-  { services, components, hosts, byLabels, restartRequiredOnly, size, after }: ComponentPage,
+  page: ComponentPage,
   changesOf: (row: HostComponentRow) => Promise<readonly string[]>,
 ): Promise<{ listed: ListedComponent[]; more: boolean }> {
+  const { services, components, hosts, byLabels, restartRequiredOnly, size, after } = page;
   const filter = {
     clusterId: cluster.clusterId,
     services,
@@ -27,6 +28,7 @@ export async function selectHostComponents(
     hostNames: hosts.exactNames,
     configurationsOtherThan: restartRequiredOnly ? cluster.configurationsDigest : undefined,
     withLabels: byLabels,
+    serversOnly: page.serversOnly,
   };
   // One more than the page holds tells whether there are more. Of what is picked out here many may be read in vain.
   const picks = restartRequiredOnly || hosts.exactNames === undefined;

@@ -41,6 +41,8 @@ export interface ComponentFilter {
   /** Only what was started with other configurations than these. */
   readonly configurationsOtherThan: string | undefined;
   readonly withLabels: boolean;
+  /** Without clients. */
+  readonly serversOnly: boolean;
 }
 
 /** So few hosts are looked up one by one; more are picked out of the list. */
@@ -65,6 +67,7 @@ export async function listHostComponents(
     and(byHost ? "h.host_name in (?)" : "hc.host_name in (?)", hostNames);
   if (filter.services.length > 0) and("hc.service_name in (?)", filter.services);
   if (filter.components.length > 0) and("hc.component_name in (?)", filter.components);
+  if (filter.serversOnly) and("hc.client = 0");
   if (filter.configurationsOtherThan !== undefined) {
     and("hc.binding_id > 0 and b.configurations_digest <> ?", filter.configurationsOtherThan);
   }

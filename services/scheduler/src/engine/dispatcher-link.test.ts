@@ -46,6 +46,13 @@ function commands(count: number, bytes = 1): ReleasedCommand[] {
 }
 
 describe("DispatcherLink", () => {
+  it("is in reach while it hears the dispatcher, and no longer", async (t) => {
+    const { link: made, dispatcher } = await link(t);
+    assert.equal(made.isInReach, true);
+    await dispatcher.stop();
+    await eventually("it is out of reach", () => !made.isInReach);
+  });
+
   it("hands over in order, in calls of a size, also when they are more than a message holds", async (t) => {
     const { link: made, dispatcher } = await link(t);
     dispatcher.open(1, 1);

@@ -81,6 +81,7 @@ export class DispatcherLink {
   readonly answered: Promise<void>;
   private answer: () => void = () => undefined;
   private away = false;
+  private inReach = false;
   /** Calls follow each other, so that a host's commands arrive in the order in which they were released. */
   private tail: Promise<void> = Promise.resolve();
 
@@ -98,6 +99,11 @@ export class DispatcherLink {
     this.watching = this.watch();
   }
 
+  /** Whether the dispatcher tells what happens there. */
+  get isInReach(): boolean {
+    return this.inReach;
+  }
+
   private async watch(): Promise<void> {
     const { signal } = this.stopping;
     let pauseMs = reconnectMs;
@@ -109,6 +115,7 @@ export class DispatcherLink {
         );
         for await (const { event } of stream) {
           pauseMs = reconnectMs;
+          this.inReach = true;
           this.heard();
           if (event.case === "sessions") this.events.sessions(this.name, event.value.sessions);
           else if (event.case === "opened") this.events.opened(this.name, event.value);
@@ -120,6 +127,7 @@ export class DispatcherLink {
       } catch (error) {
         if (!signal.aborted) this.note(error);
       } finally {
+        this.inReach = false;
         this.events.outOfReach(this.name);
       }
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);

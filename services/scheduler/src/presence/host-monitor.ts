@@ -37,7 +37,7 @@ export interface HostMonitorOptions extends MonitorTimes {
 const mostPerCall = 1_000;
 const callMs = 5_000;
 const retryMs = 1_000;
-/** As long as a lease: the store is asked for those of the dispatchers every two seconds. */
+/** As long as a lease: the store is asked for those of the dispatchers every two or three seconds. */
 const storeSilentMs = 6_000;
 
 /** Records which hosts are lost, while its scheduler leads. */

@@ -35,10 +35,13 @@ export function fakeFleet(
         Object.entries(labels).every(([key, value]) => host.labels[key] === value);
       return { hosts: content.hosts.filter(fits) };
     },
-    listHostComponents: () => {
+    listHostComponents: ({ serversOnly }) => {
       check();
       content.reads.push("listHostComponents");
-      return { hostComponents: content.hostComponents };
+      const hostComponents = content.hostComponents.filter(
+        ({ client = false }) => !(serversOnly && client),
+      );
+      return { hostComponents };
     },
     listMaintenance: async () => {
       check();
