@@ -91,12 +91,11 @@ if (parts.length === 0) {
   checkBreaking();
 }
 const files = inOrder(
-  ["lib", "services", "agent", "cli", "simulator", "bench", "test"]
-    .flatMap((folder) => testFiles(join(root, folder)))
+  ["services", "agent", "simulator", "cli", "lib", "bench", "test"]
+    .flatMap((folder) => testFiles(join(root, folder)).sort())
     .filter(
       (file) => parts.length === 0 || parts.some((part) => relative(root, file).includes(part)),
-    )
-    .sort(),
+    ),
 );
 if (files.length === 0) {
   process.stderr.write(`no test file matches ${parts.join(" ")}\n`);
