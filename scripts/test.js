@@ -41,7 +41,7 @@ const othersForEach = 4;
  * @param {string[]} files @returns {string[]}
  */
 function inOrder(files) {
-  const isLongest = (/** @type {string} */ file) => file.endsWith("chaos.test.js");
+  const isLongest = (/** @type {string} */ file) => file.endsWith("/chaos.test.js");
   const slow = files
     .filter(isInstallation)
     .sort((a, b) => Number(isLongest(b)) - Number(isLongest(a)));
@@ -59,8 +59,9 @@ function needsDatabase(file) {
 }
 
 /**
- * Starts one MariaDB for all files, which make databases of their own on it: a server each would cost a good second of both cores.
- * Tests that kill the database have their own all the same. Undefined when HOWDAH_TEST_DATABASE_URL names a server.
+ * Starts one MariaDB for all files, which make databases of their own on it: to start and end a server for each takes half a second of a
+ * core, and as long again for the disk. Tests that kill the database have their own all the same. Undefined when
+ * HOWDAH_TEST_DATABASE_URL names a server.
  */
 async function startDatabase() {
   if (process.env.HOWDAH_TEST_DATABASE_URL) return undefined;
