@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Simulator } from "@howdah/simulator/testing/simulator-process";
 import { cpuMs, memoryOf } from "../agent/process-usage.js";
 import type { Measure } from "../measure.js";
 import { type Bench, type BenchContext, type BenchResult, BenchSkipped } from "../measure.js";
@@ -88,7 +89,7 @@ async function measure(
   const { dispatcher } = system.installation;
   const emptyMib = memoryOf(dispatcher.pid).residentMib;
   // One after the other, so that neither is slowed by the other while it connects.
-  const simulator = await system.playHosts(agents, "--connect-rate", String(perSecond));
+  const simulators = await playHalves(system, agents, perSecond);
   log(`${agents} agents are connected`);
   await bare.connect(agents, perSecond, signal);
   log(`${agents} bare streams are open`);
@@ -118,7 +119,7 @@ async function measure(
 
   const storms: Storm[] = [];
   for (const downMs of sizes.downMs) {
-    const storm = await stormAfterKill(system, simulator, agents, downMs, signal);
+    const storm = await stormAfterKill(system, simulators, agents, downMs, signal);
     storms.push(storm);
     log(`down for ${downMs} ms and their noticing it: ${stormText(storm)}`);
   }
@@ -154,10 +155,10 @@ async function stormWithTls(context: BenchContext, sizes: AgentsSizes): Promise<
   }
   const system = await startBenchSystem(context, { mutualTls: true });
   try {
-    const simulator = await system.playHosts(agents, "--connect-rate", String(tlsPerSecond));
+    const simulators = await playHalves(system, agents, tlsPerSecond);
     log(`${agents} agents are connected with mTLS`);
     await sleep(sizes.settleMs / 4, undefined, { signal });
-    const storm = await stormAfterKill(system, simulator, agents, 0, signal);
+    const storm = await stormAfterKill(system, simulators, agents, 0, signal);
     log(`mTLS: ${stormText(storm)}`);
     const { what, unit, value, note = "" } = stormMeasure(storm, 0);
     return {
@@ -167,6 +168,16 @@ async function stormWithTls(context: BenchContext, sizes: AgentsSizes): Promise<
   } finally {
     await system.stop();
   }
+}
+
+/** Two processes play them: in one, agents that all try to connect again wait for each other. */
+async function playHalves(system: BenchSystem, agents: number, rate: number): Promise<Simulator[]> {
+  const half = Math.ceil(agents / 2);
+  const options = ["--connect-rate", String(rate)];
+  return [
+    await system.playHosts(half, ...options),
+    await system.playHosts(agents - half, "--prefix", "other", ...options),
+  ];
 }
 
 /** What a server was over a while. */

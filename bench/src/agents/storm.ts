@@ -9,7 +9,7 @@ export interface Storm {
   readonly backMs: number;
   /** From the moment at which its process was started. */
   readonly sinceStartMs: number;
-  /** Milliseconds of CPU that the services used meanwhile, by name. */
+  /** Milliseconds of CPU that the services, and all agents together, used meanwhile, by name. */
   readonly cpu: Readonly<Record<string, number>>;
 }
 
@@ -21,26 +21,28 @@ const mostMs = 300_000;
  */
 export async function stormAfterKill(
   { installation }: BenchSystem,
-  simulator: Simulator,
+  simulators: readonly Simulator[],
   agents: number,
   downMs: number,
   signal: AbortSignal,
 ): Promise<Storm> {
   const { dispatcher } = installation;
-  const before = simulator.counts()?.reconnects ?? 0;
-  const reconnects = () => (simulator.counts()?.reconnects ?? 0) - before;
+  const sum = (key: "connected" | "reconnects") =>
+    simulators.reduce((total, simulator) => total + (simulator.counts()?.[key] ?? 0), 0);
+  const before = sum("reconnects");
+  const reconnects = () => sum("reconnects") - before;
   dispatcher.kill("SIGKILL");
   await dispatcher.exited;
-  await until(() => simulator.counts()?.connected === 0, signal, "no agent to be connected");
+  await until(() => sum("connected") === 0, signal, "no agent to be connected");
   await sleep(downMs, undefined, { signal });
-  const usedBefore = usage(installation);
+  const usedBefore = usage(installation, simulators);
   const startedAt = performance.now();
   await dispatcher.restart();
   const listensAt = performance.now();
-  const isBack = () => reconnects() >= agents && simulator.counts()?.connected === agents;
+  const isBack = () => reconnects() >= agents && sum("connected") === agents;
   await until(isBack, signal, "all agents to be back");
   const now = performance.now();
-  const cpu = Object.entries(usage(installation)).map(
+  const cpu = Object.entries(usage(installation, simulators)).map(
     // The dispatcher's process is a new one.
     ([name, ms]) => [name, name === "dispatcher" ? ms : ms - (usedBefore[name] ?? 0)] as const,
   );
@@ -51,17 +53,25 @@ export async function stormAfterKill(
   };
 }
 
-function usage({ mariadb, dispatcher, commandStore, scheduler }: BenchSystem["installation"]) {
-  const pids = { dispatcher: dispatcher.pid, store: commandStore.pid, scheduler: scheduler.pid };
-  const used: Record<string, number> = {};
-  for (const [name, pid] of Object.entries({ ...pids, mariadbd: mariadb?.pid ?? 0 })) {
-    try {
-      used[name] = cpuMs(pid);
-    } catch {
-      used[name] = 0; // it is not running now
-    }
+function usage(
+  { mariadb, dispatcher, commandStore, scheduler }: BenchSystem["installation"],
+  simulators: readonly Simulator[],
+): Record<string, number> {
+  const pids = {
+    ...{ dispatcher: [dispatcher.pid], store: [commandStore.pid], scheduler: [scheduler.pid] },
+    ...{ mariadbd: [mariadb?.pid ?? 0], agents: simulators.map(({ process: { pid = 0 } }) => pid) },
+  };
+  return Object.fromEntries(
+    Object.entries(pids).map(([name, all]) => [name, all.reduce((ms, pid) => ms + used(pid), 0)]),
+  );
+}
+
+function used(pid: number): number {
+  try {
+    return cpuMs(pid);
+  } catch {
+    return 0; // it is not running now
   }
-  return used;
 }
 
 async function until(is: () => boolean, signal: AbortSignal, what: string): Promise<void> {
