@@ -39,14 +39,18 @@ const absent = new Set(["SECONDARY_NAMENODE", "ROUTER"]);
 /** On every host. */
 const everywhere = new Set(["METRICS_MONITOR"]);
 
-/** Pushes a stack and makes a cluster of all its services on these hosts; resolves with what stack it is, for people. */
+/**
+ * Pushes a stack and makes a cluster of all its services on these hosts; resolves with what stack it is, for people.
+ * @param folder of a stack; when there is none, a stand-in is taken. Default: BIGTOP beside this repository
+ */
 export async function applyBigCluster(
   { stacks, fleet }: Pick<BenchSystem, "stacks" | "fleet">,
   hostNames: readonly string[],
+  folder = bigtop,
 ): Promise<string> {
-  const isThere = existsSync(bigtop);
+  const isThere = existsSync(folder);
   const stack = isThere
-    ? (await loadStack(bigtop, { packages: false })).definition
+    ? (await loadStack(folder, { packages: false })).definition
     : standInStack();
   await stacks.pushStack({ stack });
   const name = `${stack.name}/${stack.version}`;
