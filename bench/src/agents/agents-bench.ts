@@ -20,7 +20,7 @@ export interface AgentsSizes {
   /** As long as an agent's pause between two heartbeats, so that each says one in it. */
   readonly windowMs: number;
   readonly heartbeatMs: number;
-  /** For how long the dispatcher is down, each time. */
+  /** For how long the dispatcher is down after every agent has noticed, each time; 0: it is started again at once. */
   readonly downMs: readonly number[];
   readonly withTls: boolean;
 }
@@ -121,7 +121,7 @@ async function measure(
   for (const downMs of sizes.downMs) {
     const storm = await stormAfterKill(system, simulators, agents, downMs, signal);
     storms.push(storm);
-    log(`down for ${downMs} ms and their noticing it: ${stormText(storm)}`);
+    log(`down for ${downMs} ms: ${stormText(storm)}`);
   }
   return {
     measures: [
@@ -139,7 +139,7 @@ async function measure(
     notes: [
       `${sockets.toLocaleString("en")} established connections to the dispatcher, as many to the bare server. Both ends of each ping every 12 s; a heartbeat every ${sizes.heartbeatMs / 1_000} s. Both servers are measured over the same ${sizes.windows} times ${sizes.windowMs / 1_000} s, ${sizes.settleMs / 1_000} s after all had connected.`,
       `Memory: the growth of the process's resident memory since it was empty, by the number of sessions; the dispatcher's, empty, is ${emptyMib.toFixed(0)} MiB, the bare server's ${bare.emptyMib.toFixed(0)}. CPU: of the whole process, what it does besides for its lease and the scheduler too.`,
-      "Storm: the dispatcher's process is killed, and started again on its port once every agent has noticed; counted from the moment that it listens until each has a session again. Agents pause between their tries as real ones do: up to 0.1 s at first, doubling to 10 s, anywhere in the upper half.",
+      "Storm: the dispatcher's process is killed, and started again on its port at once, or so long after every agent has noticed; counted from the moment that it listens until each has a session again. Agents pause between their tries as real ones do: up to 0.1 s at first, doubling to 10 s, anywhere in the upper half. Two processes play all of them on the same cores: each try that fails costs those about half a millisecond.",
       ...storms.map((storm) => `Storm: ${stormText(storm)}.`),
     ],
   };
