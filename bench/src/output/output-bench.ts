@@ -49,7 +49,7 @@ async function measure(context: BenchContext, system: BenchSystem): Promise<Benc
   const hosts = Array.from({ length: agents }, (_, n) => `live-${String(n + 1).padStart(5, "0")}`);
   const writing = { hosts, bytesEach, durationMs };
   const began = performance.now();
-  const delays = await liveLoad(system, writing, quick ? 12_000 : 45_000, context.signal);
+  const delays = await liveLoad(system, writing, quick ? 10_000 : 45_000, context.signal);
   const seconds = (performance.now() - began) / 1_000;
   if (simulator.errors() !== "") log(simulator.errors().slice(0, 2_000));
   return {
@@ -64,7 +64,7 @@ async function measure(context: BenchContext, system: BenchSystem): Promise<Benc
 
 async function measureRates(context: BenchContext, system: BenchSystem): Promise<Rates> {
   const { quick, log, signal } = context;
-  const bytesEach = (quick ? 6 : 16) * mib;
+  const bytesEach = (quick ? 4 : 16) * mib;
   const bytes = bytesEach * agents;
   await system.playHosts(
     agents,
