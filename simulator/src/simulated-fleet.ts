@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Servers } from "@howdah/agent/connection/stay-connected";
 import type { Logger } from "pino";
@@ -35,7 +34,8 @@ export function simulateFleet(options: SimulatedFleetOptions): SimulatedFleet {
   const { agents, prefix, connectRate, log } = options;
   const tally = newTally();
   const stopping = new AbortController();
-  setMaxListeners(0, stopping.signal); // every agent listens
+  // One each: Node walks all listeners of a signal for each that is added, and every agent adds some with each try to connect.
+  const agentsStopping: AbortController[] = [];
   const output = createPretendedOutput();
   const playing: Promise<void>[] = [];
 
@@ -51,7 +51,9 @@ export function simulateFleet(options: SimulatedFleetOptions): SimulatedFleet {
   function start(number: number): void {
     const hostName = `${prefix}-${String(number).padStart(5, "0")}`;
     const more = { hostName, agentId: randomUUID(), output, tally, log };
-    playing.push(simulateAgent({ ...options, ...more }, stopping.signal));
+    const agentStopping = new AbortController();
+    agentsStopping.push(agentStopping);
+    playing.push(simulateAgent({ ...options, ...more }, agentStopping.signal));
   }
 
   const starting = startAll();
@@ -60,6 +62,7 @@ export function simulateFleet(options: SimulatedFleetOptions): SimulatedFleet {
     async stop() {
       stopping.abort();
       await starting;
+      for (const agentStopping of agentsStopping) agentStopping.abort();
       await Promise.all(playing);
     },
   };
