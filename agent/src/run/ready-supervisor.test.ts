@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { AgentFolders } from "../folders.js";
-import { commandLine, isAlive, listProcesses, readProcess, uptimeMs } from "../process-table.js";
+import { isAlive, readProcess } from "../process-table.js";
 import { silent, temporaryFolders, textOf, until } from "../testing/test-agent.js";
+import { waiters } from "../testing/waiting-supervisors.js";
 import { createReadySupervisor, type ReadySupervisor } from "./ready-supervisor.js";
 import { runStep, type Step, type StepContext } from "./step.js";
 import { forbidStart, readStepState } from "./step-records.js";
@@ -251,83 +242,4 @@ function describeWith(shell: string): void {
       assert.deepEqual(waiters(folders), []);
     });
   });
-}
-
-describe("what a ready supervisor's agent leaves behind", () => {
-  let folders: AgentFolders;
-  let remove: () => void;
-  beforeEach(() => {
-    ({ folders, remove } = temporaryFolders());
-  });
-  afterEach(() => remove());
-
-  /** A process with one that waits, to be killed. On a line of its input it hands over `argv`, and says so. */
-  async function startAgent(argv: readonly string[]) {
-    const at = (name: string) => JSON.stringify(join(folders.data, name));
-    const text = `
-      import { writeFileSync } from "node:fs";
-      import { createReadySupervisor } from ${JSON.stringify(new URL("./ready-supervisor.js", import.meta.url).href)};
-      const ready = createReadySupervisor({
-        supervisor: ${JSON.stringify(folders.supervisor)}, cwd: "/", environment: {} });
-      const step = { record: ${at("record")}, argv: ${JSON.stringify(argv)}, cwd: "/",
-        environment: {}, stdoutPath: ${at("out")}, stderrPath: ${at("err")} };
-      for (const path of [step.stdoutPath, step.stderrPath]) writeFileSync(path, "");
-      process.stdin.once("data", () => {
-        const handed = ready.handOver(step) !== undefined;
-        process.stdout.write(String(handed), () => process.kill(process.pid, "SIGKILL"));
-      });
-    `;
-    const agent = spawn(process.execPath, ["--input-type=module", "-e", text], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    const pid = await until(() => waiters(folders)[0], "a supervisor that waits");
-    return { agent, pid };
-  }
-
-  it("is no supervisor that waits, when the agent is killed", async () => {
-    const { agent, pid } = await startAgent(["true"]);
-    agent.kill("SIGKILL");
-    await until(() => readProcess(pid) === undefined, "it to end");
-    assert.equal(existsSync(join(folders.data, "record")), false);
-  });
-
-  it("is a step that goes on, when it had been handed over", async () => {
-    const { agent, pid } = await startAgent(["sh", "-c", "sleep 0.3; echo ran"]);
-    agent.stdin.end("now\n");
-    const [said] = await once(agent.stdout, "data");
-    assert.equal(String(said), "true");
-    const record = join(folders.data, "record");
-    await until(() => readStepState(record).kind === "exited", "the step to end");
-    const state = readStepState(record);
-    assert.ok(state.kind === "exited" && state.exit.exitCode === 0 && state.start.pid === pid);
-    assert.equal(textOf(join(folders.data, "out")), "ran\n");
-  });
-
-  it("is found by the next one while it makes its record", async () => {
-    const record = join(folders.steps, "1.script");
-    const slow = join(folders.prefix, "supervisor.sh");
-    writeFileSync(slow, `{ sleep 60; } >"${record}"`);
-    const child = spawn("sh", [slow], { stdio: "ignore", detached: true });
-    await until(() => existsSync(record), "the empty record");
-    const state = readStepState(record);
-    assert.ok(state.kind === "running" && state.start.pid === child.pid);
-    assert.ok(Math.abs(state.start.uptimeMs - uptimeMs()) < 30_000);
-    process.kill(-(child.pid ?? 0), "SIGKILL");
-    await until(() => readStepState(record).kind === "lost", "the loss to show");
-  });
-});
-
-/** The pids of those that wait for a step: their input has not become /dev/null yet. */
-function waiters({ supervisor }: AgentFolders): number[] {
-  const isWaiting = (pid: number) =>
-    commandLine(pid).at(-1) === supervisor && linkOf(`/proc/${pid}/fd/0`).startsWith("socket:");
-  return listProcesses().flatMap(({ pid, zombie }) => (!zombie && isWaiting(pid) ? [pid] : []));
-}
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return ""; // it has ended
-  }
 }
