@@ -8,13 +8,23 @@ const pollMs = 250;
 export interface ChangeFeed {
   /** This replica has committed changes of these requests. */
   requestsChanged(requestIds: Iterable<number>): void;
-  /** Resolves once the request's version may be above `version`, told here or found in the database, or the signal aborts. */
-  requestAbove(requestId: number, version: number, signal: AbortSignal): Promise<void>;
+  /** Follows a request, until it is closed. */
+  follow(requestId: number): Follower;
+}
+
+/** Who follows a request. */
+export interface Follower {
+  /** To be said before the request is read: what is told from here on may not be in what is read. */
+  reading(): void;
+  /** Resolves once the request's version may be above `version`: told here since `reading`, or found in the database. Or the signal aborts. */
+  above(version: number, signal: AbortSignal): Promise<void>;
+  close(): void;
 }
 
 interface Waiter {
-  readonly version: number;
-  readonly wake: () => void;
+  told: boolean;
+  /** While it waits. */
+  waiting?: { readonly version: number; readonly wake: () => void } | undefined;
 }
 
 /**
@@ -30,12 +40,13 @@ export function createChangeFeed(db: Knex, log: Logger): ChangeFeed {
       const versions = await readVersions(db, [...requests.keys()]);
       for (const [requestId, waiters] of requests) {
         const version = versions.get(requestId) ?? Number.POSITIVE_INFINITY;
-        for (const waiter of waiters) if (version > waiter.version) waiter.wake();
+        for (const { waiting } of waiters)
+          if (version > (waiting?.version ?? version)) waiting?.wake();
       }
     } catch (error) {
       log.warn({ err: error }, "the versions of followed requests could not be read");
       // Whoever reads for himself now finds out, and can tell his caller.
-      for (const waiters of requests.values()) for (const { wake } of waiters) wake();
+      for (const waiters of requests.values()) for (const { waiting } of waiters) waiting?.wake();
     }
     timer = undefined;
     schedule();
@@ -48,24 +59,41 @@ export function createChangeFeed(db: Knex, log: Logger): ChangeFeed {
 
   return {
     requestsChanged(requestIds) {
-      for (const id of requestIds) for (const { wake } of requests.get(id) ?? []) wake();
+      for (const id of requestIds) {
+        for (const waiter of requests.get(id) ?? []) {
+          waiter.told = true;
+          waiter.waiting?.wake();
+        }
+      }
     },
-    requestAbove(requestId, version, signal) {
-      if (signal.aborted) return Promise.resolve();
-      return new Promise((resolve) => {
-        const wake = () => {
-          signal.removeEventListener("abort", wake);
+    follow(requestId) {
+      const waiters = requests.get(requestId) ?? new Set<Waiter>();
+      const waiter: Waiter = { told: false };
+      waiters.add(waiter);
+      requests.set(requestId, waiters);
+      schedule();
+      return {
+        reading() {
+          waiter.told = false;
+        },
+        async above(version, signal) {
+          if (waiter.told || signal.aborted) return;
+          await new Promise<void>((resolve) => {
+            const wake = () => {
+              signal.removeEventListener("abort", wake);
+              waiter.waiting = undefined;
+              resolve();
+            };
+            waiter.waiting = { version, wake };
+            signal.addEventListener("abort", wake);
+          });
+        },
+        close() {
+          waiter.waiting?.wake();
           waiters.delete(waiter);
           if (waiters.size === 0 && requests.get(requestId) === waiters) requests.delete(requestId);
-          resolve();
-        };
-        const waiters = requests.get(requestId) ?? new Set<Waiter>();
-        const waiter = { version, wake };
-        waiters.add(waiter);
-        requests.set(requestId, waiters);
-        signal.addEventListener("abort", wake);
-        schedule();
-      });
+        },
+      };
     },
   };
 }

@@ -25,21 +25,27 @@ export async function* watchRequest(
   signal: AbortSignal,
 ): AsyncGenerator<WatchRequestResponse> {
   const requestId = Number(id);
-  let seen: ChangeCursor = { version: 0, taskId: 0 };
-  while (!signal.aborted) {
-    // The request first: what it says of its end then holds for the tasks as well.
-    const view = await readRequestView(db, headers, requestId);
-    if (view === undefined) throw noRequest(id);
-    const { request, stages, open, version } = view;
-    const changed = includeTasks
-      ? await listChangedTasks(db, requestId, seen, tasksPerMessage)
-      : [];
-    const last = changed.at(-1);
-    if (last !== undefined) seen = { version: last.changeVersion, taskId: last.taskId };
-    const tasks = await toTaskMessages(db, headers, changed);
-    yield create(WatchRequestResponseSchema, { request, stages, tasks });
-    if (changed.length === tasksPerMessage) continue;
-    if (!open) return;
-    await feed.requestAbove(requestId, version, signal);
+  const follower = feed.follow(requestId);
+  try {
+    let seen: ChangeCursor = { version: 0, taskId: 0 };
+    while (!signal.aborted) {
+      follower.reading();
+      // The request first: what it says of its end then holds for the tasks as well.
+      const view = await readRequestView(db, headers, requestId);
+      if (view === undefined) throw noRequest(id);
+      const { request, stages, open, version } = view;
+      const changed = includeTasks
+        ? await listChangedTasks(db, requestId, seen, tasksPerMessage)
+        : [];
+      const last = changed.at(-1);
+      if (last !== undefined) seen = { version: last.changeVersion, taskId: last.taskId };
+      const tasks = await toTaskMessages(db, headers, changed);
+      yield create(WatchRequestResponseSchema, { request, stages, tasks });
+      if (changed.length === tasksPerMessage) continue;
+      if (!open) return;
+      await follower.above(version, signal);
+    }
+  } finally {
+    follower.close();
   }
 }
