@@ -40,11 +40,11 @@ async function measure(
 ): Promise<BenchResult> {
   const { quick, log, signal } = context;
   const tasks = quick ? 4_000 : 50_000;
-  const rounds = 4;
+  const rounds = quick ? 3 : 4;
   const ours: number[] = [];
   const theirs: number[] = [];
-  await runTasks(system, { tasks: 4_000 }, context);
-  await queue.jobs(4_000, shape);
+  await runTasks(system, { tasks: 8_000 }, context);
+  await queue.jobs(8_000, shape);
   for (let round = 1; round <= rounds; round += 1) {
     ours.push((await runTasks(system, { tasks }, context)).tasksPerSecond);
     theirs.push(await queue.jobs(tasks, shape));
