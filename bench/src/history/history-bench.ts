@@ -162,13 +162,13 @@ function resultOf({ sizes, before, pairs, history, loadMs }: Found): BenchResult
       ...{ what: "throughput: tasks", unit: "a second", value: median(rates.old) },
       ...{ floor: median(rates.empty), note: `${sizes.runs} pairs of ${sizes.runTasks} tasks` },
     },
-    { what: "  ratio of pairs", unit: "", ...ratioOf(rates), target: { least: 0.95 } },
+    { what: "throughput: ratio of pairs", unit: "", ...ratioOf(rates), target: { least: 0.95 } },
     ...ratioBefore(before?.rates),
     {
       ...{ what: "latency: submit to exec, p50", unit: "ms", value: median(execs.old) },
       ...{ floor: median(execs.empty), note: `${commands}, ${spread(execs.old)}` },
     },
-    { what: "  ratio of pairs", unit: "", ...ratioOf(execs), target: { most: 1.05 } },
+    { what: "latency p50: ratio of pairs", unit: "", ...ratioOf(execs), target: { most: 1.05 } },
     ...ratioBefore(before?.execs),
     {
       ...{ what: "latency: submit to exec, p99", unit: "ms", value: p99[0] ?? Number.NaN },
