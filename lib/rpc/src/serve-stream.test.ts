@@ -167,11 +167,13 @@ describe("a stream that is served message by message", () => {
     const { client } = echoClient(t, address);
     const { say } = requests(t, "first", "second");
     const stream = client.converse(say())[Symbol.asyncIterator]();
-    const told = await only();
-    const error = await stream.next().then(
+    // Asked at once: an answer that nobody waits for yet would be an unhandled rejection.
+    const answered = stream.next().then(
       () => undefined,
       (thrown: unknown) => ConnectError.from(thrown),
     );
+    const told = await only();
+    const error = await answered;
     assert.equal(error?.code, Code.Internal);
     const [, id = "none"] = /^internal error \(call (.+)\)$/.exec(error?.rawMessage ?? "") ?? [];
     const line = lines.find(({ msg }) => msg === "internal error");
