@@ -182,4 +182,26 @@ describe("resolving what is held", () => {
     d.tell(store.report(2n, TIMED_OUT));
     await world.statuses(id, "COMPLETED", "HOLDING_TIMEDOUT");
   });
+
+  it("forgets nothing that is said about a step before the store has answered that it is held", async (t) => {
+    const { store, client, world } = await serveHosts(t);
+    let answer: () => void = () => undefined;
+    store.holdAnswers = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const manual = [{ role: "M", hosts: [1], manual: true }];
+    const id = store.addRequest([manual, [{ role: "A", hosts: [1] }]], hold);
+    await world.statuses(id, "HOLDING", "PENDING");
+    let resolved: number | undefined;
+    const resolving = client
+      .resolveTasks({ requestId: id, resolution: Resolution.ABORT })
+      .then((response) => {
+        resolved = response.resolved;
+      });
+    await stays("it is not answered yet", 200, () => resolved === undefined);
+    answer();
+    await resolving;
+    assert.equal(resolved, 1);
+    await world.statuses(id, "ABORTED", "ABORTED");
+  });
 });

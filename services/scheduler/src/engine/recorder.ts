@@ -72,7 +72,7 @@ export class Recorder {
     const isHalted = result.paused && run.halt();
     const halted = (at: number) => isHalted && part.transitions[at]?.event === TaskEvent.RELEASED;
     run.answered(tasks.filter((task, at) => halted(at) || answered.has(task.taskId)));
-    run.resolved(tasks);
+    for (const [at, task] of tasks.entries()) run.resolved(task, part.transitions[at]?.event);
     if (isHalted && run.pauseReason === "") reader.look(run);
     agenda.lookAt(run);
     handOverCancels(

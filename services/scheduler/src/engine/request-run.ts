@@ -1,3 +1,4 @@
+import type { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { holdingStatuses, isDone, liveStatuses, type TaskStatus } from "@howdah/state/statuses";
@@ -356,9 +357,9 @@ export class RequestRun {
     this.stop.lookAgain();
   }
 
-  /** What people said about these tasks has been recorded, or cannot be any more. */
-  resolved(tasks: Iterable<RunTask>): void {
-    for (const task of tasks) this.resolutions.delete(task);
+  /** The store has answered about a task: what a person said is recorded, or cannot be any more, if it is that which was asked. */
+  resolved(task: RunTask, asked: TaskEvent | undefined): void {
+    if (this.resolutions.get(task) === asked) this.resolutions.delete(task);
   }
 
   /** Says what should be done now, besides releasing to hosts, about at most `limit` tasks. */

@@ -82,8 +82,9 @@ export class FakeStore implements FleetContent {
   fail: (method: "createRequest") => boolean = () => false;
   /** How many calls of RecordTransitions commit and then fail. */
   loseAnswers = 0;
-  /** While set, RecordTransitions waits for it before it commits. */
+  /** While set, RecordTransitions waits for it before it commits, and then for the other before it answers. */
   hold: Promise<void> | undefined;
+  holdAnswers: Promise<void> | undefined;
   /** Called before a request's tasks are listed. */
   beforeTasks: (requestId: bigint) => Promise<void> | undefined = () => undefined;
   /** Transitions that are skipped although they would do. */
@@ -376,6 +377,7 @@ export class FakeStore implements FleetContent {
         if (refusal !== undefined) throw refusal;
         const { schedulerToken, requests } = message;
         const results = requests.map((part) => this.apply(schedulerToken, part));
+        await this.holdAnswers;
         if (this.loseAnswers > 0) {
           this.loseAnswers -= 1;
           throw new ConnectError("the connection was lost", Code.Unavailable);
