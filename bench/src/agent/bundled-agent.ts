@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type AgentFolders, agentFolders } from "@howdah/agent/folders";
+import { endChild } from "../bare/child.js";
 
 /** An agent as it is installed: the bundle, and Node. */
 export interface BundledAgent {
@@ -38,7 +39,7 @@ export async function startBundledAgent(server: string, settings = ""): Promise<
       pid: child.pid ?? 0,
       folders: agentFolders(prefix, {}),
       async stop() {
-        await end(child);
+        await endChild(child);
         remove();
       },
     };
@@ -46,11 +47,4 @@ export async function startBundledAgent(server: string, settings = ""): Promise<
     remove();
     throw error;
   }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  child.kill("SIGTERM");
-  await ended;
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, credentials } from "@grpc/grpc-js";
+import { bareClient } from "../bare/client.js";
 import { bareMethod, pings } from "./bare-method.js";
 
 /**
@@ -15,11 +15,7 @@ const { path, requestSerialize, responseDeserialize } = bareMethod;
 let answered = 0;
 
 function open(): void {
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
-    ...pings,
-    "grpc.keepalive_permit_without_calls": 1,
-    "grpc.use_local_subchannel_pool": 1,
-  });
+  const client = bareClient(port, { ...pings, "grpc.keepalive_permit_without_calls": 1 });
   const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
   stream.once("data", () => {
     answered += 1;

@@ -1,4 +1,5 @@
-import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
+import { Server, type ServerDuplexStream } from "@grpc/grpc-js";
+import { listenAsChild } from "../bare/listen.js";
 import { bareMethod, pings } from "./bare-method.js";
 
 /**
@@ -18,8 +19,4 @@ server.addService(
     },
   },
 );
-server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
-  if (error !== null) throw error;
-  process.send?.(port);
-});
-process.on("disconnect", () => process.exit(0));
+listenAsChild(server);

@@ -1,8 +1,7 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { memoryOf } from "../agent/process-usage.js";
+import { endChild, firstWord, startChild } from "../bare/child.js";
 
 /** What is said on each stream. */
 export interface BareTalk {
@@ -27,16 +26,16 @@ export interface BareStreams {
 export async function startBareStreams(talk: BareTalk, settleMs: number): Promise<BareStreams> {
   const children: ChildProcess[] = [];
   const start = (name: string, ...args: number[]) => {
-    const child = fork(fileURLToPath(new URL(name, import.meta.url)), args.map(String));
+    const child = startChild(new URL(name, import.meta.url), ...args);
     children.push(child);
     return child;
   };
   const stop = async () => {
-    await Promise.all(children.toReversed().map(ended));
+    await Promise.all(children.toReversed().map((child) => endChild(child)));
   };
   try {
     const server = start("./bare-server.js", talk.answerBytes);
-    const [port] = (await once(server, "message")) as [number];
+    const port = await firstWord<number>(server);
     const pid = server.pid ?? 0;
     await sleep(settleMs);
     return {
@@ -61,11 +60,4 @@ export async function startBareStreams(talk: BareTalk, settleMs: number): Promis
     await stop();
     throw error;
   }
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, "exit");
-  child.kill("SIGTERM");
-  await exit;
 }

@@ -1,10 +1,10 @@
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import * as grpc from "@grpc/grpc-js";
 import { createDatabase } from "@howdah/launcher/create-database";
 import { createConnection } from "mysql2/promise";
+import { endChild, firstWord, startChild } from "../bare/child.js";
+import { bareClient } from "../bare/client.js";
 import { callWork } from "./call-work.js";
 import { createTimeNote, nowMs } from "./note-time.js";
 
@@ -19,8 +19,6 @@ export interface LatencyFloor {
 /** The bytes of each message and each row, about what a short command's are. */
 const messageBytes = 512;
 
-const program = fileURLToPath(new URL("./floor-process.js", import.meta.url));
-
 /** Starts the floor's four processes; they commit to a table of their own on the same database server. */
 export async function startLatencyFloor(
   databaseUrl: string,
@@ -28,29 +26,24 @@ export async function startLatencyFloor(
   signal: AbortSignal,
 ): Promise<LatencyFloor> {
   const children: ChildProcess[] = [];
-  const start = (...args: string[]) => {
-    const child = fork(program, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const start = (...args: (string | number)[]) => {
+    const child = startChild(new URL("./floor-process.js", import.meta.url), ...args);
     children.push(child);
     return child;
   };
   const stop = async () => {
-    const running = children.filter(
-      ({ exitCode, signalCode }) => (exitCode ?? signalCode) === null,
-    );
-    const ended = running.map((child) => once(child, "exit"));
-    for (const child of running) child.kill("SIGKILL");
-    await Promise.all(ended);
+    await Promise.all(children.map((child) => endChild(child, "SIGKILL")));
   };
   try {
     const note = createTimeNote(dir);
-    const store = await addressOf(start("store", await floorTable(databaseUrl)));
+    const store = await firstWord<number>(start("store", await floorTable(databaseUrl)));
     const dispatcherProcess = start("dispatcher");
-    const dispatcher = await addressOf(dispatcherProcess);
+    const dispatcher = await firstWord<number>(dispatcherProcess);
     const opened = once(dispatcherProcess, "message", { signal });
     const runner = start("runner", dispatcher, join(dir, "journal"));
     await opened;
-    const scheduler = await addressOf(start("scheduler", store, dispatcher));
-    const client = new grpc.Client(scheduler, grpc.credentials.createInsecure());
+    const scheduler = await firstWord<number>(start("scheduler", store, dispatcher));
+    const client = bareClient(scheduler);
     let runs = 0;
     return {
       async run() {
@@ -76,15 +69,6 @@ export async function startLatencyFloor(
     await stop();
     throw error;
   }
-}
-
-async function addressOf(child: ChildProcess): Promise<string> {
-  const ended = once(child, "exit").then(([code]) => {
-    throw new Error(`a process of the floor ended with ${code}`);
-  });
-  const [told] = (await Promise.race([once(child, "message"), ended])) as [{ address: string }];
-  ended.catch(() => undefined);
-  return told.address;
 }
 
 /** Makes the floor's table, and gives the URL of its database. */

@@ -106,7 +106,7 @@ async function measureRates(context: BenchContext, system: BenchSystem): Promise
     }
     return rates;
   } finally {
-    streamFloor.close();
+    await streamFloor.close();
     await dbFloor.close();
     await database.end();
   }

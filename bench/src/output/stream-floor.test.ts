@@ -11,6 +11,6 @@ test("the bare stream carries every byte, through one stream and through several
       assert.ok(rate > 0 && Number.isFinite(rate));
     }
   } finally {
-    floor.close();
+    await floor.close();
   }
 });

@@ -1,30 +1,24 @@
-import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { Client, type ClientWritableStream, credentials } from "@grpc/grpc-js";
+import type { Client, ClientWritableStream } from "@grpc/grpc-js";
+import { bytesMethod } from "../bare/bytes-method.js";
+import { endChild, firstWord, startChild } from "../bare/child.js";
+import { bareClient } from "../bare/client.js";
 
 /** The one call of the receiver. */
-export const receivePath = "/bench.Floor/Receive";
+export const receiveMethod = bytesMethod("/bench.Floor/Receive", { responseStream: false });
 
 /** A bare grpc-js stream to another process. */
 export interface StreamFloor {
   /** Bytes a second through so many streams at once, each on a connection of its own. */
   rate(options: { streams: number; bytesEach: number; chunkBytes: number }): Promise<number>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Starts the other process and connects to it. */
 export async function openStreamFloor(mostStreams: number): Promise<StreamFloor> {
-  const program = fileURLToPath(new URL("./stream-receiver.js", import.meta.url));
-  const child: ChildProcess = fork(program, { stdio: "inherit" });
-  const [port] = (await once(child, "message")) as [number];
-  const clients = Array.from(
-    { length: mostStreams },
-    () =>
-      new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
-        "grpc.use_local_subchannel_pool": 1,
-      }),
-  );
+  const child = startChild(new URL("./stream-receiver.js", import.meta.url));
+  const port = await firstWord<number>(child);
+  const clients = Array.from({ length: mostStreams }, () => bareClient(port));
   return {
     async rate({ streams, bytesEach, chunkBytes }) {
       const data = Buffer.alloc(chunkBytes, "what a command writes, a line of it, and so on\n");
@@ -35,21 +29,21 @@ export async function openStreamFloor(mostStreams: number): Promise<StreamFloor>
       await Promise.all(used.map((client) => send(client, bytesEach, data)));
       return (used.length * bytesEach) / ((performance.now() - began) / 1_000);
     },
-    close() {
+    async close() {
       for (const client of clients) client.close();
-      child.disconnect();
+      await endChild(child);
     },
   };
 }
 
 async function send(client: Client, bytes: number, data: Buffer): Promise<void> {
-  const same = (value: Buffer) => value;
+  const { path, requestSerialize, responseDeserialize } = receiveMethod;
   let call!: ClientWritableStream<Buffer>;
   const answered = new Promise<string>((resolve, reject) => {
     call = client.makeClientStreamRequest<Buffer, Buffer>(
-      receivePath,
-      same,
-      same,
+      path,
+      requestSerialize,
+      responseDeserialize,
       (error, value) => {
         if (error !== null) reject(error);
         else resolve(String(value));

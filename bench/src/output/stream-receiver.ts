@@ -1,21 +1,11 @@
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { receivePath } from "./stream-floor.js";
+import { Server } from "@grpc/grpc-js";
+import { listenAsChild } from "../bare/listen.js";
+import { receiveMethod } from "./stream-floor.js";
 
 /** A process that takes streams of bytes and answers with how many came: the other end of the bare stream. */
-const bytes = (value: Buffer) => value;
 const server = new Server();
 server.addService(
-  {
-    receive: {
-      path: receivePath,
-      requestStream: true,
-      responseStream: false,
-      requestSerialize: bytes,
-      requestDeserialize: bytes,
-      responseSerialize: bytes,
-      responseDeserialize: bytes,
-    },
-  },
+  { receive: receiveMethod },
   {
     receive(
       call: NodeJS.ReadableStream,
@@ -29,8 +19,4 @@ server.addService(
     },
   },
 );
-server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
-  if (error !== null) throw error;
-  process.send?.(port);
-});
-process.on("disconnect", () => process.exit(0));
+listenAsChild(server);

@@ -1,9 +1,6 @@
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { Queue } from "bullmq";
-import { ended } from "./redis.js";
+import { endChild, firstWord, startChild } from "../bare/child.js";
 
 /** BullMQ, with a worker in a process of its own. */
 export interface BullQueue {
@@ -26,21 +23,17 @@ const lookEveryMs = 50;
 
 /** Starts a worker on this Redis that runs so many jobs at a time. */
 export async function startBullQueue(port: number, concurrency: number): Promise<BullQueue> {
-  const worker = fork(fileURLToPath(new URL("./bull-worker.js", import.meta.url)), [
-    ...[name, String(port), String(concurrency)],
-  ]);
+  const worker = startChild(
+    new URL("./bull-worker.js", import.meta.url),
+    ...[name, port, concurrency],
+  );
   const queue = new Queue(name, { connection: { host: "127.0.0.1", port } });
   const stop = async () => {
     await queue.close();
-    await ended(worker);
+    await endChild(worker);
   };
   try {
-    await Promise.race([
-      once(worker, "message"),
-      once(worker, "exit").then(([code]) => {
-        throw new Error(`BullMQ's worker ended with ${code}`);
-      }),
-    ]);
+    await firstWord(worker);
   } catch (error) {
     await stop();
     throw error;

@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { freePort } from "@howdah/launcher/free-port";
+import { endChild } from "../bare/child.js";
 import { BenchSkipped } from "../measure.js";
 
 /** A Redis of our own. */
@@ -33,7 +34,7 @@ export async function startRedis(log: (line: string) => void, signal: AbortSigna
   const dir = await mkdtemp(join(tmpdir(), "howdah-redis-"));
   let server: ChildProcess | undefined;
   const stop = async () => {
-    await ended(server);
+    await endChild(server);
     await rm(dir, { recursive: true, force: true });
   };
   try {
@@ -125,12 +126,4 @@ async function versionAt(port: number): Promise<string | undefined> {
     socket.destroy();
   }
   return /redis_version:(\S+)/.exec(said)?.[1];
-}
-
-/** SIGTERM, and waits until it has ended. */
-export async function ended(child: ChildProcess | undefined): Promise<void> {
-  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, "exit");
-  child.kill("SIGTERM");
-  await exit;
 }

@@ -1,7 +1,6 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
+import { endChild, firstWord, startChild } from "../bare/child.js";
+import { bareClient } from "../bare/client.js";
 import { echoMethod } from "./echo-method.js";
 
 /** Streams to a bare echo, each on a connection of its own. */
@@ -17,21 +16,19 @@ const ahead = 4;
 
 /** Starts the echo's server as a process, and connects. The other end is this process. */
 export async function startEchoFloor(connections: number, bytes: number): Promise<EchoFloor> {
-  const server = fork(fileURLToPath(new URL("./echo-server.js", import.meta.url)));
+  const server = startChild(new URL("./echo-server.js", import.meta.url));
   const clients: Client[] = [];
   const streams: ClientDuplexStream<Buffer, Buffer>[] = [];
   const stop = async () => {
     for (const stream of streams) stream.end();
     for (const client of clients) client.close();
-    await ended(server);
+    await endChild(server);
   };
   const message = Buffer.alloc(bytes, "x");
   try {
-    const [port] = await once(server, "message");
+    const port = await firstWord<number>(server);
     for (let n = 0; n < connections; n += 1) {
-      const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
-        "grpc.use_local_subchannel_pool": 1,
-      });
+      const client = bareClient(port);
       clients.push(client);
       const { path, requestSerialize, responseDeserialize } = echoMethod;
       streams.push(client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize));
@@ -72,11 +69,4 @@ async function roundTrips(
     }
   });
   return count / ((performance.now() - begin) / 1_000);
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, "exit");
-  child.kill("SIGTERM");
-  await exit;
 }

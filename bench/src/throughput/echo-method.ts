@@ -1,12 +1,4 @@
-import type { MethodDefinition } from "@grpc/grpc-js";
+import { bytesMethod } from "../bare/bytes-method.js";
 
-const same = (message: Buffer) => message;
-
-/** A method whose messages are bytes as they are: nothing but grpc-js itself is measured. */
-export const echoMethod: MethodDefinition<Buffer, Buffer> = {
-  path: "/bench.Echo/Echo",
-  requestStream: true,
-  responseStream: true,
-  ...{ requestSerialize: same, requestDeserialize: same },
-  ...{ responseSerialize: same, responseDeserialize: same },
-};
+/** The echo's stream. */
+export const echoMethod = bytesMethod("/bench.Echo/Echo");
