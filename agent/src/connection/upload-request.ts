@@ -1,10 +1,10 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   type UploadOutputRequest,
   UploadOutputRequestSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputChunkSchema, type OutputStream } from "@howdah/proto/howdah/v1/command";
-import { encodedAs, fieldOf, joined } from "@howdah/rpc/encoded-message";
+import { encodedAs, joined, partsWith } from "@howdah/rpc/encoded-message";
 
 /** A piece of output to upload. */
 export interface UploadPiece {
@@ -20,19 +20,11 @@ export interface UploadPiece {
 /** Makes the message for a piece, encoded already, with one copy of its bytes. */
 export function uploadRequest(piece: UploadPiece): UploadOutputRequest {
   const { hostId, sessionEpoch, taskId, attempt, stream, offset, data } = piece;
-  const request = create(UploadOutputRequestSchema, {
-    ...{ session: { hostId, sessionEpoch }, taskId, attempt },
-  });
-  const chunk = create(OutputChunkSchema, { stream, offset });
-  const { number } = UploadOutputRequestSchema.field.chunk;
-  const bytes = joined([
-    toBinary(UploadOutputRequestSchema, request),
-    ...fieldOf(number, [
-      toBinary(OutputChunkSchema, chunk),
-      ...fieldOf(OutputChunkSchema.field.data.number, [data]),
-    ]),
-  ]);
-  chunk.data = data;
-  request.chunk = chunk;
-  return encodedAs(request, bytes);
+  const of = { session: { hostId, sessionEpoch }, taskId, attempt };
+  const rest = { stream, offset };
+  const chunk = partsWith(OutputChunkSchema, rest, "data", [data]);
+  return encodedAs(
+    create(UploadOutputRequestSchema, { ...of, chunk: { ...rest, data } }),
+    joined(partsWith(UploadOutputRequestSchema, of, "chunk", chunk)),
+  );
 }

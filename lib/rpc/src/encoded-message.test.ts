@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { UploadOutputRequestSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputChunkSchema, OutputStream } from "@howdah/proto/howdah/v1/command";
-import { encodedAs, fieldOf, joined } from "./encoded-message.js";
+import { encodedAs, joined, partsWith } from "./encoded-message.js";
 import { encode } from "./message-size.js";
 
 test("parts that are joined are the encoding of the message they belong to", () => {
@@ -13,12 +13,11 @@ test("parts that are joined are the encoding of the message they belong to", () 
       ...{ taskId: 5n, attempt: 2 },
       chunk: { stream: OutputStream.STDERR, offset: 7n, data },
     });
-    const rest = create(UploadOutputRequestSchema, { taskId: 5n, attempt: 2 });
-    const restOfChunk = create(OutputChunkSchema, { stream: OutputStream.STDERR, offset: 7n });
-    const bytes = joined([
-      toBinary(UploadOutputRequestSchema, rest),
-      ...fieldOf(4, [toBinary(OutputChunkSchema, restOfChunk), ...fieldOf(3, [data])]),
-    ]);
+    const rest = { stream: OutputStream.STDERR, offset: 7n };
+    const chunk = partsWith(OutputChunkSchema, rest, "data", [data]);
+    const bytes = joined(
+      partsWith(UploadOutputRequestSchema, { taskId: 5n, attempt: 2 }, "chunk", chunk),
+    );
     assert.deepEqual(
       toBinary(UploadOutputRequestSchema, fromBinary(UploadOutputRequestSchema, bytes)),
       toBinary(UploadOutputRequestSchema, whole),

@@ -1,4 +1,10 @@
-import type { Message } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type Message,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 
 const encodings = new WeakMap<Message, Buffer>();
 
@@ -25,6 +31,18 @@ export function fieldOf(fieldNumber: number, parts: readonly Uint8Array[]): Uint
     Uint8Array.of(...varint((fieldNumber << 3) | lengthDelimited), ...varint(length)),
     ...parts,
   ];
+}
+
+/** A message that has `rest`, and behind it a field of bytes or of a message, whose value is these parts one after the other. */
+export function partsWith<T extends DescMessage>(
+  schema: T,
+  rest: MessageInitShape<T>,
+  field: string & keyof T["field"],
+  parts: readonly Uint8Array[],
+): Uint8Array[] {
+  const found = schema.field[field];
+  if (found === undefined) throw new Error(`${schema.typeName} has no field ${field}`);
+  return [toBinary(schema, create(schema, rest)), ...fieldOf(found.number, parts)];
 }
 
 /** Joins parts in `into` if they fit, else in a buffer of their own. */

@@ -6,7 +6,7 @@ import {
   type OutputAppend,
   OutputAppendSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
-import { encodedAs, fieldOf, joined } from "@howdah/rpc/encoded-message";
+import { encodedAs, fieldOf, joined, partsWith } from "@howdah/rpc/encoded-message";
 
 /**
  * Makes the message for appends, encoded already, with one copy of their bytes: into `spare` if they fit there. It may be used
@@ -25,14 +25,9 @@ export function encodeAppends(
 }
 
 function partsOf({ taskId, attempt, hostId, sessionEpoch, chunk }: OutputAppend): Uint8Array[] {
-  const rest = create(OutputAppendSchema, { taskId, attempt, hostId, sessionEpoch });
-  const head = toBinary(OutputAppendSchema, rest);
-  if (chunk === undefined) return [head];
+  const rest = { taskId, attempt, hostId, sessionEpoch };
+  if (chunk === undefined) return [toBinary(OutputAppendSchema, create(OutputAppendSchema, rest))];
   const { stream, offset, data } = chunk;
-  const headOfChunk = toBinary(OutputChunkSchema, create(OutputChunkSchema, { stream, offset }));
-  const { number } = OutputChunkSchema.field.data;
-  return [
-    head,
-    ...fieldOf(OutputAppendSchema.field.chunk.number, [headOfChunk, ...fieldOf(number, [data])]),
-  ];
+  const parts = partsWith(OutputChunkSchema, { stream, offset }, "data", [data]);
+  return partsWith(OutputAppendSchema, rest, "chunk", parts);
 }

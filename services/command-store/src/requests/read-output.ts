@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import {
@@ -7,7 +7,7 @@ import {
   ReadTaskOutputResponseSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { encodedAs, fieldOf, joined } from "@howdah/rpc/encoded-message";
+import { encodedAs, joined, partsWith } from "@howdah/rpc/encoded-message";
 import { holdingStatuses, isDone } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { noTask } from "../not-found.js";
@@ -94,11 +94,11 @@ async function* storedFrom(
 
 /** A message with bytes, encoded already, with one copy of them. */
 function message(offset: number, data: Buffer): ReadTaskOutputResponse {
-  const response = create(ReadTaskOutputResponseSchema, { offset: BigInt(offset) });
-  const head = toBinary(ReadTaskOutputResponseSchema, response);
-  const { number } = ReadTaskOutputResponseSchema.field.data;
-  response.data = data;
-  return encodedAs(response, joined([head, ...fieldOf(number, [data])]));
+  const rest = { offset: BigInt(offset) };
+  return encodedAs(
+    create(ReadTaskOutputResponseSchema, { ...rest, data }),
+    joined(partsWith(ReadTaskOutputResponseSchema, rest, "data", [data])),
+  );
 }
 
 async function streamKey(
