@@ -1,6 +1,7 @@
 import type { Knex } from "knex";
 import type { Logger } from "pino";
 import { readVersions } from "../store/read-requests.js";
+import { join, untilWoken } from "./followers.js";
 
 const pollMs = 250;
 
@@ -67,10 +68,8 @@ export function createChangeFeed(db: Knex, log: Logger): ChangeFeed {
       }
     },
     follow(requestId) {
-      const waiters = requests.get(requestId) ?? new Set<Waiter>();
       const waiter: Waiter = { told: false };
-      waiters.add(waiter);
-      requests.set(requestId, waiters);
+      const leave = join(requests, requestId, waiter);
       schedule();
       return {
         reading() {
@@ -78,20 +77,14 @@ export function createChangeFeed(db: Knex, log: Logger): ChangeFeed {
         },
         async above(version, signal) {
           if (waiter.told || signal.aborted) return;
-          await new Promise<void>((resolve) => {
-            const wake = () => {
-              signal.removeEventListener("abort", wake);
-              waiter.waiting = undefined;
-              resolve();
-            };
+          await untilWoken(signal, (wake) => {
             waiter.waiting = { version, wake };
-            signal.addEventListener("abort", wake);
           });
+          waiter.waiting = undefined;
         },
         close() {
           waiter.waiting?.wake();
-          waiters.delete(waiter);
-          if (waiters.size === 0 && requests.get(requestId) === waiters) requests.delete(requestId);
+          leave();
         },
       };
     },

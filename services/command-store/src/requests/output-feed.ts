@@ -7,6 +7,7 @@ import {
   type StreamState,
   streamName,
 } from "../store/output.js";
+import { join, untilWoken } from "./followers.js";
 
 /** What a follower hears of its stream. */
 export interface OutputNews {
@@ -164,16 +165,11 @@ export function createOutputFeed(db: Knex, log: Logger): OutputFeed {
           for (;;) {
             const news = newsOf(following, offset);
             if (news.task || news.store || news.chunks.length > 0 || signal.aborted) return news;
-            await new Promise<void>((resolve) => {
-              const wake = () => {
-                signal.removeEventListener("abort", wake);
-                following.waiting = undefined;
-                resolve();
-              };
+            await untilWoken(signal, (wake) => {
               following.waiting = { offset, changeVersion, wake };
-              signal.addEventListener("abort", wake);
               schedule();
             });
+            following.waiting = undefined;
           }
         },
         close() {
@@ -183,16 +179,5 @@ export function createOutputFeed(db: Knex, log: Logger): OutputFeed {
         },
       };
     },
-  };
-}
-
-/** Puts a member in the set of a key; what is returned takes it out again. */
-function join<K, M>(sets: Map<K, Set<M>>, key: K, member: M): () => void {
-  const set = sets.get(key) ?? new Set<M>();
-  set.add(member);
-  sets.set(key, set);
-  return () => {
-    set.delete(member);
-    if (set.size === 0 && sets.get(key) === set) sets.delete(key);
   };
 }
