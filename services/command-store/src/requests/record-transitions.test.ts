@@ -84,6 +84,16 @@ describe("RecordTransitions", () => {
     assert.equal((await subject.request()).counts?.queued, 1);
   });
 
+  it("should give the commands in the order in which they were asked for", async () => {
+    const subject = await fixture.subject(3);
+    const [first = 0n, second = 0n, third = 0n] = subject.taskIds;
+    const { commands } = await subject.transit(TaskEvent.RELEASED, [second, third, first]);
+    assert.deepEqual(
+      commands.map(({ taskId }) => taskId),
+      [second, third, first],
+    );
+  });
+
   it("should give up tasks that were not released", async () => {
     const subject = await fixture.subject(2);
     const { changes, requestStatus } = await subject.transit(TaskEvent.GIVEN_UP, undefined, {

@@ -27,14 +27,14 @@ interface Part {
   readonly request: RequestRow | undefined;
   /** The tasks that changed, and those that were released already as the part says. */
   readonly tasks: readonly TaskRow[];
-  /** Those that were to be released, and are. */
+  /** Those that were to be released, and are, in the order asked for. */
   readonly released: readonly TaskRow[];
 }
 
 /**
  * Commits what the scheduler decided: one transaction for all parts, a constant number of statements. A part whose request a higher
  * token owns changes nothing; a transition whose task is not as it says is skipped. RELEASED and RETRIED may be repeated: the answer
- * has the task, and its command, again.
+ * has the task, and its command, again. Commands come in the order in which they were asked for: a host runs what is urgent first.
  */
 export async function recordTransitions(
   db: Knex,
@@ -55,7 +55,7 @@ export async function recordTransitions(
     await writeChanges(trx, changes, now);
     return applied.map(({ requestId, touched, released }): Part => {
       const current = (ids: ReadonlySet<number>) =>
-        [...ids].sort((a, b) => a - b).flatMap((id) => changes.task(id) ?? []);
+        [...ids].flatMap((id) => changes.task(id) ?? []);
       return {
         requestId,
         request: changes.requests.get(requestId),
