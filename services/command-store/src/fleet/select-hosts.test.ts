@@ -101,6 +101,34 @@ describe("ListHosts and GetHost", () => {
     await execute(db.db, "delete from host where host_id in (?)", [[...big.values()]]);
   });
 
+  for (const pattern of ["z1,z2,z3", "z*"]) {
+    it(`reads one problem of each host for a brief page, and ends it in time, by ${pattern}`, async () => {
+      const hosts = await addHosts(db.db, ["z1", "z2", "z3"]);
+      const ids = [...hosts.values()];
+      const long = "p".repeat(3 << 19);
+      const tell = (problems: string[]) =>
+        execute(
+          db.db,
+          "replace into host_status (host_id, session_epoch, digest, status, problems, changed_at) values ?",
+          [ids.map((id) => [id, 1, "", "{}", JSON.stringify(problems), 1])],
+        );
+      const listed = async () => {
+        const page = await client.listHosts({ selector: { names: [pattern] }, brief: true });
+        return page.hosts.map(({ hostName, problems }) => [hostName, problems.join()]);
+      };
+      await tell([long, "second"]);
+      assert.deepEqual(await listed(), [["z1", "p".repeat(100)]]);
+      await tell(["first", long]);
+      assert.deepEqual(
+        await listed(),
+        ["z1", "z2", "z3"].map((name) => [name, "first"]),
+      );
+      for (const table of ["host_status", "host"]) {
+        await execute(db.db, `delete from ${table} where host_id in (?)`, [ids]);
+      }
+    });
+  }
+
   it("says who is connected", async () => {
     const { host: connected } = await client.getHost({ hostName: "WEB-01" });
     assert.equal(connected?.state, HostState.HEALTHY);

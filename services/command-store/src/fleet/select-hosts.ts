@@ -14,30 +14,29 @@ export async function selectHosts(
   db: Knex,
   page: HostPage,
 ): Promise<{ hosts: HostRow[]; more: boolean }> {
-  if (page.brief && page.filter.named) return selectNamed(db, page);
-  const ids = await selectIds(db, page);
-  const wanted = ids.slice(0, page.size);
   const hosts: HostRow[] = [];
   let bytes = 0;
-  const atOnce = page.brief ? briefRowsAtOnce : rowsAtOnce;
-  for (let start = 0; start < wanted.length; start += atOnce) {
-    for (const row of await readHosts(db, wanted.slice(start, start + atOnce), page.brief)) {
-      bytes += row.facts.length + row.labels.length + (row.problems?.length ?? 0);
-      if (bytes > pageBytes && hosts.length > 0) return { hosts, more: true };
-      hosts.push(row);
-    }
+  for await (const row of page.brief && page.filter.named ? named(db, page) : picked(db, page)) {
+    bytes += row.facts.length + row.labels.length + (row.problems?.length ?? 0);
+    const isFull = hosts.length === page.size || (bytes > pageBytes && hosts.length > 0);
+    if (isFull) return { hosts, more: true };
+    hosts.push(row);
   }
-  return { hosts, more: ids.length > wanted.length };
+  return { hosts, more: false };
 }
 
-/** Where names and labels need no look at hosts that are not selected, the rows come with the first statement. */
-async function selectNamed(
-  db: Knex,
-  { filter, size, after, ...only }: HostPage,
-): Promise<{ hosts: HostRow[]; more: boolean }> {
-  const hosts = await readHostsBehind(db, after, { names: filter.exactNames, ...only }, size + 1);
-  const more = hosts.length > size;
-  return { hosts: more ? hosts.slice(0, size) : hosts, more };
+/** The page's hosts and one more, where names and labels need no look at hosts that are not selected: with one statement. */
+async function* named(db: Knex, { filter, size, after, ...only }: HostPage) {
+  yield* await readHostsBehind(db, after, { names: filter.exactNames, ...only }, size + 1);
+}
+
+/** The page's hosts and one more, looked for among all. */
+async function* picked(db: Knex, page: HostPage) {
+  const ids = await selectIds(db, page);
+  const atOnce = page.brief ? briefRowsAtOnce : rowsAtOnce;
+  for (let start = 0; start < ids.length; start += atOnce) {
+    yield* await readHosts(db, ids.slice(start, start + atOnce), page.brief);
+  }
 }
 
 /** The ids of the page's hosts, and one more when there are more. Patterns and labels are matched here: SQL has no ranges. */

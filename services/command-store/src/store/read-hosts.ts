@@ -23,13 +23,13 @@ export interface HostRow {
   /** Of its own maintenance; null while it is off. */
   readonly maintenance_reason: string | null;
   readonly maintenance_since: number | null;
-  /** A JSON array of texts; null when there are none. */
+  /** A JSON array of texts, in brief lists of the first one; null when there are none. */
   readonly problems: string | null;
   /** A JSON object; null when it was never told, and in lists. */
   readonly status: string | null;
 }
 
-/** The hosts of these ids, by name; `brief` leaves labels and facts empty. None has its `status`. */
+/** The hosts of these ids, by name; `brief` leaves labels and facts empty, and all problems but the first out. None has its `status`. */
 export async function readHosts(
   db: Knex,
   hostIds: readonly number[],
@@ -68,7 +68,7 @@ function select(brief: boolean, withStatus: boolean): string {
   return `select h.host_id, h.host_name, h.agent_version, h.registered_at, h.state, h.lost_at,
       ${brief ? "'' as labels, '' as facts" : "h.labels, h.facts"},
       s.session_epoch, s.dispatcher, s.peer_address, s.closed_at, s.open,
-      hs.problems, ${withStatus ? "hs.status" : "null as status"},
+      ${brief ? "concat('[', json_extract(hs.problems, '$[0]'), ']') as problems" : "hs.problems"}, ${withStatus ? "hs.status" : "null as status"},
       m.reason as maintenance_reason, m.since as maintenance_since
     from host h left join session s on s.host_id = h.host_id
       left join host_status hs on hs.host_id = h.host_id
