@@ -33,9 +33,9 @@ export async function takeFileNames(
   folders: AgentFolders,
   key: TaskKey,
 ): Promise<void> {
+  if (areNamesFree(journal, folders, key)) return;
   const others = journal.entries().filter((entry) => isOther(entry, key));
   const owner = others.find((entry) => entry.fileSuffix === "");
-  if (others.length === 0 && !anyThere(folders, key.taskId)) return;
   const suffix = owner
     ? freeSuffix(folders, key.taskId)
     : (unfinishedSuffix(others) ?? freeSuffix(folders, key.taskId));
@@ -52,8 +52,9 @@ export function areNamesFree(journal: Journal, folders: AgentFolders, key: TaskK
   return !anyThere(folders, key.taskId) && !journal.entries().some((entry) => isOther(entry, key));
 }
 
-function anyThere(folders: AgentFolders, taskId: string): boolean {
-  return (Object.values(dataFiles(folders, taskId)) as string[]).some((path) => existsSync(path));
+function anyThere(folders: AgentFolders, taskId: string, suffix?: string): boolean {
+  const paths: string[] = Object.values(dataFiles(folders, taskId, suffix));
+  return paths.some((path) => existsSync(path));
 }
 
 /** Whether it is another attempt that may have files of the task's name. */
@@ -64,8 +65,7 @@ function isOther({ key, start }: JournalEntry, than: TaskKey): boolean {
 function freeSuffix(folders: AgentFolders, taskId: string): string {
   for (let k = 0; ; k++) {
     const suffix = `.${k}`;
-    const names = Object.values(dataFiles(folders, taskId, suffix)) as string[];
-    if (!names.some((name) => existsSync(name))) return suffix;
+    if (!anyThere(folders, taskId, suffix)) return suffix;
   }
 }
 
