@@ -89,7 +89,7 @@ test("no file descriptor left when a step ends: its end is told once it can be r
   const { program } = stepIn(t, "sleep 0.3; exit 3");
   const said = await withoutDescriptors(
     "./run/step.js",
-    `${program} free(); const end = step(); exhaust(); setTimeout(free, 800); tell(await end);`,
+    `${program} free(); const end = step(); await sleep(0); exhaust(); setTimeout(free, 800); tell(await end);`,
   );
   assert.equal(said, "exited 3\nalive\n");
 });

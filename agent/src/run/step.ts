@@ -45,7 +45,7 @@ const recordNotWritten = 74;
 export async function runStep(step: Step, context: StepContext): Promise<StepEnd> {
   for (;;) {
     context.detach.throwIfAborted();
-    const state = stepStateNow(step.record) ?? (await stepStateOf(step.record, context.detach));
+    const state = await stepStateOf(step.record, context.detach);
     switch (state.kind) {
       case "exited":
       case "lost":
