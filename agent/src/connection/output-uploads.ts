@@ -241,7 +241,6 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
   function withReport(entry: JournalEntry) {
     const { result } = entry;
     if (result === null) return {};
-    const restEmpty = true;
     const lengths = outputStreams
       .filter((stream) => writtenBytes(result, stream) > 0)
       .map((stream) => ({
@@ -249,10 +248,11 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
         length: BigInt(piecesLength(storedPieces(result, stream, cap))),
         written: BigInt(writtenBytes(result, stream)),
       }));
+    const said = { lengths, restEmpty: true };
     const attempt = attempts.get(keyText(entry.key));
     const total = lengths.reduce((sum, { written }) => sum + Number(written), 0);
-    if (total > Math.min(withReportBytes, cap)) return { lengths, restEmpty };
-    if (attempt?.uploads.some(({ begun }) => begun)) return { lengths, restEmpty };
+    if (total > Math.min(withReportBytes, cap)) return said;
+    if (attempt?.uploads.some(({ begun }) => begun)) return said;
     const now = journal.entry(entry.key) ?? entry;
     const chunks = lengths.map(({ stream, length }) => ({
       length,
@@ -260,9 +260,7 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
     }));
     // A file that is gone or shorter than the journal says goes the long way, which copes with it.
     const whole = chunks.every(({ chunk, length }) => BigInt(chunk.data.length) === length);
-    return whole
-      ? { lengths, restEmpty, output: chunks.map(({ chunk }) => chunk) }
-      : { lengths, restEmpty };
+    return whole ? { ...said, output: chunks.map(({ chunk }) => chunk) } : said;
   }
 
   return {
