@@ -26,8 +26,6 @@ const maxAcks = 1_000;
 const maxAlertAcks = 1_000;
 /** What was written to a host that was sent nothing. */
 const none: ReadonlySet<string> = new Set();
-/** A stream of nobody's. */
-const nowhere = { send: () => true, end: () => {} };
 /** How many alerts may wait to be run. */
 const maxExecutions = 100;
 
@@ -53,11 +51,8 @@ export class Outbox {
    * @param failed called when the stream is to end with an error, which a stream whose agent does not read does late
    */
   constructor(
-    private readonly stream: Pick<
-      ServedStream<typeof ConnectResponseSchema>,
-      "send" | "end"
-    > = nowhere,
-    private readonly failed: () => void = () => {},
+    private readonly stream: Pick<ServedStream<typeof ConnectResponseSchema>, "send" | "end">,
+    private readonly failed: () => void,
   ) {}
 
   /** The commands and cancels that wait. Made when it is first asked for: most hosts have none most of the time. */
