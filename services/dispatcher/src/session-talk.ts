@@ -6,6 +6,7 @@ import {
   type CommandReport,
   CommandReportSchema,
   type ConnectRequest,
+  ConnectRequestSchema,
   ConnectResponseSchema,
   ReportAckedSchema,
   UnsupportedSchema,
@@ -64,38 +65,28 @@ export function takeSaid(parts: SessionTalkParts, session: Session, message: Sai
       }
       break;
     // These are not acknowledged, or later: the newest word wins, and the next session tells everything.
-    case "componentStatusReport": {
-      const problem = parts.statuses.add(session, message.value.statuses);
-      if (problem !== undefined) refused(parts, session, 7, "a component status", problem);
+    case "componentStatusReport":
+      answer(parts.statuses.add(session, message.value.statuses), "a component status");
       break;
-    }
-    case "alertReport": {
-      const problem = parts.alerts.add(session, message.value);
-      if (problem !== undefined) refused(parts, session, 8, "an alert", problem);
+    case "alertReport":
+      answer(parts.alerts.add(session, message.value), "an alert");
       break;
-    }
-    case "hostStatusReport": {
-      const problem = parts.hostStatuses.add(session, message.value);
-      if (problem !== undefined) refused(parts, session, 9, "a host's status", problem);
+    case "hostStatusReport":
+      answer(parts.hostStatuses.add(session, message.value), "a host's status");
       break;
-    }
+  }
+
+  /** Nothing unless there was a problem. */
+  function answer(problem: string | undefined, what: string): void {
+    if (problem === undefined) return;
+    parts.log.warn({ host: session.identity.hostName, reason: problem }, `${what} was refused`);
+    sayUnsupported(session.outbox, ConnectRequestSchema.field[message.case].number, problem);
   }
 }
 
 /** Tells an agent that a message of its is not understood. */
 export function sayUnsupported(outbox: Outbox, fieldNumber: number, detail: string): void {
   outbox.say({ case: "unsupported", value: create(UnsupportedSchema, { fieldNumber, detail }) });
-}
-
-function refused(
-  { log }: SessionTalkParts,
-  session: Session,
-  fieldNumber: number,
-  what: string,
-  reason: string,
-): void {
-  log.warn({ host: session.identity.hostName, reason }, `${what} was refused`);
-  sayUnsupported(session.outbox, fieldNumber, reason);
 }
 
 function report(
