@@ -66,7 +66,7 @@ export async function submitRequest(
   const digest = contentDigest(request);
   const planned = await planOrFind(sources, request, signal);
   const there = (found: Request) => {
-    if (!engine.drives(found.requestId)) engine.reader.suspect();
+    if (!engine.drives(found.requestId)) engine.suspect();
     return { request: found, created: false };
   };
   if ("found" in planned) return there(planned.found);
@@ -79,7 +79,7 @@ export async function submitRequest(
   });
   const answer = await store.createRequest(messages, { signal }).catch((error: unknown) => {
     // It may be made all the same.
-    engine.reader.suspect();
+    engine.suspect();
     throw error;
   });
   const { request: made, created, taskIds } = answer;

@@ -36,7 +36,7 @@ export class Engine implements DispatcherEvents {
   private readonly expiry: OfflineExpiry;
   private readonly handing: HandOverOptions;
   private readonly deadlines: Deadlines;
-  readonly reader: StoreReader;
+  private readonly reader: StoreReader;
   private readonly asides: SetAside;
   private readonly recorder: Recorder;
   private readonly waiters = new CommitWaiters<RequestRun>();
@@ -104,6 +104,11 @@ export class Engine implements DispatcherEvents {
   /** Whether it drives this request. */
   drives(requestId: bigint): boolean {
     return this.agenda.runs.has(requestId);
+  }
+
+  /** A request may have been made whose maker was not told so: it is looked for soon. */
+  suspect(): void {
+    this.reader.suspect();
   }
 
   /** The epoch of a host's session; undefined while its agent is away. */

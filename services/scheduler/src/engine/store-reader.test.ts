@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { ListUnfinishedResponseSchema } from "@howdah/proto/howdah/v1/command_store_service";
 import { pino } from "pino";
 import { eventually } from "../testing/eventually.js";
@@ -59,6 +60,15 @@ describe("StoreReader.keepReading()", () => {
 
   it("makes the next one when a request may have been made unseen", async (t) => {
     const { reader, pausesUntil } = read(t, new Map(), () => reader.suspect());
+    reader.suspect();
+    const pauses = await pausesUntil(5);
+    assert.ok(pauses <= 8, `5 passes in ${pauses} pauses`);
+  });
+
+  it("makes the next one too when the store could not tell", async (t) => {
+    const { reader, pausesUntil } = read(t, new Map(), () => {
+      throw new ConnectError("away", Code.Unavailable);
+    });
     reader.suspect();
     const pauses = await pausesUntil(5);
     assert.ok(pauses <= 8, `5 passes in ${pauses} pauses`);

@@ -117,13 +117,19 @@ export class StoreReader {
    */
   async keepReading(): Promise<void> {
     const { signal, everyMs, runs } = this.options;
-    for (let left = 0; !signal.aborted; left += 1) {
+    let leftOut = 0;
+    while (!signal.aborted) {
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
       const isIdle = runs.size === 0 && !this.isSuspected;
-      if (signal.aborted || (isIdle && left < leftOutWhenIdle)) continue;
-      left = -1;
+      if (isIdle && leftOut < leftOutWhenIdle) {
+        leftOut += 1;
+        continue;
+      }
+      leftOut = 0;
+      const wasSuspected = this.isSuspected;
       this.isSuspected = false;
-      await this.tryPass();
+      if (!(await this.tryPass())) this.isSuspected ||= wasSuspected;
     }
   }
 
