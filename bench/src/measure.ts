@@ -1,3 +1,5 @@
+import type { Ends } from "./ends.js";
+
 /** One line of a benchmark's table. */
 export interface Measure {
   readonly what: string;
@@ -12,7 +14,7 @@ export interface Measure {
 }
 
 /** What a benchmark is given. */
-export interface BenchContext {
+export interface BenchContext extends Ends {
   /** Smaller and shorter: for a first look, not for the record. */
   readonly quick: boolean;
   /** Told what goes on, a line each. */
@@ -35,7 +37,7 @@ export interface Bench {
   readonly about: string;
   /**
    * Rejects when it could not measure, with `BenchSkipped` when it cannot be run here. A target that is missed is no error: the table
-   * says so. It ends soon after the signal aborts, and leaves nothing running and no file.
+   * says so. It ends soon after the signal aborts, and leaves nothing running and no file but what `after` was told of.
    */
   run(context: BenchContext): Promise<BenchResult>;
 }

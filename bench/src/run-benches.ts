@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { endProcessesBelow } from "@howdah/launcher/find-processes";
+import { withEnds } from "./ends.js";
 import { type Load, readLoad } from "./machine.js";
 import { type Bench, type BenchContext, type BenchResult, BenchSkipped } from "./measure.js";
 
@@ -21,7 +22,7 @@ export interface Outcome {
   readonly failed?: string;
 }
 
-export interface RunOptions extends BenchContext {
+export interface RunOptions extends Omit<BenchContext, "after"> {
   /** How long one benchmark may take; longer is a failure, and the next one's turn. */
   readonly limitMs: number;
   /** How long one may take to end after its signal aborted, before its processes are ended. Default 30,000. */
@@ -57,7 +58,7 @@ export async function* runBenches(
 }
 
 async function runBench(bench: Bench, options: RunOptions): Promise<Outcome> {
-  const { limitMs, graceMs = 30_000, watchMs } = options;
+  const { quick, log, limitMs, graceMs = 30_000, watchMs } = options;
   const startedAt = new Date();
   const began = performance.now();
   const limit = new AbortController();
@@ -73,7 +74,7 @@ async function runBench(bench: Bench, options: RunOptions): Promise<Outcome> {
   const settled = new AbortController();
   try {
     load = await readLoad(signal, watchMs);
-    const measured = bench.run({ quick: options.quick, log: options.log, signal });
+    const measured = withEnds(({ after }) => bench.run({ quick, log, signal, after }), log);
     const late = tooLate(signal, graceMs, settled.signal);
     return outcome({ result: await Promise.race([measured, late]) });
   } catch (error) {

@@ -23,16 +23,10 @@ export const agentBench: Bench = {
   name: "agent",
   about: "the installed agent: memory, CPU, how fast a script runs, what a status check costs",
   async run(context) {
-    const ends: (() => void | Promise<void>)[] = [];
-    try {
-      const dispatcher = await serveDispatcher({ after: (end) => ends.unshift(end) });
-      const agent = await startBundledAgent(dispatcher.directAddress);
-      ends.unshift(agent.stop);
-      const session = await dispatcher.session();
-      return await measure({ ...context, agent, dispatcher, session });
-    } finally {
-      for (const end of ends) await end();
-    }
+    const dispatcher = await serveDispatcher(context);
+    const agent = await startBundledAgent(context, dispatcher.directAddress);
+    const session = await dispatcher.session();
+    return measure({ ...context, agent, dispatcher, session });
   },
 };
 

@@ -55,20 +55,14 @@ export const agentsBench: Bench = {
 export async function runAgents(context: BenchContext, sizes: AgentsSizes): Promise<BenchResult> {
   checkOpenFiles(sizes.agents);
   const talk = talkOfAgents(sizes.heartbeatMs);
-  const bare = await startBareStreams(talk, 1_000);
-  let system: BenchSystem | undefined;
-  try {
-    system = await startBenchSystem(context, {
-      env: { HOWDAH_HEARTBEAT: `${sizes.heartbeatMs}ms` },
-    });
-    const { measures, notes } = await measure(context, sizes, system, bare);
-    await system.stop();
-    system = undefined;
-    const tls = await stormWithTls(context, sizes);
-    return { measures: [...measures, ...tls.measures], notes: [...notes, ...tls.notes] };
-  } finally {
-    await Promise.all([system?.stop(), bare.stop()]);
-  }
+  const bare = await startBareStreams(context, talk, 1_000);
+  const system = await startBenchSystem(context, {
+    env: { HOWDAH_HEARTBEAT: `${sizes.heartbeatMs}ms` },
+  });
+  const { measures, notes } = await measure(context, sizes, system, bare);
+  await system.stop();
+  const tls = await stormWithTls(context, sizes);
+  return { measures: [...measures, ...tls.measures], notes: [...notes, ...tls.notes] };
 }
 
 function checkOpenFiles(agents: number): void {
@@ -154,20 +148,16 @@ async function stormWithTls(context: BenchContext, sizes: AgentsSizes): Promise<
     return { measures: [], notes: [`The storm with mTLS is not measured: ${why}.`] };
   }
   const system = await startBenchSystem(context, { mutualTls: true });
-  try {
-    const simulators = await playHalves(system, agents, tlsPerSecond);
-    log(`${agents} agents are connected with mTLS`);
-    await sleep(sizes.settleMs / 4, undefined, { signal });
-    const storm = await stormAfterKill(system, simulators, agents, 0, signal);
-    log(`mTLS: ${stormText(storm)}`);
-    const { what, unit, value, note = "" } = stormMeasure(storm, 0);
-    return {
-      measures: [{ what: `${what}, mTLS`, unit, value, note }],
-      notes: [`Storm with mTLS: ${stormText(storm)}.`],
-    };
-  } finally {
-    await system.stop();
-  }
+  const simulators = await playHalves(system, agents, tlsPerSecond);
+  log(`${agents} agents are connected with mTLS`);
+  await sleep(sizes.settleMs / 4, undefined, { signal });
+  const storm = await stormAfterKill(system, simulators, agents, 0, signal);
+  log(`mTLS: ${stormText(storm)}`);
+  const { what, unit, value, note = "" } = stormMeasure(storm, 0);
+  return {
+    measures: [{ what: `${what}, mTLS`, unit, value, note }],
+    notes: [`Storm with mTLS: ${stormText(storm)}.`],
+  };
 }
 
 /** Two processes play them: in one, agents that all try to connect again wait for each other. */

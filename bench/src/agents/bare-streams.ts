@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { memoryOf } from "../agent/process-usage.js";
 import { endChild, firstWord, startChild } from "../bare/child.js";
+import type { Ends } from "../ends.js";
 
 /** What is said on each stream. */
 export interface BareTalk {
@@ -19,11 +20,16 @@ export interface BareStreams {
   readonly emptyMib: number;
   /** Connects so many, so many a second, and resolves when all have been answered. */
   connect(count: number, perSecond: number, signal: AbortSignal): Promise<void>;
+  /** Ends both: for who goes on without them. */
   stop(): Promise<void>;
 }
 
 /** Starts the server. */
-export async function startBareStreams(talk: BareTalk, settleMs: number): Promise<BareStreams> {
+export async function startBareStreams(
+  ends: Ends,
+  talk: BareTalk,
+  settleMs: number,
+): Promise<BareStreams> {
   const children: ChildProcess[] = [];
   const start = (name: string, ...args: number[]) => {
     const child = startChild(new URL(name, import.meta.url), ...args);
@@ -33,31 +39,27 @@ export async function startBareStreams(talk: BareTalk, settleMs: number): Promis
   const stop = async () => {
     await Promise.all(children.toReversed().map((child) => endChild(child)));
   };
-  try {
-    const server = start("./bare-server.js", talk.answerBytes);
-    const port = await firstWord<number>(server);
-    const pid = server.pid ?? 0;
-    await sleep(settleMs);
-    return {
-      ...{ port, pid, emptyMib: memoryOf(pid).residentMib, stop },
-      async connect(count, perSecond, signal) {
-        const { registerBytes, heartbeatBytes, heartbeatMs } = talk;
-        const args = [port, count, perSecond, registerBytes, heartbeatBytes, heartbeatMs];
-        const clients = start("./bare-clients.js", ...args);
-        let answered = 0;
-        clients.on("message", (number: number) => {
-          answered = number;
-        });
-        for (const deadline = performance.now() + 120_000; answered < count; ) {
-          if (performance.now() > deadline || clients.exitCode !== null) {
-            throw new Error(`${answered} of ${count} bare streams were answered`);
-          }
-          await sleep(100, undefined, { signal });
+  ends.after(stop);
+  const server = start("./bare-server.js", talk.answerBytes);
+  const port = await firstWord<number>(server);
+  const pid = server.pid ?? 0;
+  await sleep(settleMs);
+  return {
+    ...{ port, pid, emptyMib: memoryOf(pid).residentMib, stop },
+    async connect(count, perSecond, signal) {
+      const { registerBytes, heartbeatBytes, heartbeatMs } = talk;
+      const args = [port, count, perSecond, registerBytes, heartbeatBytes, heartbeatMs];
+      const clients = start("./bare-clients.js", ...args);
+      let answered = 0;
+      clients.on("message", (number: number) => {
+        answered = number;
+      });
+      for (const deadline = performance.now() + 120_000; answered < count; ) {
+        if (performance.now() > deadline || clients.exitCode !== null) {
+          throw new Error(`${answered} of ${count} bare streams were answered`);
         }
-      },
-    };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+        await sleep(100, undefined, { signal });
+      }
+    },
+  };
 }

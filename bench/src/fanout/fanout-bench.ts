@@ -14,14 +14,7 @@ const mostMs = 3_000;
 export const fanoutBench: Bench = {
   name: "fanout",
   about: "one ad-hoc command on 50, 500 and 5,000 simulated hosts, until all are terminal",
-  async run(context) {
-    const system = await startBenchSystem(context);
-    try {
-      return await measure(context, system);
-    } finally {
-      await system.stop();
-    }
-  },
+  run: async (context) => measure(context, await startBenchSystem(context)),
 };
 
 async function measure(context: BenchContext, system: BenchSystem): Promise<BenchResult> {

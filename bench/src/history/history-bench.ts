@@ -51,31 +51,24 @@ export const historyBench: Bench = {
   about: "throughput and latency with ten million finished tasks in the store, beside an empty one",
   async run(context) {
     const sizes = context.quick ? quickly : full;
-    const ends: (() => Promise<void>)[] = [];
-    try {
-      const kept = await keptFolder();
-      if (kept?.used !== true) await checkRoom(kept?.folder ?? tmpdir(), sizes.tasks);
-      const start = async (keptIn?: string): Promise<Side> => {
-        const system = await startBenchSystem(context, keptIn === undefined ? {} : { keptIn });
-        ends.unshift(system.stop);
-        await system.playHosts(throughputHosts, "--duration", "0ms");
-        const probe = await startExecProbe(system, context.signal);
-        ends.unshift(probe.stop);
-        return { system, probe };
-      };
-      const old = await start(kept?.folder);
-      const empty = await start();
-      const isNew = kept?.used !== true;
-      const before =
-        isNew && sizes.before > 0 ? await measureBefore(context, sizes, old, empty) : undefined;
-      const began = performance.now();
-      const history = await loadHistory(old.system, sizes, context);
-      const loadMs = isNew ? performance.now() - began : undefined;
-      const pairs = await measure(context, sizes, old, empty);
-      return resultOf({ sizes, before, pairs, history, loadMs });
-    } finally {
-      for (const end of ends) await end();
-    }
+    const kept = await keptFolder();
+    if (kept?.used !== true) await checkRoom(kept?.folder ?? tmpdir(), sizes.tasks);
+    const start = async (keptIn?: string): Promise<Side> => {
+      const system = await startBenchSystem(context, keptIn === undefined ? {} : { keptIn });
+      await system.playHosts(throughputHosts, "--duration", "0ms");
+      const probe = await startExecProbe(context, system);
+      return { system, probe };
+    };
+    const old = await start(kept?.folder);
+    const empty = await start();
+    const isNew = kept?.used !== true;
+    const before =
+      isNew && sizes.before > 0 ? await measureBefore(context, sizes, old, empty) : undefined;
+    const began = performance.now();
+    const history = await loadHistory(old.system, sizes, context);
+    const loadMs = isNew ? performance.now() - began : undefined;
+    const pairs = await measure(context, sizes, old, empty);
+    return resultOf({ sizes, before, pairs, history, loadMs });
   },
 };
 
@@ -114,7 +107,7 @@ async function measure(
   ] as const;
   for (let n = 1; n <= sizes.commands + warmUp.commands; n += 1) {
     for (const [name, { probe }] of alternating(sides, n)) {
-      const { exec } = await probe.run();
+      const { exec } = await probe();
       if (n > warmUp.commands) pairs.execs[name].push(exec);
     }
     if (n % 100 === 0) log(`${n} pairs of commands`);

@@ -58,26 +58,24 @@ export const idleBench: Bench = {
 async function measure(context: BenchContext, sizes: Sizes, agents: number) {
   const { log, signal } = context;
   const system = await startBenchSystem(context);
+  await system.playHosts(agents);
+  const questions = await openQuestions(system.installation.databaseUrl);
   try {
-    await system.playHosts(agents);
-    const questions = await openQuestions(system.installation.databaseUrl);
-    try {
-      log(`${agents} hosts are connected`);
-      await sleep(sizes.settleMs, undefined, { signal });
-      const bare = await questions.over(sizes.countMs, signal);
-      log(`${agents} hosts: ${statements(bare)}`);
-      await applyDatabases(
-        system,
-        Array.from({ length: agents }, (_, n) => `sim-${String(n + 1).padStart(5, "0")}`),
-      );
-      await sleep(sizes.settleClusterMs, undefined, { signal });
-      const clustered = await questions.over(sizes.countMs, signal);
-      log(`${agents} hosts in a cluster: ${statements(clustered)}`);
-      return { bare, clustered };
-    } finally {
-      await questions.close();
-    }
+    log(`${agents} hosts are connected`);
+    await sleep(sizes.settleMs, undefined, { signal });
+    const bare = await questions.over(sizes.countMs, signal);
+    log(`${agents} hosts: ${statements(bare)}`);
+    await applyDatabases(
+      system,
+      Array.from({ length: agents }, (_, n) => `sim-${String(n + 1).padStart(5, "0")}`),
+    );
+    await sleep(sizes.settleClusterMs, undefined, { signal });
+    const clustered = await questions.over(sizes.countMs, signal);
+    log(`${agents} hosts in a cluster: ${statements(clustered)}`);
+    return { bare, clustered };
   } finally {
+    await questions.close();
+    // Before the next one starts.
     await system.stop();
   }
 }

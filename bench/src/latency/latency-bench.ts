@@ -13,20 +13,11 @@ export const latencyBench: Bench = {
   name: "latency",
   about: "from a submit to the exec of its script, on an idle system with one real agent",
   async run(context) {
-    const { signal } = context;
-    const ends: (() => Promise<void>)[] = [];
-    try {
-      const system = await startBenchSystem(context);
-      ends.unshift(system.stop);
-      const probe = await startExecProbe(system, signal);
-      ends.unshift(probe.stop);
-      const { databaseUrl } = system.installation;
-      const floor = await startLatencyFloor(databaseUrl, join(system.dir, "floor"), signal);
-      ends.unshift(floor.stop);
-      return await measure(context, probe.run, floor.run);
-    } finally {
-      for (const end of ends) await end();
-    }
+    const system = await startBenchSystem(context);
+    const run = await startExecProbe(context, system);
+    const { databaseUrl } = system.installation;
+    const runBare = await startLatencyFloor(context, databaseUrl, join(system.dir, "floor"));
+    return measure(context, run, runBare);
   },
 };
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startBundledAgent } from "../agent/bundled-agent.js";
+import type { BenchContext } from "../measure.js";
 import type { BenchSystem } from "../system/bench-system.js";
 import { createTimeNote, nowMs } from "./note-time.js";
 
@@ -12,13 +13,8 @@ export interface CommandTimes {
   readonly submitted: number;
 }
 
-/** Submits commands to one real agent, one after the other. */
-export interface ExecProbe {
-  /** Runs one command and waits until its request is over and the system is quiet again. */
-  run(): Promise<CommandTimes>;
-  /** Ends the agent. */
-  stop(): Promise<void>;
-}
+/** Runs one command on one real agent and waits until its request is over and the system is quiet again. */
+export type ExecProbe = () => Promise<CommandTimes>;
 
 /** For what is still done when a request is over: acknowledgements, files. */
 const quietMs = 25;
@@ -28,37 +24,33 @@ const quietMs = 25;
  * as the gateway does, to the script's first instruction, by the wall clock of one machine. The first dozen runs compile what has not run
  * yet: do not count them.
  */
-export async function startExecProbe(system: BenchSystem, signal: AbortSignal): Promise<ExecProbe> {
-  const { installation, fleet, submit, over } = system;
-  const agent = await startBundledAgent(installation.dispatcher.addresses.agents ?? "");
+export async function startExecProbe(
+  context: Pick<BenchContext, "signal" | "after">,
+  { installation, fleet, submit, over }: BenchSystem,
+): Promise<ExecProbe> {
+  const { signal } = context;
+  const { dispatcher } = installation;
+  const agent = await startBundledAgent(context, dispatcher.addresses.agents ?? "");
   const note = createTimeNote(join(agent.folders.tmp, "bench"));
   const selector = { names: ["bench"] };
-  try {
-    const deadline = performance.now() + 60_000;
-    while ((await fleet.listHosts({ selector, pageSize: 1 })).hosts.length === 0) {
-      if (performance.now() > deadline) throw new Error("the agent did not register in a minute");
-      await sleep(50, undefined, { signal });
-    }
-  } catch (error) {
-    await agent.stop();
-    throw error;
+  const deadline = performance.now() + 60_000;
+  while ((await fleet.listHosts({ selector, pageSize: 1 })).hosts.length === 0) {
+    if (performance.now() > deadline) throw new Error("the agent did not register in a minute");
+    await sleep(50, undefined, { signal });
   }
   let runs = 0;
-  return {
-    stop: agent.stop,
-    async run() {
-      signal.throwIfAborted();
-      runs += 1;
-      const name = `note-${runs}`;
-      const adHoc = { argv: note.argv(name), hosts: selector };
-      const began = nowMs();
-      const requestId = await submit({ operation: { kind: { case: "adHoc", value: adHoc } } });
-      const submitted = nowMs() - began;
-      const exec = (await note.read(name, signal)) - began;
-      const { counts } = await over(requestId, 60_000);
-      if (counts?.completed !== 1) throw new Error(`request ${requestId} did not complete`);
-      await sleep(quietMs, undefined, { signal });
-      return { exec, submitted };
-    },
+  return async () => {
+    signal.throwIfAborted();
+    runs += 1;
+    const name = `note-${runs}`;
+    const adHoc = { argv: note.argv(name), hosts: selector };
+    const began = nowMs();
+    const requestId = await submit({ operation: { kind: { case: "adHoc", value: adHoc } } });
+    const submitted = nowMs() - began;
+    const exec = (await note.read(name, signal)) - began;
+    const { counts } = await over(requestId, 60_000);
+    if (counts?.completed !== 1) throw new Error(`request ${requestId} did not complete`);
+    await sleep(quietMs, undefined, { signal });
+    return { exec, submitted };
   };
 }

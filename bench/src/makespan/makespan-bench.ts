@@ -15,14 +15,7 @@ const mostRatio = 1.05;
 export const makespanBench: Bench = {
   name: "makespan",
   about: "start of all services of BIGTOP on 100 simulated hosts, beside a computed schedule",
-  async run(context) {
-    const system = await startBenchSystem(context);
-    try {
-      return await measure(context, system);
-    } finally {
-      await system.stop();
-    }
-  },
+  run: async (context) => measure(context, await startBenchSystem(context)),
 };
 
 async function measure(context: BenchContext, system: BenchSystem): Promise<BenchResult> {

@@ -19,14 +19,7 @@ export const outputBench: Bench = {
   name: "output",
   about:
     "live output of 20 agents: bytes a second kept; at half that rate the delays of reading and of cancels",
-  async run(context) {
-    const system = await startBenchSystem(context);
-    try {
-      return await measure(context, system);
-    } finally {
-      await system.stop();
-    }
-  },
+  run: async (context) => measure(context, await startBenchSystem(context)),
 };
 
 interface Rates {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Queue } from "bullmq";
 import { endChild, firstWord, startChild } from "../bare/child.js";
+import type { Ends } from "../ends.js";
 
 /** BullMQ, with a worker in a process of its own. */
 export interface BullQueue {
   /** Adds so many jobs, `producers` bulks at a time; resolves with how many were completed in a second, from the first bulk on. */
   jobs(count: number, shape: JobShape): Promise<number>;
-  stop(): Promise<void>;
 }
 
 /** What the jobs are. */
@@ -22,24 +22,20 @@ const name = "bench";
 const lookEveryMs = 50;
 
 /** Starts a worker on this Redis that runs so many jobs at a time. */
-export async function startBullQueue(port: number, concurrency: number): Promise<BullQueue> {
+export async function startBullQueue(
+  ends: Ends,
+  port: number,
+  concurrency: number,
+): Promise<BullQueue> {
   const worker = startChild(
     new URL("./bull-worker.js", import.meta.url),
     ...[name, port, concurrency],
   );
+  ends.after(() => endChild(worker));
   const queue = new Queue(name, { connection: { host: "127.0.0.1", port } });
-  const stop = async () => {
-    await queue.close();
-    await endChild(worker);
-  };
-  try {
-    await firstWord(worker);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  ends.after(() => queue.close());
+  await firstWord(worker);
   return {
-    stop,
     async jobs(count, { bytes, bulk, producers }) {
       const before = await queue.getCompletedCount();
       const data = { command: "x".repeat(bytes - '{"command":""}'.length) };

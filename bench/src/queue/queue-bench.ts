@@ -15,20 +15,12 @@ export const queueBench: Bench = {
   name: "queue",
   about: "tasks a second beside BullMQ on Redis, which syncs every write too",
   async run(context) {
-    const ends: (() => Promise<void>)[] = [];
-    try {
-      // First, since without it there is nothing to measure.
-      const redis = await startRedis(context.log, context.signal);
-      ends.unshift(redis.stop);
-      const system = await startBenchSystem(context);
-      ends.unshift(system.stop);
-      await system.playHosts(throughputHosts, "--duration", "0ms");
-      const queue = await startBullQueue(redis.port, concurrency);
-      ends.unshift(queue.stop);
-      return await measure(context, system, queue, redis);
-    } finally {
-      for (const end of ends) await end();
-    }
+    // First, since without it there is nothing to measure.
+    const redis = await startRedis(context);
+    const system = await startBenchSystem(context);
+    await system.playHosts(throughputHosts, "--duration", "0ms");
+    const queue = await startBullQueue(context, redis.port, concurrency);
+    return measure(context, system, queue, redis);
   },
 };
 

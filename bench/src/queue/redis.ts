@@ -8,15 +8,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { freePort } from "@howdah/launcher/free-port";
 import { endChild } from "../bare/child.js";
-import { BenchSkipped } from "../measure.js";
+import { type BenchContext, BenchSkipped } from "../measure.js";
 
 /** A Redis of our own. */
 export interface Redis {
   readonly port: number;
   /** What it says its version is. */
   readonly version: string;
-  /** Ends it and removes what it kept. */
-  stop(): Promise<void>;
 }
 
 /** Debian's package of tools has the server under this name, and tells by the name it is called by what it is to be. It starts no daemon. */
@@ -27,29 +25,24 @@ const readyMs = 10_000;
 
 /**
  * Starts Redis on a free port with every write synced before it is answered. Where there is none it is installed first, if that can be:
- * by apt-get, as root. Throws `BenchSkipped` when not.
+ * by apt-get, as root. Throws `BenchSkipped` when not. At the end it is ended, and what it kept removed.
  */
-export async function startRedis(log: (line: string) => void, signal: AbortSignal): Promise<Redis> {
+export async function startRedis(
+  context: Pick<BenchContext, "log" | "signal" | "after">,
+): Promise<Redis> {
+  const { log, signal } = context;
   const program = (await findRedis()) ?? (await installRedis(log, signal));
   const dir = await mkdtemp(join(tmpdir(), "howdah-redis-"));
-  let server: ChildProcess | undefined;
-  const stop = async () => {
-    await endChild(server);
-    await rm(dir, { recursive: true, force: true });
+  context.after(() => rm(dir, { recursive: true, force: true }));
+  const port = await freePort();
+  const options = {
+    ...{ port: String(port), bind: "127.0.0.1", dir, daemonize: "no", save: "" },
+    ...{ appendonly: "yes", appendfsync: "always", "maxmemory-policy": "noeviction" },
   };
-  try {
-    const port = await freePort();
-    const options = {
-      ...{ port: String(port), bind: "127.0.0.1", dir, daemonize: "no", save: "" },
-      ...{ appendonly: "yes", appendfsync: "always", "maxmemory-policy": "noeviction" },
-    };
-    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-    server = spawn(program, args, { argv0: "redis-server", stdio: "ignore" });
-    return { port, version: await answers(server, port, signal), stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+  const server = spawn(program, args, { argv0: "redis-server", stdio: "ignore" });
+  context.after(() => endChild(server));
+  return { port, version: await answers(server, port, signal) };
 }
 
 /** Its program on PATH, by either name. */

@@ -41,7 +41,7 @@ export interface BenchSystem {
   submit(request: MessageInitShape<typeof SubmitRequestRequestSchema>): Promise<bigint>;
   /** Follows a request to its end. Rejects when it has not come within the time. */
   over(requestId: bigint, timeoutMs?: number): Promise<Request>;
-  /** Ends everything and removes what it wrote, unless that is to be kept. */
+  /** Ends everything and removes what it wrote, unless that is to be kept: for who goes on without it. */
   stop(): Promise<void>;
 }
 
@@ -53,11 +53,12 @@ export interface BenchSystemOptions
   readonly mutualTls?: boolean;
 }
 
-/** Starts an installation on free ports. Rejects when the run is interrupted; then nothing is left. */
+/** Starts an installation on free ports, until the end of the run. Rejects when that is interrupted. */
 export async function startBenchSystem(
-  { log, signal }: Pick<BenchContext, "log" | "signal">,
+  context: Pick<BenchContext, "log" | "signal" | "after">,
   { keptIn, mutualTls = false, ...options }: BenchSystemOptions = {},
 ): Promise<BenchSystem> {
+  const { log, signal } = context;
   signal.throwIfAborted();
   const dir = keptIn ?? (await mkdtemp(join(tmpdir(), "howdah-bench-")));
   const tls = mutualTls ? makeCertificates(join(dir, "tls")) : undefined;
@@ -77,16 +78,12 @@ export async function startBenchSystem(
     await endProcessesBelow(dir);
     if (keptIn === undefined) await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
-  try {
-    installation = await startInstallation({
-      ...{ dir, ports: "free", durable: true, ...options, env },
-      onExit: ({ name, logFile }, { code }) => log(`${name} ended with code ${code}: ${logFile}`),
-    });
-    signal.throwIfAborted();
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  context.after(stop);
+  installation = await startInstallation({
+    ...{ dir, ports: "free", durable: true, ...options, env },
+    onExit: ({ name, logFile }, { code }) => log(`${name} ended with code ${code}: ${logFile}`),
+  });
+  signal.throwIfAborted();
   const { commandStore, scheduler, dispatcher } = installation;
   const toStore = connectService({ address: commandStore.addresses.main ?? "", tls });
   const toScheduler = connectService({ address: scheduler.addresses.main ?? "", tls });

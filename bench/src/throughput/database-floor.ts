@@ -3,12 +3,12 @@ import type { TaskRow } from "@howdah/command-store/store/task-rows";
 import { taskUpdate } from "@howdah/command-store/store/write-tasks";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { type Connection, createConnection, type ResultSetHeader } from "mysql2/promise";
+import type { Ends } from "../ends.js";
 
 /** Tasks straight into MySQL, by the statements of the store and nothing around them. */
 export interface DatabaseFloor {
   /** Makes, releases and ends so many tasks, and resolves with how many there were in a second. */
   tasks(count: number): Promise<number>;
-  stop(): Promise<void>;
 }
 
 const batch = 200;
@@ -16,9 +16,10 @@ const hosts = 200;
 
 /**
  * Connects to the server and makes the store's own two tables anew beside it, with all their indexes. Each connection takes batch after
- * batch: tasks and their commands in one transaction, the release in the next, the report in a third.
+ * batch: tasks and their commands in one transaction, the release in the next, the report in a third. At the end all is gone.
  */
 export async function startDatabaseFloor(
+  ends: Ends,
   url: string,
   connections: number,
   suffix = "",
@@ -26,27 +27,21 @@ export async function startDatabaseFloor(
   const source = new URL(url).pathname.slice(1);
   const own = `${source}_floor${suffix}`;
   const pool: Connection[] = [];
-  const stop = async () => {
+  ends.after(async () => {
     await pool[0]?.query(`drop database if exists ${own}`);
     await Promise.all(pool.map((connection) => connection.end()));
-  };
-  try {
-    for (let n = 0; n < connections; n += 1) pool.push(await createConnection(url));
-    await pool[0]?.query(`create database ${own}`);
-    for (const table of ["host_role_command", "execution_command"]) {
-      await pool[0]?.query(`create table ${own}.${table} like ${source}.${table}`);
-    }
-    for (const connection of pool) {
-      await connection.query(`use ${own}`);
-      await connection.query("set session transaction isolation level read committed");
-    }
-  } catch (error) {
-    await stop();
-    throw error;
+  });
+  for (let n = 0; n < connections; n += 1) pool.push(await createConnection(url));
+  await pool[0]?.query(`create database ${own}`);
+  for (const table of ["host_role_command", "execution_command"]) {
+    await pool[0]?.query(`create table ${own}.${table} like ${source}.${table}`);
+  }
+  for (const connection of pool) {
+    await connection.query(`use ${own}`);
+    await connection.query("set session transaction isolation level read committed");
   }
   let nextId = 1;
   return {
-    stop,
     async tasks(count) {
       const batches = Math.ceil(count / batch);
       let taken = 0;

@@ -1,44 +1,42 @@
 import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
 import { endChild, firstWord, startChild } from "../bare/child.js";
 import { bareClient } from "../bare/client.js";
+import type { Ends } from "../ends.js";
 import { echoMethod } from "./echo-method.js";
 
 /** Streams to a bare echo, each on a connection of its own. */
 export interface EchoFloor {
   /** Sends so many messages there and back again; resolves with how many round trips there were in a second. */
   roundTrips(count: number): Promise<number>;
-  /** Ends the streams and the server. */
-  stop(): Promise<void>;
 }
 
 /** How many messages a stream has on its way: as many as a host is sent commands ahead. */
 const ahead = 4;
 
 /** Starts the echo's server as a process, and connects. The other end is this process. */
-export async function startEchoFloor(connections: number, bytes: number): Promise<EchoFloor> {
+export async function startEchoFloor(
+  ends: Ends,
+  connections: number,
+  bytes: number,
+): Promise<EchoFloor> {
   const server = startChild(new URL("./echo-server.js", import.meta.url));
   const clients: Client[] = [];
   const streams: ClientDuplexStream<Buffer, Buffer>[] = [];
-  const stop = async () => {
+  ends.after(async () => {
     for (const stream of streams) stream.end();
     for (const client of clients) client.close();
     await endChild(server);
-  };
+  });
   const message = Buffer.alloc(bytes, "x");
-  try {
-    const port = await firstWord<number>(server);
-    for (let n = 0; n < connections; n += 1) {
-      const client = bareClient(port);
-      clients.push(client);
-      const { path, requestSerialize, responseDeserialize } = echoMethod;
-      streams.push(client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize));
-    }
-    await roundTrips(streams, message, connections);
-  } catch (error) {
-    await stop();
-    throw error;
+  const port = await firstWord<number>(server);
+  for (let n = 0; n < connections; n += 1) {
+    const client = bareClient(port);
+    clients.push(client);
+    const { path, requestSerialize, responseDeserialize } = echoMethod;
+    streams.push(client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize));
   }
-  return { stop, roundTrips: (count) => roundTrips(streams, message, count) };
+  await roundTrips(streams, message, connections);
+  return { roundTrips: (count) => roundTrips(streams, message, count) };
 }
 
 async function roundTrips(

@@ -14,22 +14,13 @@ export const throughputBench: Bench = {
   name: "throughput",
   about: "durable tasks a second from submit to terminal in MySQL, 200 simulated agents",
   async run(context) {
-    const ends: (() => Promise<void>)[] = [];
-    try {
-      const system = await startBenchSystem(context);
-      ends.unshift(system.stop);
-      await system.playHosts(throughputHosts, "--duration", "0ms");
-      const { databaseUrl } = system.installation;
-      const database = await startDatabaseFloor(databaseUrl, floorConnections);
-      ends.unshift(database.stop);
-      const alone = await startDatabaseFloor(databaseUrl, 1, "_alone");
-      ends.unshift(alone.stop);
-      const echo = await startEchoFloor(throughputHosts, commandBytes);
-      ends.unshift(echo.stop);
-      return await measure(context, { system, database, alone, echo });
-    } finally {
-      for (const end of ends) await end();
-    }
+    const system = await startBenchSystem(context);
+    await system.playHosts(throughputHosts, "--duration", "0ms");
+    const { databaseUrl } = system.installation;
+    const database = await startDatabaseFloor(context, databaseUrl, floorConnections);
+    const alone = await startDatabaseFloor(context, databaseUrl, 1, "_alone");
+    const echo = await startEchoFloor(context, throughputHosts, commandBytes);
+    return measure(context, { system, database, alone, echo });
   },
 };
 
