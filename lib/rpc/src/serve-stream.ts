@@ -39,9 +39,9 @@ class ServedCall<I extends DescMessage, O extends DescMessage>
 {
   readonly #how: StreamMethod<I, O>;
   readonly #call: ServerInterceptingCallInterface;
+  readonly peer: Peer;
   readonly #startedAt = performance.now();
   #id = "";
-  #peer: Peer | undefined;
   #listener: StreamListener<I> | undefined;
   #watched: WatchedCall | undefined;
   #pending = 0;
@@ -52,16 +52,11 @@ class ServedCall<I extends DescMessage, O extends DescMessage>
   constructor(how: StreamMethod<I, O>, call: ServerInterceptingCallInterface) {
     this.#how = how;
     this.#call = call;
+    this.peer = createPeer(call.getPeer(), () => call.getAuthContext().sslPeerCertificate);
   }
 
   get kind(): "bidi_streaming" {
     return "bidi_streaming";
-  }
-
-  get peer(): Peer {
-    const call = this.#call;
-    this.#peer ??= createPeer(call.getPeer(), () => call.getAuthContext().sslPeerCertificate);
-    return this.#peer;
   }
 
   read(): void {
@@ -107,7 +102,6 @@ class ServedCall<I extends DescMessage, O extends DescMessage>
     // grpc-js keeps the headers for as long as the stream lives.
     for (const key of Object.keys(metadata.getMap())) metadata.remove(key);
     openCalls.add(this);
-    this.#peer = this.peer;
     if (header === undefined) {
       this.#open();
       return;

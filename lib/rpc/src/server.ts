@@ -172,9 +172,9 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       return rpcServer;
     },
     serveStream(method, open) {
-      const path = `/${method.parent.typeName}/${method.name}`;
-      if (!methods.has(path)) throw new Error(`${method.parent.typeName} is not added`);
       const name = `${method.parent.typeName}/${method.name}`;
+      const path = `/${name}`;
+      if (!methods.has(path)) throw new Error(`${method.parent.typeName} is not added`);
       // Kept beside methods of other messages: each is called with its own only.
       streams.set(path, { method, open, name, options: serving } as unknown as StreamMethod<
         DescMessage,

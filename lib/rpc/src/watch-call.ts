@@ -44,5 +44,5 @@ export async function watchCall(
   void response.message[Symbol.asyncIterator]()
     .next()
     .then(undefined, () => {});
-  return { over: (failure) => over(failure) };
+  return { over };
 }
