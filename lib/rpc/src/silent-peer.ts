@@ -17,8 +17,8 @@ export function silentPeer(silentMs: number): ConnectError {
 }
 
 /**
- * How long ago, at most, the peer of a call last answered a ping, once the call's signal has aborted, or a stream was over, because of that. 0 while it lives and
- * after every other end: a cancelled call, a connection that the peer closed or reset.
+ * How long ago, at most, the peer of a call last answered a ping, once the call's signal has aborted, or a stream was over, because of that.
+ * 0 while it lives and after every other end: a cancelled call, a connection that the peer closed or reset.
  */
 export function peerSilentMs({ reason }: { readonly reason: unknown }): number {
   if (!(reason instanceof ConnectError)) return 0;

@@ -43,8 +43,9 @@ export interface ServiceOptions<F extends Fields> {
 /**
  * Runs a service as this process: reads its settings, starts it, writes one log line with msg "listening" and
  * `addresses` when it serves (whatever HOWDAH_LOG_LEVEL says), and stops it on SIGTERM or SIGINT within
- * HOWDAH_SHUTDOWN_GRACE (a second signal ends the process at once). Exit codes: 0 after a stop, 1 after a failure, 2 when the operator has to change something: then
- * the problem is told in one line, without a stack. Does not return before the process is over.
+ * HOWDAH_SHUTDOWN_GRACE (a second signal ends the process at once). Exit codes: 0 after a stop, 1 after a failure, 2 when
+ * the operator has to change something: then the problem is told in one line, without a stack. Does not return before the
+ * process is over.
  */
 export async function runService<F extends Fields>(options: ServiceOptions<F>): Promise<void> {
   const { name } = options;
