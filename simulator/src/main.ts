@@ -1,12 +1,9 @@
-import { readFileSync } from "node:fs";
 import { pino } from "pino";
 import { readCommandLine, UsageError, usage } from "./command-line.js";
+import { openFilesFor } from "./open-files.js";
 import { type OwnSystem, startOwnSystem } from "./own-system.js";
 import { type SimulatedFleet, simulateFleet } from "./simulated-fleet.js";
 import { type Told, told } from "./tally.js";
-
-/** Files that this process has open besides the agents' connections. */
-const otherFiles = 100;
 
 async function main(): Promise<void> {
   const commandLine = readCommandLine(process.argv.slice(2));
@@ -42,11 +39,10 @@ async function main(): Promise<void> {
 
 /** Every agent's connection is an open file; better said now than as many failures to connect. */
 function checkOpenFiles(agents: number): void {
-  const limits = readFileSync("/proc/self/limits", "utf8");
-  const limit = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
-  if (agents + otherFiles <= limit) return;
+  const { needed, limit } = openFilesFor(agents);
+  if (needed <= limit) return;
   throw new UsageError(
-    `--agents ${agents} needs as many open files and ${otherFiles} more, and this process may have ${limit}: raise the limit ("ulimit -n"), or run several simulators with other prefixes`,
+    `--agents ${agents} needs ${needed} open files, and this process may have ${limit}: raise the limit ("ulimit -n"), or run several simulators with other prefixes`,
   );
 }
 

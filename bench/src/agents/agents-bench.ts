@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { openFilesFor } from "@howdah/simulator/open-files";
+import { connectionsTo } from "@howdah/simulator/testing/connections";
 import type { Simulator } from "@howdah/simulator/testing/simulator-process";
 import { cpuMs, memoryOf } from "../agent/process-usage.js";
 import type { Measure } from "../measure.js";
@@ -7,7 +9,6 @@ import { median, pairedRatio, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
 import { canMakeCertificates } from "../system/certificates.js";
 import { type BareStreams, startBareStreams } from "./bare-streams.js";
-import { connectionsTo, mostOpenFiles } from "./sockets.js";
 import { type Storm, stormAfterKill } from "./storm.js";
 import { talkOfAgents } from "./talk-of-agents.js";
 
@@ -39,8 +40,6 @@ const quick: AgentsSizes = {
 const perSecond = 1_000;
 /** Agents that begin to connect in a second where each handshake has signatures to make and to check. */
 const tlsPerSecond = 200;
-/** What a process has open besides its agents' connections. */
-const otherFiles = 100;
 const most = { memory: 1.3, cpu: 1.5, stormMs: 30_000 };
 
 /** Idle agents, a connection each, beside the same number of idle streams of a bare server; and how soon they are back after its death. */
@@ -66,10 +65,10 @@ export async function runAgents(context: BenchContext, sizes: AgentsSizes): Prom
 }
 
 function checkOpenFiles(agents: number): void {
-  const limit = mostOpenFiles();
-  if (limit >= agents + otherFiles) return;
+  const { needed, limit } = openFilesFor(agents);
+  if (needed <= limit) return;
   throw new BenchSkipped(
-    `a process may have ${limit} open files, and ${agents} connections need ${agents + otherFiles}: raise the limit with "ulimit -n ${agents + otherFiles}"`,
+    `a process may have ${limit} open files, and ${agents} connections need ${needed}: raise the limit with "ulimit -n ${needed}"`,
   );
 }
 
@@ -89,8 +88,8 @@ async function measure(
   log(`${agents} bare streams are open`);
   await sleep(sizes.settleMs, undefined, { signal });
 
-  const sockets = connectionsTo(portOf(dispatcher.addresses.agents ?? ""));
-  const bareSockets = connectionsTo(bare.port);
+  const sockets = connectionsTo(portOf(dispatcher.addresses.agents ?? "")).length;
+  const bareSockets = connectionsTo(bare.port).length;
   for (const [what, count] of [
     ["agents", sockets],
     ["bare streams", bareSockets],

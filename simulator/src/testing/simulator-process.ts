@@ -1,25 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { Told } from "../tally.js";
 
 const program = fileURLToPath(new URL("../main.js", import.meta.url));
-
-/** Counts as the simulator tells them. */
-export interface Counts {
-  readonly connected: number;
-  readonly running: number;
-  readonly completed: number;
-  readonly failed: number;
-  readonly aborted: number;
-  readonly reconnects: number;
-}
 
 /** A simulator as a process of its own. */
 export interface Simulator {
   readonly process: ChildProcess;
   /** What it told last; undefined before the first. */
-  counts(): Counts | undefined;
+  counts(): Told | undefined;
   errors(): string;
   /** SIGTERM; resolves with its exit code, or the signal. */
   stop(): Promise<number | string>;
@@ -39,7 +29,7 @@ export function startSimulator(server: string, ...args: string[]): Simulator {
     [...flags, program, ...fixed, "--connect-rate", "1000", ...args],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
-  let counts: Counts | undefined;
+  let counts: Told | undefined;
   let rest = "";
   let errors = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -64,15 +54,4 @@ export function startSimulator(server: string, ...args: string[]): Simulator {
       return child.exitCode ?? child.signalCode ?? -1;
     },
   };
-}
-
-/** The local ports of a process's connections to a port of this machine, of all processes of this network. */
-export function connectionsTo(port: number): string[] {
-  const established = "01";
-  const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  return readFileSync("/proc/net/tcp", "utf8")
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, , to = "", state]) => to.endsWith(remote) && state === established)
-    .map(([, from = ""]) => from);
 }

@@ -4,12 +4,9 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
-import {
-  type Counts,
-  connectionsTo,
-  type Simulator,
-  startSimulator,
-} from "@howdah/simulator/testing/simulator-process";
+import type { Told } from "@howdah/simulator/tally";
+import { connectionsTo } from "@howdah/simulator/testing/connections";
+import { type Simulator, startSimulator } from "@howdah/simulator/testing/simulator-process";
 import { agentsDoor } from "./extra-agent.js";
 import {
   applyTestCluster,
@@ -44,7 +41,7 @@ describe("simulated agents", () => {
     return simulator;
   }
 
-  const count = (simulator: Simulator, what: string, holds: (counts: Counts) => boolean) =>
+  const count = (simulator: Simulator, what: string, holds: (counts: Told) => boolean) =>
     until(`${what}; told were ${JSON.stringify(simulator.counts())}`, () => {
       const counts = simulator.counts();
       return counts !== undefined && holds(counts) && counts;
