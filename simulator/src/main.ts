@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import { readCommandLine, UsageError, usage } from "./command-line.js";
+import { hostName } from "./host-name.js";
 import { openFilesFor } from "./open-files.js";
 import { type OwnSystem, startOwnSystem } from "./own-system.js";
 import { type SimulatedFleet, simulateFleet } from "./simulated-fleet.js";
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
   try {
     if (servers.length === 0) system = await startOwnSystem(note, stopped);
     const addresses = system === undefined ? servers : [system.agentsAddress];
-    note(`playing ${agents} hosts, ${prefix}-00001 and so on, for ${addresses.join(", ")}`);
+    note(`playing ${agents} hosts, ${hostName(prefix, 1)} and so on, for ${addresses.join(", ")}`);
     if (system !== undefined) for (const line of system.howToTalk(prefix)) note(line);
     const log = pino({ level: commandLine.logLevel, base: null }, pino.destination(2));
     fleet = simulateFleet({

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Servers } from "@howdah/agent/connection/stay-connected";
 import type { Logger } from "pino";
 import type { Behaviour } from "./behaviour.js";
+import { hostName } from "./host-name.js";
 import { createPretendedOutput } from "./pretended-output.js";
 import { simulateAgent } from "./simulated-agent.js";
 import { newTally, type Tally } from "./tally.js";
@@ -10,7 +11,7 @@ import { newTally, type Tally } from "./tally.js";
 /** Which hosts to play, and how. */
 export interface SimulatedFleetOptions {
   readonly agents: number;
-  /** Hosts are called PREFIX-00001 and so on. */
+  /** Hosts are called PREFIX-00001 and so on: see `hostName`. */
   readonly prefix: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly servers: Servers;
@@ -49,8 +50,7 @@ export function simulateFleet(options: SimulatedFleetOptions): SimulatedFleet {
   }
 
   function start(number: number): void {
-    const hostName = `${prefix}-${String(number).padStart(5, "0")}`;
-    const more = { hostName, agentId: randomUUID(), output, tally, log };
+    const more = { hostName: hostName(prefix, number), agentId: randomUUID(), output, tally, log };
     const agentStopping = new AbortController();
     agentsStopping.push(agentStopping);
     playing.push(simulateAgent({ ...options, ...more }, agentStopping.signal));

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ConnectRequestSchema, ConnectResponseSchema } from "@howdah/proto/howdah/v1/agent_service";
+import { hostName } from "@howdah/simulator/host-name";
 import type { BareTalk } from "./bare-streams.js";
 
 /** How many bytes an idle agent's messages have, and how often its heartbeat comes. */
@@ -22,7 +23,11 @@ export function talkOfAgents(heartbeatMs: number): BareTalk {
       message: {
         case: "register",
         value: {
-          ...{ hostName: "sim-00001", agentVersion: "0.1.0", factsJson: '{"simulated":true}' },
+          ...{
+            hostName: hostName("sim", 1),
+            agentVersion: "0.1.0",
+            factsJson: '{"simulated":true}',
+          },
           ...{ agentId: randomUUID(), journalId: randomUUID(), bootId: randomUUID() },
           labels: { simulated: "true" },
         },

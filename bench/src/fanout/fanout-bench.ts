@@ -1,3 +1,4 @@
+import { hostRange } from "@howdah/simulator/host-name";
 import type { Bench, BenchContext, BenchResult, Measure } from "../measure.js";
 import { median, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
@@ -50,13 +51,12 @@ function lastOf(times: ReadonlyMap<number, readonly number[]>, size: number): st
 
 /** Runs a command on so many hosts, and tells how long it took until all were terminal. */
 async function fanOut({ submit, over }: BenchSystem, size: number): Promise<number> {
-  const last = String(size).padStart(5, "0");
   const began = performance.now();
   const requestId = await submit({
     operation: {
       kind: {
         case: "adHoc",
-        value: { argv: ["/bin/true"], hosts: { names: [`sim-[00001-${last}]`] } },
+        value: { argv: ["/bin/true"], hosts: { names: [hostRange("sim", size)] } },
       },
     },
   });

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { hostNames } from "@howdah/simulator/host-name";
 import type { Bench, BenchContext, Measure } from "../measure.js";
 import { applyDatabases } from "../system/apply-cluster.js";
 import { startBenchSystem } from "../system/bench-system.js";
@@ -65,10 +66,7 @@ async function measure(context: BenchContext, sizes: Sizes, agents: number) {
     await sleep(sizes.settleMs, undefined, { signal });
     const bare = await questions.over(sizes.countMs, signal);
     log(`${agents} hosts: ${statements(bare)}`);
-    await applyDatabases(
-      system,
-      Array.from({ length: agents }, (_, n) => `sim-${String(n + 1).padStart(5, "0")}`),
-    );
+    await applyDatabases(system, hostNames("sim", agents));
     await sleep(sizes.settleClusterMs, undefined, { signal });
     const clustered = await questions.over(sizes.countMs, signal);
     log(`${agents} hosts in a cluster: ${statements(clustered)}`);

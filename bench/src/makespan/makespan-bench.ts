@@ -1,4 +1,5 @@
 import { ExecutionType } from "@howdah/proto/howdah/v1/operation";
+import { hostNames } from "@howdah/simulator/host-name";
 import type { Bench, BenchContext, BenchResult, Measure } from "../measure.js";
 import { median, pairedRatio, percentile, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
@@ -25,8 +26,7 @@ async function measure(context: BenchContext, system: BenchSystem): Promise<Benc
   const duration = `${behaviour.durationMs.join("ms-")}ms`;
   log(`${hosts} hosts connect`);
   await system.playHosts(hosts, "--duration", duration, "--seed", String(behaviour.seed));
-  const names = Array.from({ length: hosts }, (_, at) => `sim-${String(at + 1).padStart(5, "0")}`);
-  const stack = await applyBigCluster(system, names);
+  const stack = await applyBigCluster(system, hostNames("sim", hosts));
   // Whatever has to be compiled and connected for the first time.
   for (let round = 0; round < 2; round += 1) {
     await runStart(system, DEPENDENCY_ORDERED, behaviour);

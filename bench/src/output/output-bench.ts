@@ -1,3 +1,4 @@
+import { hostNames } from "@howdah/simulator/host-name";
 import { createConnection } from "mysql2/promise";
 import type { Bench, BenchContext, BenchResult, Measure } from "../measure.js";
 import { median, pairedRatio, percentile, spread } from "../statistics.js";
@@ -39,8 +40,7 @@ async function measure(context: BenchContext, system: BenchSystem): Promise<Benc
   log(`at ${megabytes(half)} MB/s: commands that write for ${(durationMs / 1_000).toFixed(1)} s`);
   const args = ["--output", String(bytesEach), "--duration", `${durationMs}ms`];
   const simulator = await system.playHosts(agents, ...args, "--prefix", "live");
-  const hosts = Array.from({ length: agents }, (_, n) => `live-${String(n + 1).padStart(5, "0")}`);
-  const writing = { hosts, bytesEach, durationMs };
+  const writing = { hosts: hostNames("live", agents), bytesEach, durationMs };
   const began = performance.now();
   const delays = await liveLoad(system, writing, quick ? 10_000 : 45_000, context.signal);
   const seconds = (performance.now() - began) / 1_000;
