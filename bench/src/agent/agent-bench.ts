@@ -7,6 +7,7 @@ import {
 } from "@howdah/agent/testing/test-dispatcher";
 import type { Bench, BenchContext, BenchResult, Measure } from "../measure.js";
 import { percentile } from "../statistics.js";
+import { until } from "../until.js";
 import { type BundledAgent, startBundledAgent } from "./bundled-agent.js";
 import { cpuMs, memoryOf, sharers } from "./process-usage.js";
 import { startTimes } from "./start-latency.js";
@@ -87,11 +88,9 @@ async function tenRunning(subject: Subject): Promise<Measure[]> {
   const { agent, dispatcher, session, quick, signal } = subject;
   const tasks = Array.from({ length: 10 }, (_, n) => 100_001 + n);
   for (const task of tasks) session.say(shellTask(task, "sleep 300", {}, { background: true }));
-  const deadline = performance.now() + 30_000;
-  while (tasks.some((task) => !dispatcher.reports.some((one) => one.taskId === BigInt(task)))) {
-    if (performance.now() > deadline) throw new Error("ten commands did not start within 30 s");
-    await sleep(50, undefined, { signal });
-  }
+  const haveStarted = () =>
+    tasks.every((task) => dispatcher.reports.some((one) => one.taskId === BigInt(task)));
+  await until(haveStarted, "ten commands to start", { signal, mostMs: 30_000, everyMs: 50 });
   const cpu = await cpuShare(agent.pid, quick ? 5_000 : 30_000, signal);
   const { residentMib, proportionalMib } = memoryOf(agent.pid);
   for (const task of tasks) {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { memoryOf } from "../agent/process-usage.js";
 import { endChild, firstWord, startChild } from "../bare/child.js";
 import type { Ends } from "../ends.js";
+import { until } from "../until.js";
 
 /** What is said on each stream. */
 export interface BareTalk {
@@ -54,12 +55,12 @@ export async function startBareStreams(
       clients.on("message", (number: number) => {
         answered = number;
       });
-      for (const deadline = performance.now() + 120_000; answered < count; ) {
-        if (performance.now() > deadline || clients.exitCode !== null) {
-          throw new Error(`${answered} of ${count} bare streams were answered`);
-        }
-        await sleep(100, undefined, { signal });
-      }
+      const isThere = () => {
+        if (clients.exitCode !== null) throw new Error("the bare streams' clients have ended");
+        return answered >= count;
+      };
+      const what = () => `${count} bare streams to be answered, which ${answered} are`;
+      await until(isThere, what, { signal, mostMs: 120_000, everyMs: 100 });
     },
   };
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Simulator } from "@howdah/simulator/testing/simulator-process";
 import { cpuMs } from "../agent/process-usage.js";
 import type { BenchSystem } from "../system/bench-system.js";
+import { until } from "../until.js";
 
 /** How long all agents were in coming back. */
 export interface Storm {
@@ -34,7 +35,7 @@ export async function stormAfterKill(
   dispatcher.kill("SIGKILL");
   await dispatcher.exited;
   if (downMs > 0) {
-    await until(() => sum("connected") === 0, signal, "no agent to be connected");
+    await until(() => sum("connected") === 0, "no agent to be connected", { signal, mostMs });
     await sleep(downMs, undefined, { signal });
   }
   const usedBefore = usage(installation, simulators);
@@ -42,7 +43,7 @@ export async function stormAfterKill(
   await dispatcher.restart();
   const listensAt = performance.now();
   const isBack = () => reconnects() >= agents && sum("connected") === agents;
-  await until(isBack, signal, "all agents to be back");
+  await until(isBack, "all agents to be back", { signal, mostMs });
   const now = performance.now();
   const cpu = Object.entries(usage(installation, simulators)).map(
     // The dispatcher's process is a new one.
@@ -73,12 +74,5 @@ function used(pid: number): number {
     return cpuMs(pid);
   } catch {
     return 0; // it is not running now
-  }
-}
-
-async function until(is: () => boolean, signal: AbortSignal, what: string): Promise<void> {
-  for (const deadline = performance.now() + mostMs; !is(); ) {
-    if (performance.now() > deadline) throw new Error(`waited ${mostMs / 1_000} s for ${what}`);
-    await sleep(20, undefined, { signal });
   }
 }

@@ -1,5 +1,4 @@
 import { statfs } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { openDatabase } from "@howdah/command-store/database/database";
 import { query } from "@howdah/command-store/database/query";
 import { silent } from "@howdah/command-store/testing/database";
@@ -8,6 +7,7 @@ import { readSizes } from "@howdah/command-store/testing/table-sizes";
 import { type BenchContext, BenchSkipped } from "../measure.js";
 import type { BenchSystem } from "../system/bench-system.js";
 import { runTasks } from "../throughput/run-tasks.js";
+import { until } from "../until.js";
 
 /** A store's history, as it is now. */
 export interface History {
@@ -98,14 +98,14 @@ async function untilFlushed(db: Database, signal: AbortSignal): Promise<void> {
   );
   await db.raw("set global innodb_max_dirty_pages_pct = 0");
   try {
-    for (;;) {
+    const isFlushed = async () => {
       const [row] = await query<{ Value: string }>(
         db,
         "show global status like 'Innodb_buffer_pool_pages_dirty'",
       );
-      if (Number(row?.Value) < 50) return;
-      await sleep(200, undefined, { signal });
-    }
+      return Number(row?.Value) < 50;
+    };
+    await until(isFlushed, "the server to write", { signal, mostMs: loadLimitMs, everyMs: 200 });
   } finally {
     await db.raw("set global innodb_max_dirty_pages_pct = ?", [setting?.most ?? 90]);
   }

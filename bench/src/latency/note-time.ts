@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../until.js";
 
 /** A script that notes when its first instruction runs, and where it notes it. */
 export interface TimeNote {
@@ -27,13 +27,12 @@ export function createTimeNote(dir: string): TimeNote {
   return {
     argv: (name) => [path, join(dir, name)],
     async read(name, signal) {
-      const deadline = performance.now() + 60_000;
-      for (;;) {
+      const look = () => {
         const text = textOf(join(dir, name));
-        if (text.endsWith("\n")) return Number(text) * 1_000;
-        if (performance.now() > deadline) throw new Error(`${name} was not run within a minute`);
-        await sleep(4, undefined, { signal });
-      }
+        return text.endsWith("\n") && text;
+      };
+      const text = await until(look, `${name} to run`, { signal, mostMs: 60_000, everyMs: 4 });
+      return Number(text) * 1_000;
     },
   };
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startBundledAgent } from "../agent/bundled-agent.js";
 import type { BenchContext } from "../measure.js";
 import type { BenchSystem } from "../system/bench-system.js";
+import { until } from "../until.js";
 import { createTimeNote, nowMs } from "./note-time.js";
 
 /** How long one command took, in ms. */
@@ -33,11 +34,11 @@ export async function startExecProbe(
   const agent = await startBundledAgent(context, dispatcher.addresses.agents ?? "");
   const note = createTimeNote(join(agent.folders.tmp, "bench"));
   const selector = { names: ["bench"] };
-  const deadline = performance.now() + 60_000;
-  while ((await fleet.listHosts({ selector, pageSize: 1 })).hosts.length === 0) {
-    if (performance.now() > deadline) throw new Error("the agent did not register in a minute");
-    await sleep(50, undefined, { signal });
-  }
+  const isThere = async () => {
+    const { hosts } = await fleet.listHosts({ selector, pageSize: 1 });
+    return hosts.length > 0;
+  };
+  await until(isThere, "the agent to register", { signal, mostMs: 60_000, everyMs: 50 });
   let runs = 0;
   return async () => {
     signal.throwIfAborted();

@@ -5,6 +5,7 @@ import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { BenchSystem } from "../system/bench-system.js";
+import { until } from "../until.js";
 
 /** How the hosts' commands write. */
 export interface LiveWriting {
@@ -133,12 +134,12 @@ async function startOf(
   taskId: bigint,
   signal: AbortSignal,
 ): Promise<number> {
-  for (;;) {
+  const look = async () => {
     const { task } = await store.getTask({ taskId }, { signal });
     const startedAtMs = timeOf(task?.times?.startedAt);
-    if (startedAtMs > 0) return startedAtMs;
-    await sleep(20, undefined, { signal });
-  }
+    return startedAtMs > 0 && startedAtMs;
+  };
+  return until(look, `task ${taskId} to start`, { signal, mostMs: 60_000 });
 }
 
 function timeOf(timestamp: Timestamp | undefined): number {

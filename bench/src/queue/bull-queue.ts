@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Queue } from "bullmq";
 import { endChild, firstWord, startChild } from "../bare/child.js";
-import type { Ends } from "../ends.js";
+import type { BenchContext } from "../measure.js";
+import { until } from "../until.js";
 
 /** BullMQ, with a worker in a process of its own. */
 export interface BullQueue {
@@ -19,11 +19,10 @@ export interface JobShape {
 }
 
 const name = "bench";
-const lookEveryMs = 50;
 
 /** Starts a worker on this Redis that runs so many jobs at a time. */
 export async function startBullQueue(
-  ends: Ends,
+  context: Pick<BenchContext, "signal" | "after">,
   port: number,
   concurrency: number,
 ): Promise<BullQueue> {
@@ -31,10 +30,11 @@ export async function startBullQueue(
     new URL("./bull-worker.js", import.meta.url),
     ...[name, port, concurrency],
   );
-  ends.after(() => endChild(worker));
+  context.after(() => endChild(worker));
   const queue = new Queue(name, { connection: { host: "127.0.0.1", port } });
-  ends.after(() => queue.close());
+  context.after(() => queue.close());
   await firstWord(worker);
+  const patience = { signal: context.signal, mostMs: 600_000, everyMs: 50 };
   return {
     async jobs(count, { bytes, bulk, producers }) {
       const before = await queue.getCompletedCount();
@@ -49,7 +49,8 @@ export async function startBullQueue(
       };
       const begin = performance.now();
       await Promise.all(Array.from({ length: producers }, produce));
-      while ((await queue.getCompletedCount()) < before + count) await sleep(lookEveryMs);
+      const areOver = async () => (await queue.getCompletedCount()) >= before + count;
+      await until(areOver, `${count} jobs to complete`, patience);
       return count / ((performance.now() - begin) / 1_000);
     },
   };

@@ -12,7 +12,7 @@ it("a Redis of our own runs BullMQ's jobs, says its version, and is gone in the 
   const port = await withEnds(async ({ after }) => {
     const redis = await startRedis({ log, signal, after });
     assert.match(redis.version, /^[0-9]+\.[0-9]+/);
-    const queue = await startBullQueue({ after }, redis.port, 10);
+    const queue = await startBullQueue({ signal, after }, redis.port, 10);
     const shape = { bytes: 1_024, bulk: 20, producers: 2 };
     for (const jobs of [1, 50]) assert.ok((await queue.jobs(jobs, shape)) > 0);
     return redis.port;

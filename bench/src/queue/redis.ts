@@ -4,11 +4,11 @@ import { access, constants, mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { freePort } from "@howdah/launcher/free-port";
 import { endChild } from "../bare/child.js";
 import { type BenchContext, BenchSkipped } from "../measure.js";
+import { until } from "../until.js";
 
 /** A Redis of our own. */
 export interface Redis {
@@ -94,16 +94,12 @@ async function answers(server: ChildProcess, port: number, signal: AbortSignal):
   server.once("error", (error) => {
     failure = error;
   });
-  const deadline = performance.now() + readyMs;
-  for (;;) {
-    const version = await versionAt(port);
-    if (version !== undefined) return version;
-    signal.throwIfAborted();
+  const look = () => {
     if (failure !== undefined) throw failure;
     if (server.exitCode !== null) throw new Error(`redis-server ended with ${server.exitCode}`);
-    if (performance.now() > deadline) throw new Error("redis-server does not answer");
-    await sleep(20);
-  }
+    return versionAt(port);
+  };
+  return until(look, "redis-server to answer", { signal, mostMs: readyMs });
 }
 
 async function versionAt(port: number): Promise<string | undefined> {

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
 import { endProcessesBelow } from "@howdah/launcher/find-processes";
@@ -21,6 +20,7 @@ import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { connectService } from "@howdah/service/connect-service";
 import { type Simulator, startSimulator } from "@howdah/simulator/testing/simulator-process";
 import type { BenchContext } from "../measure.js";
+import { until } from "../until.js";
 import { makeCertificates } from "./certificates.js";
 
 /** A whole installation to measure: real processes on a private MariaDB with durable commits. */
@@ -115,14 +115,13 @@ export async function startBenchSystem(
 }
 
 async function connected(simulator: Simulator, agents: number, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + 120_000;
-  while ((simulator.counts()?.connected ?? 0) < agents) {
-    if (performance.now() > deadline || simulator.process.exitCode !== null) {
-      const { connected = 0 } = simulator.counts() ?? {};
-      throw new Error(`${connected} of ${agents} hosts connected; ${simulator.errors()}`);
-    }
-    await sleep(100, undefined, { signal });
-  }
+  const count = () => simulator.counts()?.connected ?? 0;
+  const isThere = () => {
+    if (simulator.process.exitCode === null) return count() >= agents;
+    throw new Error(`the simulator has ended: ${simulator.errors()}`);
+  };
+  const what = () => `${agents} hosts to be connected, which ${count()} are: ${simulator.errors()}`;
+  await until(isThere, what, { signal, mostMs: 120_000, everyMs: 100 });
 }
 
 async function over(
