@@ -18,6 +18,11 @@ export function spread(values: readonly number[], digits = 1): string {
   return `${low} to ${high}`;
 }
 
+/** The rate of who does one after the other, each at its own rate. */
+export function serial(...rates: readonly number[]): number {
+  return 1 / rates.reduce((sum, rate) => sum + 1 / rate, 0);
+}
+
 /**
  * The median of the ratios of what was measured in pairs, one right after the other: what slows the machine for a while slows both, and
  * stays out of the ratio.

@@ -1,7 +1,7 @@
 import { hostNames } from "@howdah/simulator/host-name";
 import { createConnection } from "mysql2/promise";
 import type { Bench, BenchContext, BenchResult, Measure } from "../measure.js";
-import { median, pairedRatio, percentile, spread } from "../statistics.js";
+import { median, pairedRatio, percentile, serial, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
 import { openDatabaseFloor } from "./database-floor.js";
 import { keptRate } from "./kept-rate.js";
@@ -92,7 +92,7 @@ async function measureRates(context: BenchContext, system: BenchSystem): Promise
       rates.chunks.push(kept.chunkBytes);
       rates.db.push(db);
       rates.stream.push(stream);
-      rates.floor.push(1 / (1 / db + 2 / stream));
+      rates.floor.push(serial(db, stream / 2));
       log(
         `round ${round}: kept ${megabytes(kept.bytesPerSecond)} MB/s in chunks of ${kept.chunkBytes}, db ${megabytes(db)}, stream ${megabytes(stream)}`,
       );

@@ -1,5 +1,5 @@
 import type { Bench, BenchContext, BenchResult } from "../measure.js";
-import { median, pairedRatio, spread } from "../statistics.js";
+import { median, pairedRatio, serial, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
 import { type DatabaseFloor, startDatabaseFloor } from "./database-floor.js";
 import { type EchoFloor, startEchoFloor } from "./echo-floor.js";
@@ -88,8 +88,3 @@ async function measure(
 }
 
 const names = ["ours", "d", "dAlone", "g", "floor", "floorAlone"] as const;
-
-/** The rate of who does one after the other. */
-function serial(a: number, b: number): number {
-  return 1 / (1 / a + 1 / b);
-}
