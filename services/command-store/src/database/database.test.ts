@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { openTestDatabase } from "../testing/database.js";
 import { parseDatabaseUrl } from "./database.js";
 import { reasonOf } from "./database-errors.js";
+import { executePrepared } from "./prepared.js";
 import { execute } from "./query.js";
 
 describe("parseDatabaseUrl()", () => {
@@ -42,20 +43,24 @@ describe("parseDatabaseUrl()", () => {
   });
 });
 
-describe("execute()", () => {
-  it("should not repeat a statement's values in its error", async () => {
-    const database = await openTestDatabase({ empty: true });
-    try {
-      await assert.rejects(
-        execute(database.db, "insert into nowhere (a) values (?)", ["hidden"]),
-        (error: Error) => {
-          assert.doesNotMatch(JSON.stringify({ ...error, message: error.message }), /hidden/);
-          assert.match(reasonOf(error), /^Table .*nowhere' doesn't exist$/);
-          return true;
-        },
-      );
-    } finally {
-      await database.close();
-    }
+for (const run of [execute, executePrepared]) {
+  describe(`${run.name}()`, () => {
+    it("should not repeat a statement's values in its error", async () => {
+      const database = await openTestDatabase({ empty: true });
+      try {
+        await run(database.db, "create table narrow (a varchar(3) not null)", []);
+        for (const table of ["nowhere", "narrow"]) {
+          const insert = run(database.db, `insert into ${table} (a) values (?)`, ["hidden"]);
+          await assert.rejects(insert, (error: Error) => {
+            const all = { ...error, message: error.message };
+            assert.doesNotMatch(JSON.stringify(all), /hidden/);
+            assert.match(reasonOf(error), /^(Table .*nowhere' doesn't exist|Data too long .*)$/);
+            return true;
+          });
+        }
+      } finally {
+        await database.close();
+      }
+    });
   });
-});
+}

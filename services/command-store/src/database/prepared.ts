@@ -7,7 +7,7 @@ export type PreparedValue = string | number | null | Buffer;
 
 /**
  * Runs an INSERT, UPDATE or DELETE as a prepared statement, which pays for values that are large. The server keeps each text for as long
- * as the connection lives, so there must be few of them.
+ * as the connection lives, so there must be few of them. An error has the text, and no values.
  */
 export async function executePrepared(
   db: Knex,
@@ -20,16 +20,10 @@ export async function executePrepared(
     return await new Promise<Executed>((resolve, reject) => {
       connection.execute<ResultSetHeader>(sql, [...values], (error, result) => {
         if (error === null) resolve(result);
-        // The driver keeps the statement there, as `query` says.
-        else reject(withoutSql(error));
+        else reject(error);
       });
     });
   } finally {
     await client.releaseConnection(connection);
   }
-}
-
-function withoutSql(error: Error): Error {
-  if ("sql" in error) delete error.sql;
-  return error;
 }
