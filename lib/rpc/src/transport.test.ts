@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { type TestContext, test } from "node:test";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { Behaviour, EchoService } from "@howdah/proto/howdah/rpc/test/v1/echo";
 import { onward } from "./call-id.js";
@@ -244,3 +246,49 @@ test("transports share a connection unless told otherwise", async (t) => {
   await until(() => lines.length === 6, "six calls are logged");
   assert.equal(peers(), 4);
 });
+
+test("a transport that is closed after a try that failed does not try again", async (t) => {
+  const transportWithPause = (address: string, pauseMs: number) =>
+    echoClient(t, address, {
+      channelOptions: { "grpc.initial_reconnect_backoff_ms": pauseMs },
+      ownConnection: true,
+    });
+  const closed = await refusingServer(t);
+  await closed.stop();
+  const { client, transport } = transportWithPause(closed.address, 300);
+  await assert.rejects(client.echo({}), code(Code.Unavailable));
+  transport.close();
+  await closed.start();
+  const clock = await refusingServer(t);
+  transportWithPause(clock.address, 900)
+    .client.echo({})
+    .catch(() => {});
+  await until(() => clock.connections() >= 2, "one with a longer pause has tried again");
+  assert.equal(closed.connections(), 0);
+});
+
+/** A server that ends each connection. */
+async function refusingServer(t: TestContext) {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  });
+  const listen = async (port: number) => {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    return (server.address() as AddressInfo).port;
+  };
+  const stop = async () => {
+    server.close();
+    await once(server, "close");
+  };
+  const port = await listen(0);
+  t.after(() => server.close());
+  return {
+    address: `127.0.0.1:${port}`,
+    connections: () => connections,
+    start: () => listen(port),
+    stop,
+  };
+}

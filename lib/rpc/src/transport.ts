@@ -12,6 +12,7 @@ import { Channel, type ChannelOptions, connectivityState } from "@grpc/grpc-js";
 import { callIdHeader, newCallId } from "./call-id.js";
 import { type ClientCallOptions, callStream, callUnary, type OpenCall } from "./client-call.js";
 import { connectTarget } from "./connect-target.js";
+import { endsWithChannel } from "./ends-with-channel.js";
 import { defaultKeepalive, type Keepalive, keepaliveOptions } from "./keepalive.js";
 import { defaultMaxMessageBytes } from "./message-size.js";
 import { type ClientTlsFiles, channelCredentials } from "./tls.js";
@@ -76,7 +77,8 @@ export function createRpcTransport(options: RpcTransportOptions): RpcTransport {
   const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes;
   const defaultTimeoutMs = options.defaultTimeoutMs ?? 30_000;
   const target = connectTarget(address, options.addressOption ?? "address");
-  const channel = new Channel(target, channelCredentials(options.tls), channelOptions(options));
+  const credentials = endsWithChannel(channelCredentials(options.tls));
+  const channel = new Channel(target, credentials, channelOptions(options));
   const openCalls = new Set<OpenCall>();
 
   // Kept here, since a closed channel of grpc-js comes to life again when its state is asked for.
