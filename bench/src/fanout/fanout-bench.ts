@@ -50,16 +50,9 @@ function lastOf(times: ReadonlyMap<number, readonly number[]>, size: number): st
 }
 
 /** Runs a command on so many hosts, and tells how long it took until all were terminal. */
-async function fanOut({ submit, over }: BenchSystem, size: number): Promise<number> {
+async function fanOut({ submitLine, over }: BenchSystem, size: number): Promise<number> {
   const began = performance.now();
-  const requestId = await submit({
-    operation: {
-      kind: {
-        case: "adHoc",
-        value: { argv: ["/bin/true"], hosts: { names: [hostRange("sim", size)] } },
-      },
-    },
-  });
+  const requestId = await submitLine(hostRange("sim", size));
   const { counts } = await over(requestId, 120_000);
   const took = performance.now() - began;
   const { total = 0, completed = 0 } = counts ?? {};

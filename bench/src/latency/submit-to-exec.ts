@@ -27,15 +27,15 @@ const quietMs = 25;
  */
 export async function startExecProbe(
   context: Pick<BenchContext, "signal" | "after">,
-  { installation, fleet, submit, over }: BenchSystem,
+  { installation, fleet, submitLine, over }: BenchSystem,
 ): Promise<ExecProbe> {
   const { signal } = context;
   const { dispatcher } = installation;
   const agent = await startBundledAgent(context, dispatcher.addresses.agents ?? "");
   const note = createTimeNote(join(agent.folders.tmp, "bench"));
-  const selector = { names: ["bench"] };
+  const host = "bench";
   const isThere = async () => {
-    const { hosts } = await fleet.listHosts({ selector, pageSize: 1 });
+    const { hosts } = await fleet.listHosts({ selector: { names: [host] }, pageSize: 1 });
     return hosts.length > 0;
   };
   await until(isThere, "the agent to register", { signal, mostMs: 60_000, everyMs: 50 });
@@ -44,9 +44,9 @@ export async function startExecProbe(
     signal.throwIfAborted();
     runs += 1;
     const name = `note-${runs}`;
-    const adHoc = { argv: note.argv(name), hosts: selector };
+    const argv = note.argv(name);
     const began = nowMs();
-    const requestId = await submit({ operation: { kind: { case: "adHoc", value: adHoc } } });
+    const requestId = await submitLine(host, { argv });
     const submitted = nowMs() - began;
     const exec = (await note.read(name, signal)) - began;
     const { counts } = await over(requestId, 60_000);

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import type { Connection } from "mysql2/promise";
 import type { BenchSystem } from "../system/bench-system.js";
 import { storedChunks, storedOutput } from "./stored-output.js";
@@ -23,12 +22,7 @@ export async function keptRate(
   database: Connection,
   { select, bytes, signal }: { select: string; bytes: number; signal: AbortSignal },
 ): Promise<KeptRate> {
-  const requestId = await system.submit({
-    operation: {
-      kind: { case: "adHoc", value: { argv: ["/bin/true"], hosts: { names: [select] } } },
-    },
-    options: { concurrency: Concurrency.PARALLEL },
-  });
+  const requestId = await system.submitLine(select, { parallel: true });
   let stored = 0;
   let startedAtMs = 0;
   let grewAt = performance.now();

@@ -2,7 +2,6 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { BenchSystem } from "../system/bench-system.js";
 import { until } from "../until.js";
@@ -54,7 +53,7 @@ export async function liveLoad(
 
   async function lane(host: string): Promise<void> {
     while (going()) {
-      const requestId = await submitOn(system, host);
+      const requestId = await system.submitLine(host, { parallel: true });
       const entry = { requestId, cancelledAtMs: 0 };
       const taskId = await taskOf(system, requestId, interrupted);
       const startedAtMs = await startOf(system, taskId, interrupted);
@@ -108,14 +107,6 @@ export async function liveLoad(
 
   await Promise.all([...writing.hosts.map(lane), cancels()]);
   return delays;
-}
-
-async function submitOn({ submit }: BenchSystem, host: string): Promise<bigint> {
-  const value = { argv: ["/bin/true"], hosts: { names: [host] } };
-  return submit({
-    operation: { kind: { case: "adHoc", value } },
-    options: { concurrency: Concurrency.PARALLEL },
-  });
 }
 
 async function taskOf(

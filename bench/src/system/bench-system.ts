@@ -11,6 +11,7 @@ import {
 } from "@howdah/launcher/start-installation";
 import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import type { Request } from "@howdah/proto/howdah/v1/request";
 import {
   RequestService,
@@ -39,10 +40,20 @@ export interface BenchSystem {
   playHosts(agents: number, ...args: string[]): Promise<Simulator>;
   /** Submits and resolves with the request's id: it is committed. */
   submit(request: MessageInitShape<typeof SubmitRequestRequestSchema>): Promise<bigint>;
+  /** Submits a command line of the hosts that `select` names. */
+  submitLine(select: string, line?: CommandLine): Promise<bigint>;
   /** Follows a request to its end. Rejects when it has not come within the time. */
   over(requestId: bigint, timeoutMs?: number): Promise<Request>;
   /** Ends everything and removes what it wrote, unless that is to be kept: for who goes on without it. */
   stop(): Promise<void>;
+}
+
+/** A command line. */
+export interface CommandLine {
+  /** Default `/bin/true`: simulated hosts run none. */
+  readonly argv?: readonly string[];
+  /** A host may run it beside others: it is sent up to four ahead. Default false. */
+  readonly parallel?: boolean;
 }
 
 export interface BenchSystemOptions
@@ -90,8 +101,13 @@ export async function startBenchSystem(
   closers.push(toStore, toScheduler);
   const requests = createClient(RequestService, toScheduler);
   const store = createClient(CommandStoreService, toStore);
+  const submit: BenchSystem["submit"] = async (request) => {
+    const answer = await requests.submitRequest(request, { signal });
+    if (answer.request === undefined) throw new Error("the answer to a submit has no request");
+    return answer.request.requestId;
+  };
   return {
-    ...{ dir, installation, requests, store, stop },
+    ...{ dir, installation, requests, store, submit, stop },
     fleet: createClient(FleetService, toStore),
     stacks: createClient(StackService, toStore),
     async playHosts(agents, ...args) {
@@ -105,10 +121,12 @@ export async function startBenchSystem(
       await connected(simulator, agents, signal);
       return simulator;
     },
-    async submit(request) {
-      const answer = await requests.submitRequest(request, { signal });
-      if (answer.request === undefined) throw new Error("the answer to a submit has no request");
-      return answer.request.requestId;
+    submitLine(select, { argv = ["/bin/true"], parallel = false } = {}) {
+      const value = { argv: [...argv], hosts: { names: [select] } };
+      return submit({
+        operation: { kind: { case: "adHoc", value } },
+        ...(parallel && { options: { concurrency: Concurrency.PARALLEL } }),
+      });
     },
     over: (requestId, timeoutMs = 600_000) => over(store, requestId, timeoutMs, signal),
   };

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
 import type { BenchContext } from "../measure.js";
 import type { BenchSystem } from "../system/bench-system.js";
@@ -46,8 +45,6 @@ export async function runTasks(
 ): Promise<TasksRun> {
   const requests = Math.ceil(tasks / hosts);
   const argv = ["/bin/true", "x".repeat(commandBytes - "/bin/true".length)];
-  const value = { argv, hosts: { names: [select] } };
-  const operation = { kind: { case: "adHoc" as const, value } };
   const database = await createConnection(system.installation.databaseUrl);
   try {
     const ids: bigint[] = [];
@@ -55,11 +52,7 @@ export async function runTasks(
     const submitter = async () => {
       while (asked < requests) {
         asked += 1;
-        const id = await system.submit({
-          operation,
-          options: { concurrency: Concurrency.PARALLEL },
-        });
-        ids.push(id);
+        ids.push(await system.submitLine(select, { argv, parallel: true }));
       }
     };
     const begin = performance.now();
