@@ -90,6 +90,10 @@ describe("startInstallation()", () => {
     const pids = [...Object.values(all.services).flat(), ...all.agents].map(({ pid }) => pid);
     const identities = await Promise.all(pids.map(identityOf));
     assert.equal(identities.length, 6);
+    for (const { pid } of Object.values(all.services).flat()) {
+      const line = await readFile(`/proc/${pid}/cmdline`, "utf8");
+      assert.ok(line.includes("--initial-old-space-size=128"), "as docs/operating.md says");
+    }
 
     assert.equal((await given("command-store-1")).HOWDAH_DATABASE_URL, all.databaseUrl);
     assert.equal((await given("dispatcher-1")).HOWDAH_COMMAND_STORE, commandStore.addresses.main);
