@@ -66,6 +66,50 @@ describe("createSessionOpener()", () => {
     ]);
   });
 
+  it("opens at most 200 together, and a MiB of facts or little more", async () => {
+    const together: number[] = [];
+    const open = createSessionOpener({
+      one: async () => opened,
+      async many(requests) {
+        together.push(requests.length);
+        return new Map(requests.map((one) => [one, opened]));
+      },
+    });
+    const hosts = Array.from({ length: 250 }, (_, n) => open(request(`h${n}`)));
+    await Promise.all(hosts);
+    assert.deepEqual(together.splice(0), [200, 50]);
+    const factsJson = "x".repeat(600 << 10);
+    await Promise.all(["a", "b", "c", "d"].map((name) => open({ ...request(name), factsJson })));
+    assert.deepEqual(together, [2, 2]);
+  });
+
+  it("opens at most five alone at a time", async () => {
+    let underWay = 0;
+    let most = 0;
+    const open = createSessionOpener({
+      async one() {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        await new Promise((resolve) => setImmediate(resolve));
+        underWay -= 1;
+        return opened;
+      },
+      many: async () => new Map(),
+    });
+    await Promise.all(Array.from({ length: 40 }, (_, n) => open(request(`h${n}`))));
+    assert.equal(most, 5);
+  });
+
+  it("fails all of a batch when the database is away, and asks no more of it", async () => {
+    const away = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });
+    const open = createSessionOpener({
+      one: () => assert.fail("it is away"),
+      many: () => Promise.reject(away),
+    });
+    const settled = await Promise.allSettled(["a", "b"].map((name) => open(request(name))));
+    for (const one of settled) assert.equal(one.status === "rejected" && one.reason, away);
+  });
+
   it("fails alone who fails, when a batch cannot be opened", async () => {
     const open = createSessionOpener({
       one: ({ hostName }) =>
