@@ -52,6 +52,20 @@ describe("the feed of output", () => {
     follower.close();
   });
 
+  it("should keep 64 MiB for all followers, and hand on again once one has taken its own", async () => {
+    const feed = feedOf();
+    const followers = Array.from({ length: 65 }, () => feed.follow(key));
+    const [first, last] = [followers[0], followers.at(-1)];
+    const mib = Buffer.alloc(1 << 20);
+    feed.appended([chunk(0, mib)]);
+    assert.equal((await last?.news(0, 1, signal))?.store, true);
+    assert.equal((await first?.news(0, 1, signal))?.chunks.length, 1);
+    const more = last?.news(1 << 20, 1, signal);
+    feed.appended([chunk(1 << 20, mib)]);
+    assert.deepEqual([(await more)?.chunks.length, (await more)?.store], [1, false]);
+    for (const follower of followers) follower.close();
+  });
+
   it("should tell of a task's change, and of one that another replica made", async () => {
     const subject = await fixture.subject(1);
     await subject.transit(TaskEvent.RELEASED);
