@@ -104,15 +104,20 @@ describe("openSessions()", () => {
     const first = await open([register("x"), register("y")]);
     const [x, y] = [first.of("x"), first.of("y")];
     assert.ok(x && y);
-    const subject = await fixture.subject([[{ role: "A", hosts: [x.hostId, x.hostId, y.hostId] }]]);
-    const [a = 0n, b = 0n, c = 0n] = subject.taskIds;
+    const subject = await fixture.subject([
+      [{ role: "A", hosts: [x.hostId, x.hostId, y.hostId, x.hostId] }],
+    ]);
+    const [a = 0n, b = 0n, c = 0n, notOpen = 0n] = subject.taskIds;
     await subject.transit(TaskEvent.RELEASED, [a, b], { hostId: x.hostId, sessionEpoch: 1n });
     await subject.transit(TaskEvent.RELEASED, [c], { hostId: y.hostId, sessionEpoch: 1n });
     const listed = [{ taskId: a, attempt: 1 }];
     const { of } = await open([
       register("x", { dispatcherToken: 3n, listed }),
-      // It says something about a task of another host, which changes nothing.
-      register("y", { dispatcherToken: 3n, listed }),
+      // It says something about tasks of another host, which changes nothing.
+      register("y", {
+        dispatcherToken: 3n,
+        listed: [...listed, { taskId: notOpen, attempt: 1 }],
+      }),
     ]);
     const tasksOf = (hostName: string) =>
       of(hostName)?.tasks.map(({ taskId, status, sessionEpoch }) => [taskId, status, sessionEpoch]);
