@@ -71,7 +71,6 @@ export async function createRequest(
     }
     switch (part.case) {
       case "header":
-      case "whole":
         throw invalid("part", part.case, "came twice; a stream makes one request");
       case "stage":
         draft.addStage(part.value);
@@ -109,10 +108,9 @@ export async function createRequest(
 /** The parts one by one, those of a request that came in one message too. */
 async function* unfolded(
   messages: AsyncIterable<CreateRequestRequest>,
-): AsyncGenerator<CreateRequestRequest["part"]> {
-  let isFirst = true;
+): AsyncGenerator<Exclude<CreateRequestRequest["part"], { case: "whole" }>> {
   for await (const { part } of messages) {
-    if (part.case === "whole" && isFirst) {
+    if (part.case === "whole") {
       const { header = create(RequestHeaderSchema), stages, tasks } = part.value;
       yield { case: "header", value: header };
       for (const stage of stages) yield { case: "stage", value: stage };
@@ -120,7 +118,6 @@ async function* unfolded(
       const commit = create(RequestCommitSchema, { taskCount: tasks.length });
       yield { case: "commit", value: commit };
     } else yield part;
-    isFirst = false;
   }
 }
 
