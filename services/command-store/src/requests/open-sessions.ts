@@ -7,13 +7,12 @@ import {
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";
-import type { LeaseRow } from "../store/leases.js";
+import { type LeaseRow, readLeasesNamed } from "../store/leases.js";
 import type { HostSession } from "../store/sessions.js";
 import {
   insertHosts,
   moveTasksToSessions,
   readHostSessions,
-  readLeasesNamed,
   readOpenTasksOf,
   readTasksInOrder,
   updateHosts,

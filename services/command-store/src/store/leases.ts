@@ -21,6 +21,15 @@ export async function readLease(db: Knex, name: string): Promise<LeaseRow | unde
   return row;
 }
 
+/** Reads leases by their names. */
+export async function readLeasesNamed(
+  db: Knex,
+  names: readonly string[],
+): Promise<Map<string, LeaseRow>> {
+  const rows = await query<LeaseRow>(db, `select ${columns} from lease where name in (?)`, [names]);
+  return new Map(rows.map((row) => [row.name, row]));
+}
+
 /** The leases whose name starts so, by name. */
 export function readLeases(db: Knex, prefix: string): Promise<LeaseRow[]> {
   const pattern = `${prefix.replace(/[\\%_]/g, "\\$&")}%`;

@@ -2,7 +2,6 @@ import type { Knex } from "knex";
 import { StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
-import type { LeaseRow } from "./leases.js";
 import {
   type HostFacts,
   type HostSession,
@@ -25,20 +24,6 @@ export async function readHostSessions(
     [hostNames],
   );
   return new Map(rows.map(({ hostName, ...row }) => [hostName, toHostSession(row)]));
-}
-
-/** Reads leases by their names. */
-export async function readLeasesNamed(
-  db: Knex,
-  names: readonly string[],
-): Promise<Map<string, LeaseRow>> {
-  const rows = await query<LeaseRow>(
-    db,
-    `select name, holder, token, counter, duration_ms as durationMs, address, renewed_at as renewedAt
-    from lease where name in (?)`,
-    [names],
-  );
-  return new Map(rows.map((row) => [row.name, row]));
 }
 
 /**
