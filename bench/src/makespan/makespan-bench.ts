@@ -5,6 +5,7 @@ import { median, pairedRatio, percentile, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
 import { applyBigCluster } from "./big-cluster.js";
 import type { Hop } from "./hops.js";
+import type { Link } from "./last-chain.js";
 import { type Run, runStart, startOperation } from "./run-start.js";
 
 const hosts = 100;
@@ -45,11 +46,17 @@ async function measure(context: BenchContext, system: BenchSystem): Promise<Benc
   }
   const planMs = await planTimes(system, quick ? 5 : 15);
   return {
-    measures: [...measuresOf(free, staged), ...hopMeasures(free), planMeasure(planMs)],
+    measures: [
+      ...measuresOf(free, staged),
+      ...chainMeasures(free),
+      ...hopMeasures(free),
+      planMeasure(planMs),
+    ],
     notes: [
       `${stack}: ${free[0]?.tasks} tasks of ${free[0]?.roles} roles on ${hosts} hosts, service checks included; masters on seven hosts, workers on all others. ${rounds} starts of each kind in turn. Tasks take ${duration}, others in each start.`,
       "Time: from the call of SubmitRequest at the scheduler, planning included, until WatchRequest has told that the request is over.",
       "Floors are computed from the times that the very tasks of each run were given, not measured: no planning, no commits, no network. The floor is the largest of three: the longest chain of roles (critical path), the host with most work (a host runs one command at a time), and a list schedule in which each host that is free takes the ready task with the longest way to the end. STAGE's bound: the longest queue of a host, added up over the stages.",
+      "The last chain is of DEPENDENCY_ORDERED: from the last end back, each task began when its host's command before it had ended, or the last of its role's blockers, whichever came later; its times add up to the start's. Work above the floor is an order that could be better.",
       "Hops are of DEPENDENCY_ORDERED: from the last end of a role's blockers to its first start, by agents' and store's clocks, which are this machine's.",
     ],
   };
@@ -100,6 +107,34 @@ function measuresOf(free: readonly Run[], staged: readonly Run[]): Measure[] {
 function of(what: string, runs: readonly Run[], pick: (run: Run) => number): Measure {
   const values = runs.map(pick);
   return { what, unit: "ms", value: median(values), note: spread(values, 0) };
+}
+
+/** What the last end waited for, summed over each run's chain. */
+function chainMeasures(runs: readonly Run[]): Measure[] {
+  const sum = (what: string, pick: (link: Link) => number) =>
+    of(what, runs, ({ chain }) => chain.reduce((total, link) => total + pick(link), 0));
+  const after = (which: Link["after"], pick: (link: Link) => number) => (link: Link) =>
+    link.after === which ? pick(link) : 0;
+  const gap = ({ gapMs }: Link) => gapMs;
+  return [
+    sum("last chain: work", ({ ran }) => ran.job.durationMs),
+    sum("and what it took longer", ({ overMs }) => overMs),
+    sum("from the call to its first start", after("nothing", gap)),
+    sum("from blockers to starts", after("role", gap)),
+    sum(
+      "of it until the ends are committed",
+      after("role", ({ reportMs }) => reportMs),
+    ),
+    sum(
+      "of it until QUEUED",
+      after("role", ({ decideMs }) => decideMs),
+    ),
+    sum(
+      "of it until the commands are in journals",
+      after("role", ({ deliverMs }) => deliverMs),
+    ),
+    sum("between commands of the same host", after("host", gap)),
+  ];
 }
 
 const parts: readonly (readonly [string, (hop: Hop) => number])[] = [

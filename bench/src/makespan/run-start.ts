@@ -3,6 +3,7 @@ import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { type Behaviour, fateOf } from "@howdah/simulator/behaviour";
 import type { BenchSystem } from "../system/bench-system.js";
 import { type Hop, hopsOf, type Ran, timesOf } from "./hops.js";
+import { type Link, lastChain } from "./last-chain.js";
 import { type Floors, floorsOf, type RoleOrder, stagesBound } from "./list-schedule.js";
 
 /** A request that ran, and what its very tasks take by themselves. */
@@ -15,6 +16,8 @@ export interface Run {
   /** The sum over its stages of the longest host's queue. */
   readonly stagesMs: number;
   readonly hops: readonly Hop[];
+  /** What its end waited for, from the call on. */
+  readonly chain: readonly Link[];
   /** From the call to the first start. */
   readonly beginMs: number;
   /** From the last end to the word that the request is over. */
@@ -56,6 +59,7 @@ export async function runStart(
       ),
     ),
     hops: hopsOf(ran, order),
+    chain: lastChain(ran, order, beganAtMs),
     beginMs: Math.min(...times.map(({ startMs }) => startMs)) - beganAtMs,
     endMs: beganAtMs + tookMs - Math.max(...times.map(({ endMs }) => endMs)),
   };
