@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { AlertResultSchema, AlertState } from "@howdah/proto/howdah/v1/alert";
@@ -17,16 +17,19 @@ interface Asked {
 
 const cluster = { clusterId: 1n, clusterName: "c1", definitionsDigest: "defs" };
 
-/** Registers hosts web-1 … web-N. */
-async function hosts({ agent }: RunningDispatcher, count: number) {
-  const found: { agent: RawAgent; hostId: bigint; sessionEpoch: bigint }[] = [];
-  for (let at = 1; at <= count; at += 1) {
-    const one = agent();
-    const ids = { agentId: `agent-${at}`, journalId: `journal-${at}` };
-    const { hostId, sessionEpoch } = await one.register(`web-${at}`, ids);
-    found.push({ agent: one, hostId, sessionEpoch });
-  }
-  return found;
+/** Registers the host web-AT. */
+async function host({ agent }: RunningDispatcher, at: number) {
+  const one = agent();
+  const ids = { agentId: `agent-${at}`, journalId: `journal-${at}` };
+  const { hostId, sessionEpoch } = await one.register(`web-${at}`, ids);
+  return { agent: one, hostId, sessionEpoch };
+}
+
+/** A dispatcher with the host web-1. */
+async function begin(t: TestContext) {
+  const fixture = await Fixture.start(t);
+  const running = await fixture.dispatcher();
+  return { fixture, running, one: await host(running, 1) };
 }
 
 /** Calls ExecuteAlert; what came so far, and how it ended. */
@@ -36,6 +39,7 @@ function execute({ client }: RunningDispatcher, hostIds: bigint[], more: Asked =
     answers: [] as ExecuteAlertResponse[],
     ended: undefined as "ok" | ConnectError | undefined,
     stop: () => stop.abort(),
+    end: () => eventually("the end", () => call.ended !== undefined),
     /** Host and state or reason, by host. */
     get told() {
       return call.answers
@@ -76,10 +80,8 @@ function answer(
 }
 
 test("each host is told its alerts, the latest of what waits, ahead of the action queue", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one, two] = await hosts(running, 2);
-  assert.ok(one && two);
+  const { running, one } = await begin(t);
+  const two = await host(running, 2);
   const stall = deferred();
   one.agent.stalled = stall.promise;
   const argv = ["x".repeat(100_000)];
@@ -112,14 +114,11 @@ test("each host is told its alerts, the latest of what waits, ahead of the actio
 });
 
 test("what a host says of an alert that it does not have is told, and not recorded", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one] = await hosts(running, 1);
-  assert.ok(one);
+  const { fixture, running, one } = await begin(t);
   const call = execute(running, [one.hostId]);
   const { executionId } = await one.agent.next("alertExecutionCommand");
   answer(one.agent, executionId, AlertState.UNKNOWN, { definitionId: 0n });
-  await eventually("the end", () => call.ended !== undefined);
+  await call.end();
   assert.deepEqual([call.ended, ...call.told], ["ok", "1 UNKNOWN"]);
   assert.equal(call.answers[0]?.result?.text, "found");
   // Nobody waits for it any more.
@@ -129,10 +128,8 @@ test("what a host says of an alert that it does not have is told, and not record
 });
 
 test("an execution is told after the commit, once for each host; those that are not there at once", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one, two] = await hosts(running, 2);
-  assert.ok(one && two);
+  const { fixture, running, one } = await begin(t);
+  const two = await host(running, 2);
   const call = execute(running, [one.hostId, two.hostId, 4711n, one.hostId]);
   await eventually("who is not there", () => call.answers.length === 1);
   assert.deepEqual(call.told, ["4711 it is not connected"]);
@@ -153,7 +150,7 @@ test("an execution is told after the commit, once for each host; those that are 
   await eventually("the first", () => call.answers.length === 2);
   assert.equal(call.ended, undefined);
   answer(two.agent, commands[1].executionId, AlertState.OK);
-  await eventually("the end", () => call.ended !== undefined);
+  await call.end();
   assert.equal(call.ended, "ok");
   assert.deepEqual(call.told, ["1 CRITICAL", "2 OK", "4711 it is not connected"]);
   assert.equal(call.answers.find(({ hostId }) => hostId === 1n)?.result?.text, "found");
@@ -161,10 +158,7 @@ test("an execution is told after the commit, once for each host; those that are 
 });
 
 test("what an execution found is never replaced by a later word", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one] = await hosts(running, 1);
-  assert.ok(one);
+  const { fixture, running, one } = await begin(t);
   const call = execute(running, [one.hostId]);
   const { executionId } = await one.agent.next("alertExecutionCommand");
   fixture.store.down = true;
@@ -176,7 +170,7 @@ test("what an execution found is never replaced by a later word", async (t) => {
   }
   await eventually("a try", () => fixture.store.alertBatches.length > 0);
   fixture.store.down = false;
-  await eventually("the end", () => call.ended !== undefined);
+  await call.end();
   assert.deepEqual(call.told, ["1 WARNING"]);
   await eventually("all acknowledgements", () => one.agent.all("alertReportAck").length === 97);
   const results = fixture.store.alertBatches.flatMap((batch) =>
@@ -189,10 +183,8 @@ test("what an execution found is never replaced by a later word", async (t) => {
 });
 
 test("a host whose session ends, or that says nothing, is answered with the reason", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one, two] = await hosts(running, 2);
-  assert.ok(one && two);
+  const { fixture, running, one } = await begin(t);
+  const two = await host(running, 2);
   const call = execute(running, [one.hostId, two.hostId], { timeoutMs: 1_000n });
   const { executionId } = await one.agent.next("alertExecutionCommand");
   // It was found and not stored: it is not told.
@@ -200,7 +192,7 @@ test("a host whose session ends, or that says nothing, is answered with the reas
   answer(one.agent, executionId, AlertState.OK);
   await eventually("a try", () => fixture.store.alertBatches.length > 0);
   one.agent.goodbye();
-  await eventually("the end", () => call.ended !== undefined);
+  await call.end();
   assert.deepEqual(call.told, [
     "1 its session ended before the result was stored",
     "2 its agent gave no answer within 1 s",
@@ -208,42 +200,33 @@ test("a host whose session ends, or that says nothing, is answered with the reas
 });
 
 test("an agent that cannot run alerts is not waited for", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one] = await hosts(running, 1);
-  assert.ok(one);
+  const { running, one } = await begin(t);
   const call = execute(running, [one.hostId]);
   await one.agent.next("alertExecutionCommand");
   one.agent.say({ case: "unsupported", value: { fieldNumber: 10, detail: "what is that?" } });
   one.agent.say({ case: "unsupported", value: { fieldNumber: 11, detail: "what is that?" } });
-  await eventually("the end", () => call.ended !== undefined);
+  await call.end();
   assert.deepEqual(call.told, ["1 its agent cannot run alerts"]);
 });
 
 test("a result that the store refuses is answered with why", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one] = await hosts(running, 1);
-  assert.ok(one);
+  const { running, one } = await begin(t);
   const call = execute(running, [one.hostId]);
   const { executionId } = await one.agent.next("alertExecutionCommand");
   const result = create(AlertResultSchema, {
     ...{ clusterId: 1n, definitionId: 5n, state: AlertState.OK, text: "POISON", executionId },
   });
   one.agent.say({ case: "alertReport", value: { sequence: 1n, results: [result] } });
-  await eventually("the end", () => call.ended !== undefined);
+  await call.end();
   assert.deepEqual(call.told, ["1 the store refused it: hosts: one of the results is bad"]);
 });
 
 test("a caller that goes away leaves nothing behind, and what comes late counts as any other", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one] = await hosts(running, 1);
-  assert.ok(one);
+  const { fixture, running, one } = await begin(t);
   const gone = execute(running, [one.hostId]);
   const { executionId } = await one.agent.next("alertExecutionCommand");
   gone.stop();
-  await eventually("its end", () => gone.ended !== undefined);
+  await gone.end();
   const next = execute(running, [one.hostId]);
   await eventually("another", () => one.agent.all("alertExecutionCommand").length === 2);
   answer(one.agent, executionId, AlertState.CRITICAL);
@@ -255,10 +238,7 @@ test("a caller that goes away leaves nothing behind, and what comes late counts 
 });
 
 test("a hundred alerts wait for an agent that does not read, and none of callers that went away", async (t) => {
-  const fixture = await Fixture.start(t);
-  const running = await fixture.dispatcher();
-  const [one] = await hosts(running, 1);
-  assert.ok(one);
+  const { running, one } = await begin(t);
   const stall = deferred();
   one.agent.stalled = stall.promise;
   t.after(() => stall.resolve());
