@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
@@ -11,6 +9,7 @@ import { AlertState } from "@howdah/proto/howdah/v1/alert";
 import { type Alert, AlertService } from "@howdah/proto/howdah/v1/alert_service";
 import { type Fleet, pushStack, startFleet, until } from "./fleet.js";
 import { howdah } from "./howdah.js";
+import { Listener } from "./listener.js";
 import { writeStack } from "./write-stack.js";
 
 const hosts = ["host1", "host2"];
@@ -38,30 +37,6 @@ const alertsJson = {
     RUNNER: [port("runner_port"), ...spreads.map(port)],
   },
 };
-
-/** What the runners listen on, which may go away and come back. */
-class Listener {
-  private server: Server | undefined;
-  private port = 0;
-
-  get address(): string {
-    return `127.0.0.1:${this.port}`;
-  }
-
-  async open(): Promise<void> {
-    this.server = createServer((socket) => socket.destroy()).listen(this.port, "127.0.0.1");
-    await once(this.server, "listening");
-    this.port = (this.server.address() as AddressInfo).port;
-  }
-
-  async close(): Promise<void> {
-    const { server } = this;
-    this.server = undefined;
-    if (server === undefined) return;
-    server.close();
-    await once(server, "close");
-  }
-}
 
 describe("alerts", () => {
   const listener = new Listener();

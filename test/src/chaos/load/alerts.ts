@@ -1,37 +1,11 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Server } from "node:net";
 import { AlertState } from "@howdah/proto/howdah/v1/alert";
+import type { Listener } from "../../system/listener.js";
 import type { AlertAnswer } from "../check/history.js";
 import type { Random } from "../random.js";
 import { rest } from "../rest.js";
 import { uptimeMs } from "../uptime.js";
 import { alertNames, daemonCluster } from "./daemon-stack.js";
 import type { Operators } from "./operators.js";
-
-/** What the alerts look at, which may go away and come back. */
-export class Listener {
-  private server: Server | undefined;
-  private port = 0;
-
-  get address(): string {
-    return `127.0.0.1:${this.port}`;
-  }
-
-  async open(): Promise<void> {
-    if (this.server !== undefined) return;
-    this.server = createServer((socket) => socket.destroy()).listen(this.port, "127.0.0.1");
-    await once(this.server, "listening");
-    this.port = (this.server.address() as AddressInfo).port;
-  }
-
-  async close(): Promise<void> {
-    const { server } = this;
-    this.server = undefined;
-    if (server === undefined) return;
-    server.close();
-    await once(server, "close");
-  }
-}
 
 /** Somebody who asks for alerts while what they look at comes and goes. */
 export interface Alerts {
