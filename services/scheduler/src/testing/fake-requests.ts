@@ -26,6 +26,8 @@ export interface Stored {
   readonly commands: CommandSpec[];
   readonly header?: RequestHeader;
   ownerToken: bigint;
+  /** Its failures that count no longer: those that there were when it was last resumed. */
+  forgiven?: number;
 }
 
 /** What the messages of CreateRequest make a request of. */
@@ -60,7 +62,7 @@ export function rollUp({ request, tasks }: Stored): void {
 }
 
 /** Pauses or aborts a request whose failures, but for those that were forgiven, exceed its budget. */
-export function spend({ request, tasks }: Stored, forgiven: number): void {
+export function spend({ request, tasks, forgiven = 0 }: Stored): void {
   const { rolling } = request.options ?? {};
   const failures = tasks.filter(({ status }) => failedStatuses.has(status)).length;
   if (!hasBudget(rolling) || request.paused || isOver(request)) return;

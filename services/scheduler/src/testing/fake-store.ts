@@ -1,14 +1,11 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
 import {
   CommandStoreService,
   type CreateRequestRequest,
   type RecordTransitionsRequest,
-  type RequestTransitions,
-  type RequestTransitionsResultSchema,
   type TaskChange,
-  TaskEvent,
+  type TaskEvent,
   type TaskTransition,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Cluster, Host, HostComponentSchema } from "@howdah/proto/howdah/v1/fleet";
@@ -24,14 +21,13 @@ import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { createRpcServer } from "@howdah/rpc/server";
-import { failedStatuses, isDone } from "@howdah/state/statuses";
 import { transition } from "@howdah/state/transitions";
 import { pino } from "pino";
 import { type FleetContent, fakeFleet, fakeStacks } from "./fake-fleet.js";
 import { FakeLeases } from "./fake-leases.js";
 import { FakeLostHosts } from "./fake-lost-hosts.js";
+import { fakeReads, type RequestContent, storedIn, taskIn } from "./fake-reads.js";
 import {
-  isOver,
   move,
   policyFor,
   readRequest,
@@ -42,6 +38,7 @@ import {
   toChange,
 } from "./fake-requests.js";
 import { FakeSchedules } from "./fake-schedules.js";
+import { applyTransitions } from "./fake-transitions.js";
 
 /** A role of a request to be put into the store: on these hosts. */
 export interface RoleOnHosts {
@@ -58,7 +55,7 @@ export interface RoleOnHosts {
 }
 
 /** A store in memory, served over gRPC, that can be away, slow, lose answers and skip transitions. */
-export class FakeStore implements FleetContent {
+export class FakeStore implements FleetContent, RequestContent {
   readonly leases = new FakeLeases();
   readonly schedules = new FakeSchedules();
   readonly lostHosts = new FakeLostHosts();
@@ -93,7 +90,6 @@ export class FakeStore implements FleetContent {
   refuse: (message: RecordTransitionsRequest) => ConnectError | undefined = () => undefined;
   /** How many bytes each command is padded with. */
   padding = 0;
-  private readonly forgiven = new Map<bigint, number>();
   private nextTaskId = 1n;
 
   /** Puts a request into the store, as a submit would have: stages of roles on hosts. */
@@ -153,18 +149,12 @@ export class FakeStore implements FleetContent {
   }
 
   stored(requestId: bigint): Stored {
-    const found = this.requests.get(requestId);
-    if (found === undefined) {
-      throw new ConnectError(`there is no request ${requestId}`, Code.NotFound);
-    }
-    return found;
+    return storedIn(this.requests, requestId);
   }
 
   taskOf(taskId: bigint): Task {
-    for (const { tasks } of this.requests.values()) {
-      const found = tasks.find((task) => task.taskId === taskId);
-      if (found !== undefined) return found;
-    }
+    const found = taskIn(this.requests, taskId);
+    if (found !== undefined) return found;
     throw new Error(`there is no task ${taskId}`);
   }
 
@@ -188,86 +178,9 @@ export class FakeStore implements FleetContent {
       request.version += 1n;
       move(task, outcome, request.version);
       rollUp(stored);
-      spend(stored, this.forgiven.get(request.requestId) ?? 0);
+      spend(stored);
     }
     return toChange(task);
-  }
-
-  private apply(token: bigint, part: RequestTransitions) {
-    const { requestId } = part;
-    const stored = this.requests.get(requestId);
-    const result: MessageInitShape<typeof RequestTransitionsResultSchema> = { requestId };
-    if (stored === undefined || stored.ownerToken > token) return { ...result, staleOwner: true };
-    const { request } = stored;
-    stored.ownerToken = token;
-    request.version += 1n;
-    this.mark(stored, part);
-    const touched = part.transitions.filter((one) => this.applyOne(stored, one));
-    rollUp(stored);
-    const tasks = touched.map(({ taskId }) => this.taskOf(taskId));
-    const released = touched.filter(
-      ({ event, taskId }) =>
-        event === TaskEvent.RELEASED && this.taskOf(taskId).status === Status.QUEUED,
-    );
-    return {
-      ...result,
-      version: request.version,
-      paused: request.paused,
-      aborted: isOver(request),
-      changes: tasks.map(toChange),
-      commands: released.map(({ taskId }) => this.command(this.taskOf(taskId))),
-    };
-  }
-
-  private mark(
-    { request, tasks }: Stored,
-    { abort, pause, newRun, transitions }: RequestTransitions,
-  ) {
-    const failed = tasks.filter(({ status }) => failedStatuses.has(status)).length;
-    if (abort !== undefined) {
-      request.aborted = true;
-      request.cancelRequested ||= abort.cancelled;
-      request.abortReason ||= abort.reason;
-    }
-    if (pause !== undefined) {
-      request.paused = pause.paused;
-      request.pauseReason = pause.reason;
-      if (!pause.paused) this.forgiven.set(request.requestId, failed);
-    }
-    if (newRun && transitions.length > 0 && tasks.every(({ status }) => isDone(status))) {
-      request.run += 1;
-      request.cancelRequested = false;
-      request.paused = false;
-      request.aborted = false;
-      request.abortReason = "";
-    }
-  }
-
-  private applyOne(stored: Stored, one: TaskTransition): boolean {
-    const { request, tasks } = stored;
-    const task = tasks.find(({ taskId }) => taskId === one.taskId);
-    if (task === undefined || this.skip(one)) return false;
-    if (task.attempt !== one.attempt || task.hostId !== one.hostId) return false;
-    const { event, sessionEpoch } = one;
-    if (event === TaskEvent.NEVER_STARTED && sessionEpoch !== task.sessionEpoch) return false;
-    const released = event === TaskEvent.RELEASED;
-    const halted = isOver(request) || request.paused;
-    if (released && halted && task.status === Status.PENDING) return false;
-    const outcome = transition(stateOf(task, request), event, policyFor(stored, task));
-    if (outcome.kind === "refused") return false;
-    if (outcome.kind === "known" && !(released && sessionEpoch >= task.sessionEpoch)) return false;
-    if (outcome.kind === "cancel-requested") task.cancelRequested = true;
-    if (outcome.kind === "move") move(task, outcome, request.version);
-    if (released) task.sessionEpoch = sessionEpoch;
-    if (outcome.kind !== "known") task.changeVersion = request.version;
-    return true;
-  }
-
-  private command({ taskId, attempt, requestId, stageId, hostId, role, cancelRequested }: Task) {
-    return create(ExecutionCommandSchema, {
-      ...{ taskId, attempt, requestId, stageId, hostId, role, cancelRequested },
-      spec: { argv: ["x".repeat(this.padding)] },
-    });
   }
 
   private async create(messages: AsyncIterable<CreateRequestRequest>) {
@@ -316,6 +229,7 @@ export class FakeStore implements FleetContent {
     return {
       ...this.leases.calls(check),
       ...this.schedules.calls(check),
+      ...fakeReads(this, check),
       recordLostHosts: this.lostHosts.record(check),
       createRequest: (messages) => {
         check();
@@ -327,47 +241,6 @@ export class FakeStore implements FleetContent {
         const request = this.find(idempotencyKey, contentDigest);
         return request === undefined ? {} : { request };
       },
-      getRequest: ({ requestId }) => {
-        check();
-        const { request, stages, tasks } = this.stored(requestId);
-        const status = (stageId: number) => {
-          const rest = tasks.find((one) => one.stageId === stageId && one.status !== completed);
-          return rest?.status ?? completed;
-        };
-        return {
-          request,
-          stages: stages.map(({ roles }, stageId) => ({ stageId, roles, status: status(stageId) })),
-        };
-      },
-      getTask: ({ taskId }) => {
-        check();
-        for (const { tasks } of this.requests.values()) {
-          const task = tasks.find((one) => one.taskId === taskId);
-          if (task !== undefined) return { task };
-        }
-        throw new ConnectError(`there is no task ${taskId}`, Code.NotFound);
-      },
-      listTasks: async ({ requestId, changedAfterVersion, statuses }) => {
-        check();
-        await this.beforeTasks(requestId);
-        const { request, tasks } = this.stored(requestId);
-        const { version } = request;
-        const fits = ({ changeVersion, status }: Task) =>
-          (changedAfterVersion === 0n || changeVersion > changedAfterVersion) &&
-          (statuses.length === 0 || statuses.includes(status));
-        return { version, tasks: tasks.filter(fits) };
-      },
-      listUnfinished: () => {
-        check();
-        const open = [...this.requests.values()].filter(({ tasks }) =>
-          tasks.some(({ status }) => !isDone(status)),
-        );
-        return {
-          requests: open.map(({ request: { requestId, version }, ownerToken }) => ({
-            ...{ requestId, version, ownerToken },
-          })),
-        };
-      },
       recordTransitions: async (message) => {
         this.recorded.push(message);
         check();
@@ -375,8 +248,11 @@ export class FakeStore implements FleetContent {
         check();
         const refusal = this.refuse(message);
         if (refusal !== undefined) throw refusal;
-        const { schedulerToken, requests } = message;
-        const results = requests.map((part) => this.apply(schedulerToken, part));
+        const { skip, padding } = this;
+        const applying = { token: message.schedulerToken, skip, padding };
+        const results = message.requests.map((part) =>
+          applyTransitions(this.requests.get(part.requestId), part, applying),
+        );
         await this.holdAnswers;
         if (this.loseAnswers > 0) {
           this.loseAnswers -= 1;
@@ -397,5 +273,3 @@ export class FakeStore implements FleetContent {
     return { address, stop: () => server.drain() };
   }
 }
-
-const completed = Status.COMPLETED;
