@@ -17,7 +17,7 @@ import { lockRequests } from "../store/request-rows.js";
 import { readSessionEpochs } from "../store/sessions.js";
 import { readTasks, type TaskRow } from "../store/task-rows.js";
 import { writeFormerAttempts } from "../store/write-task-changes.js";
-import { type EventDetails, endOf, nextTask } from "./next-task.js";
+import { type EventDetails, endOf, nextTask, stateOf } from "./next-task.js";
 import { type Append, chunkProblem, planAppends } from "./output-appends.js";
 import { policyOf } from "./policy.js";
 import { type ChangeSet, createChangeSet, toTaskChange } from "./task-changes.js";
@@ -126,7 +126,7 @@ function judge(report: TaskReport, task: TaskRow | undefined): Verdict {
 const noPolicy = { onFailure: 0, maxAttempts: 1, retryOn: new Set<TaskEvent>(), manual: false };
 
 function isKnown(task: TaskRow, event: TaskEvent): boolean {
-  return transition({ ...task, requestOver: false }, event, noPolicy).kind === "known";
+  return transition(stateOf(task, false), event, noPolicy).kind === "known";
 }
 
 /** What a report does to its task, given its request as it is under the lock. */
