@@ -68,8 +68,10 @@ export async function pretendRun(
   }
 }
 
-/** Waits; true when a cancel came before. */
-function untilOver(ms: number, cancel: AbortSignal, detach: AbortSignal): Promise<boolean> {
+/** Waits; true when a cancel came before. What takes no time needs no timer, nor anybody who listens. */
+async function untilOver(ms: number, cancel: AbortSignal, detach: AbortSignal): Promise<boolean> {
+  detach.throwIfAborted();
+  if (cancel.aborted || ms === 0) return cancel.aborted;
   return new Promise((resolve, reject) => {
     const end = (settle: () => void) => () => {
       clearTimeout(timer);
@@ -85,8 +87,6 @@ function untilOver(ms: number, cancel: AbortSignal, detach: AbortSignal): Promis
     );
     cancel.addEventListener("abort", onCancel);
     detach.addEventListener("abort", onDetach);
-    if (cancel.aborted) onCancel();
-    else if (detach.aborted) onDetach();
   });
 }
 
@@ -102,11 +102,21 @@ function resultOf(
   stdoutBytes: number,
 ): CommandResult {
   const endedUptimeMs = uptimeMs();
+  const { status, exitCode, reason } = ending;
+  // Field by field: a field that is added behind a spread takes Node 20 a microsecond, and this is per command.
   return {
-    ...ending,
-    ...{ started: true, tries: 1, startedAtMs: start?.atMs ?? receivedAtMs, endedAtMs: Date.now() },
-    ...{ startedUptimeMs: start?.uptimeMs ?? endedUptimeMs, endedUptimeMs },
-    ...{ bootId: start?.bootId ?? "", stdoutBytes, structuredOutBytes: 0 },
-    stderrBytes: ending.status === "FAILED" ? failureText.length : 0,
+    status,
+    exitCode,
+    reason,
+    started: true,
+    tries: 1,
+    startedAtMs: start?.atMs ?? receivedAtMs,
+    endedAtMs: Date.now(),
+    startedUptimeMs: start?.uptimeMs ?? endedUptimeMs,
+    endedUptimeMs,
+    bootId: start?.bootId ?? "",
+    stdoutBytes,
+    stderrBytes: status === "FAILED" ? failureText.length : 0,
+    structuredOutBytes: 0,
   };
 }

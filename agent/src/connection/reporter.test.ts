@@ -12,7 +12,7 @@ import { Reporter } from "./reporter.js";
 const noUploads: OutputUploads = {
   follow: () => undefined,
   ended: () => undefined,
-  withReport: () => ({}),
+  withReport: () => ({ lengths: [], restEmpty: true, output: [] }),
   reportStored: () => undefined,
   forget: () => undefined,
 };

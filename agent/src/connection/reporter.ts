@@ -184,19 +184,26 @@ function reportText(attempt: string, event: TaskEvent): string {
 
 function message(entry: JournalEntry, { uploads }: ReportSink): CommandReport {
   const { key, result, start } = entry;
-  const base = {
-    ...{ taskId: BigInt(key.taskId), attempt: key.attempt, event: eventOf(entry) },
-    receivedAtMs: BigInt(Math.round(entry.receivedAtMs)),
-  };
+  const taskId = BigInt(key.taskId);
+  const { attempt } = key;
+  const event = eventOf(entry);
+  const receivedAtMs = BigInt(Math.round(entry.receivedAtMs));
   if (result === null) {
-    return create(CommandReportSchema, { ...base, startedAtMs: BigInt(start?.atMs ?? 0) });
+    const startedAtMs = BigInt(start?.atMs ?? 0);
+    return create(CommandReportSchema, { taskId, attempt, event, receivedAtMs, startedAtMs });
   }
+  const { lengths, restEmpty, output } = uploads.withReport(entry);
   return create(CommandReportSchema, {
-    ...base,
+    taskId,
+    attempt,
+    event,
+    receivedAtMs,
     exitCode: result.exitCode,
     startedAtMs: BigInt(Math.round(result.started ? result.startedAtMs : 0)),
     endedAtMs: BigInt(Math.round(result.endedAtMs)),
     reason: [...result.reason].slice(0, 255).join(""),
-    ...uploads.withReport(entry),
+    lengths,
+    restEmpty,
+    output,
   });
 }

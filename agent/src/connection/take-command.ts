@@ -41,7 +41,8 @@ export async function takeCommand(
     const answer = await queue.accept(key, toJson(ExecutionCommandSchema, command) as Json);
     const known = answer === "known" ? journal.entry(key) : undefined;
     const again = known?.state === "RECEIVED" ? undefined : known;
-    return { ...ackOf(answer, key), isNew: answer === "accepted", again };
+    const { result, reason } = ackOf(answer, key);
+    return { result, reason, isNew: answer === "accepted", again };
   } catch (error) {
     if (error instanceof JournalBrokenError) throw error;
     const expected = error instanceof JournalFullError || error instanceof TaskKeyError;
