@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { acknowledged, agentPrefix, startAgentWith } from "./testing/started-agent.js";
 import { textOf, until } from "./testing/test-agent.js";
@@ -56,7 +55,7 @@ test("a clock that jumps by years, both ways: time-outs, sessions and results st
   assert.ok(next.pages[0]?.entries.some(({ taskId }) => taskId === 1n));
   // A time-out that has begun in one year ends in another.
   next.say(shellTask(2, "sleep 300", {}, { timeoutMs: 2_000n, background: true }));
-  await sleep(200);
+  await until(() => dispatcher.reports.some(({ taskId }) => taskId === 2n), "it to begin");
   setClock(-5 * year);
   assert.equal((await dispatcher.ended(2)).event, TaskEvent.TIMED_OUT);
   writeFileSync(go, "");

@@ -29,10 +29,9 @@ async function withoutDescriptors(module: string, program: string): Promise<stri
       }
     };
     const free = () => held.splice(0).forEach((fd) => closeSync(fd));
-    await sleep(1);
     exhaust();
     ${program}
-    await sleep(100);
+    await sleep(100); // that nothing is thrown later can only be waited for
     say("alive");`;
   const arguments_ = ["-c", 'ulimit -n 100; exec "$0" --input-type=module -e "$1"'];
   const { stdout } = await run("/bin/sh", [...arguments_, process.execPath, text]);
@@ -80,6 +79,7 @@ test("no file descriptor left when a step's record is looked at: it is looked at
   writeFileSync(record, "1 2 boot 3.00\n4 5.00 end\n");
   const said = await withoutDescriptors(
     "./run/step.js",
+    // Nothing shows that a look was in vain: the first is at once.
     `${program} const end = step(); setTimeout(free, 100); tell(await end);`,
   );
   assert.equal(said, "exited 4\nalive\n");
@@ -89,6 +89,7 @@ test("no file descriptor left when a step ends: its end is told once it can be r
   const { program } = stepIn(t, "sleep 0.3; exit 3");
   const said = await withoutDescriptors(
     "./run/step.js",
+    // Nor can the step's end be seen meanwhile: long enough for it and a look.
     `${program} free(); const end = step(); await sleep(0); exhaust(); setTimeout(free, 800); tell(await end);`,
   );
   assert.equal(said, "exited 3\nalive\n");

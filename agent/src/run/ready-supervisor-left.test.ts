@@ -49,10 +49,15 @@ describe("what a ready supervisor's agent leaves behind", () => {
   });
 
   it("is a step that goes on, when it had been handed over", async () => {
-    const { agent, pid } = await startAgent(["sh", "-c", "sleep 0.3; echo ran"]);
+    const go = join(folders.data, "go");
+    const line = `until [ -e ${go} ]; do sleep 0.02; done; echo ran`;
+    const { agent, pid } = await startAgent(["sh", "-c", line]);
+    const killed = once(agent, "exit");
     agent.stdin.end("now\n");
     const [said] = await once(agent.stdout, "data");
     assert.equal(String(said), "true");
+    await killed;
+    writeFileSync(go, "");
     const record = join(folders.data, "record");
     await until(() => readStepState(record).kind === "exited", "the step to end");
     const state = readStepState(record);

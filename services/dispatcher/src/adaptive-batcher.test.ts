@@ -68,6 +68,7 @@ test("full batches are under way side by side, as many as may be; what fills non
   batcher.add(1);
   await eventually("the first", () => batches.length === 1);
   for (let item = 2; item <= 100; item += 1) batcher.add(item);
+  // That no other begins can only be waited for.
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(batches.length, 1);
   for (let item = 101; item <= 350; item += 1) batcher.add(item);

@@ -120,6 +120,7 @@ describe("the feed of output", () => {
     };
     const began = performance.now();
     db.on("query", count);
+    // How often it asks shows over a time only.
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     db.removeListener("query", count);
     const most = (performance.now() - began) / 250 + 2;

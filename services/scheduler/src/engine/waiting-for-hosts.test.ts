@@ -177,6 +177,7 @@ describe("hosts in maintenance", () => {
     await world.statuses(waiting, "COMPLETED");
     await world.statuses(plain, "QUEUED");
     await eventually("the last read", async () => {
+      // That none comes can only be waited for.
       const before = reads();
       await new Promise((resolve) => setTimeout(resolve, 100));
       return reads() === before;

@@ -99,7 +99,7 @@ describe("openLink", () => {
     await until(() => heard.includes("before"));
     link.set("silent");
     socket.write("never");
-    await sleep(300);
+    await sleep(300); // that nothing arrives can only be waited for
     link.set("open");
     await Promise.race([closed, sleep(5_000, undefined, { ref: false })]);
     assert.ok(socket.destroyed);
