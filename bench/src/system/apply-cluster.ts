@@ -1,23 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { loadStack } from "@howdah/stack/load-stack";
+import { packagePieces } from "@howdah/stack/package-pieces";
 import type { BenchSystem } from "./bench-system.js";
-
-/** What a packages' piece has at most. */
-const pieceBytes = 1 << 20;
 
 /** Pushes a stack from its folder. */
 export async function pushStack({ stacks }: Pick<BenchSystem, "stacks">, folder: string) {
   const { definition, packages } = await loadStack(folder);
-  for (const { digest, bytes } of packages) {
-    await stacks.putPackage(
-      (async function* () {
-        yield { digest, data: bytes.subarray(0, pieceBytes) };
-        for (let from = pieceBytes; from < bytes.length; from += pieceBytes) {
-          yield { data: bytes.subarray(from, from + pieceBytes) };
-        }
-      })(),
-    );
-  }
+  for (const one of packages) await stacks.putPackage(packagePieces(one));
   await stacks.pushStack({ stack: definition });
 }
 

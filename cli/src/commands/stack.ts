@@ -7,14 +7,13 @@ import {
   type StackSummary,
 } from "@howdah/proto/howdah/v1/stack_service";
 import { loadStack } from "@howdah/stack/load-stack";
+import { packagePieces } from "@howdah/stack/package-pieces";
 import { StackError } from "@howdah/stack/stack-error";
 import { CliError } from "../cli-error.js";
 import { leafCommand, listOption, type Run, sessionOf } from "../leaf-command.js";
 import { jsonDocument } from "../text/json.js";
 import { renderTable } from "../text/table.js";
 import { localTime, plural, someNames } from "../text/words.js";
-
-const pieceBytes = 256 << 10;
 
 /** `howdah stack push|list|show` */
 export function addStack(program: CommandUnknownOpts, run: Run): void {
@@ -35,8 +34,8 @@ export function addStack(program: CommandUnknownOpts, run: Run): void {
       const { definition, packages } = await load(folder, extension);
       const digests = packages.map(({ digest }) => digest);
       const { missing } = await session.stacks.findMissingPackages({ digests });
-      for (const { digest, bytes } of packages) {
-        if (missing.includes(digest)) await session.stacks.putPackage(pieces(digest, bytes));
+      for (const one of packages) {
+        if (missing.includes(one.digest)) await session.stacks.putPackage(packagePieces(one));
       }
       const answer = await session.stacks.pushStack({ stack: definition });
       if (session.json) {
@@ -108,12 +107,5 @@ async function load(folder: string, extensions: readonly string[] = []) {
   } catch (error) {
     if (error instanceof StackError) throw new CliError(error.message);
     throw error;
-  }
-}
-
-async function* pieces(digest: string, bytes: Uint8Array) {
-  for (let offset = 0; offset === 0 || offset < bytes.length; offset += pieceBytes) {
-    const data = bytes.subarray(offset, offset + pieceBytes);
-    yield offset === 0 ? { digest, data } : { data };
   }
 }

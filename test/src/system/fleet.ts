@@ -22,6 +22,7 @@ import { ScheduleService } from "@howdah/proto/howdah/v1/schedule_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { loadStack } from "@howdah/stack/load-stack";
+import { packagePieces } from "@howdah/stack/package-pieces";
 import { ownDatabase } from "./own-database.js";
 
 /** The repository. */
@@ -138,16 +139,7 @@ export async function healthyHosts({ fleet }: Fleet, count: number): Promise<voi
 /** Pushes a stack from its folder, its packages with it. */
 export async function pushStack({ stacks }: Pick<Fleet, "stacks">, folder: string): Promise<void> {
   const { definition, packages } = await loadStack(folder);
-  for (const { digest, bytes } of packages) {
-    await stacks.putPackage(
-      (async function* () {
-        yield { digest, data: bytes.subarray(0, 1 << 20) };
-        for (let from = 1 << 20; from < bytes.length; from += 1 << 20) {
-          yield { data: bytes.subarray(from, from + (1 << 20)) };
-        }
-      })(),
-    );
-  }
+  for (const one of packages) await stacks.putPackage(packagePieces(one));
   await stacks.pushStack({ stack: definition });
 }
 
