@@ -95,10 +95,11 @@ export class Dispatchers {
   /** Follows the leases, and tells what the store and the dispatchers tell, until the signal aborts. */
   async follow(events: DispatchersEvents, signal: AbortSignal): Promise<void> {
     const { store, log, lookMs = 2_000 } = this.options;
+    let live: readonly Lease[] = [];
     while (!signal.aborted) {
       try {
         const { leases } = await store.listLeases({ prefix: leasePrefix }, { signal });
-        const live = leases.filter(({ holder }) => holder !== "");
+        live = leases.filter(({ holder }) => holder !== "");
         events.storeHeard?.(live);
         await this.update(new Map(live.map(({ name, address }) => [name, address])), events);
         if (this.firstList) void this.awaitAnswers(live, signal);
@@ -108,16 +109,17 @@ export class Dispatchers {
         events.storeAway?.();
         log.warn(`cannot list dispatchers: ${ConnectError.from(error).rawMessage}`);
       }
-      const pauseMs = this.areAllInReach ? 1.5 * lookMs : lookMs;
+      const pauseMs = this.areInReach(live) ? 1.5 * lookMs : lookMs;
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
     await this.update(new Map(), events);
     this.announce();
   }
 
-  /** Whether every dispatcher tells what happens there: then a lease can wait to be looked at. */
-  private get areAllInReach(): boolean {
-    return [...this.links.values()].every(({ link }) => link.isInReach);
+  /** Whether there are dispatchers and each tells what happens there: then a lease can wait to be looked at. */
+  private areInReach(leases: readonly Lease[]): boolean {
+    const isInReach = ({ name }: Lease) => this.links.get(name)?.link.isInReach === true;
+    return leases.length > 0 && leases.every(isInReach);
   }
 
   /** One that does not answer is waited for as long as its lease lasts: then it has lost it, or has been heard of. */
