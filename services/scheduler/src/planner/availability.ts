@@ -23,8 +23,8 @@ export interface Availability {
   take(hosts: readonly string[], command: string, about?: Omit<Place, "host">): readonly string[];
   /** True for a host that takes part in commands as such. */
   isAvailable(host: string): boolean;
-  /** Why a service's check, or with `component` and `host` that one, is left out; undefined when it is not. */
-  serviceReason(service: string, place?: Pick<Place, "component" | "host">): string | undefined;
+  /** Why what is of a service is left out: a component on a host, or without one the service's check. Undefined when it is not. */
+  serviceReason(place: Place): string | undefined;
   /** Those that were left out, by name. Throws HostsOfflineError if the operation refuses that. */
   skipped(): SkippedHost[];
 }
@@ -50,15 +50,14 @@ export function availabilityOf(input: {
     if (state !== undefined) return lost[state];
     return hosts.size === 0 ? undefined : hostReason(maintenance, operation, { host });
   };
-  const allServed = services.size + components.size === 0;
   const ofService = (place: Place) =>
-    allServed ? undefined : serviceReason(maintenance, operation, place);
+    services.size + components.size === 0
+      ? undefined
+      : serviceReason(maintenance, operation, place);
   const allWell = (states?.size ?? 0) + hosts.size + services.size + components.size === 0;
   return {
     isAvailable: (host) => away(host) === undefined,
-    serviceReason: (service, { component, host } = { host: "" }) =>
-      // Asked for each host of each service that is checked.
-      allServed ? undefined : ofService({ service, host, ...(component && { component }) }),
+    serviceReason: ofService,
     take(wanted, command, about = {}) {
       if (allWell) return wanted;
       return wanted.filter((host) => {

@@ -221,7 +221,7 @@ function planChecks(
   for (const service of inOrder) {
     if (!service.serviceCheck) continue;
     const role = checkRoleOf(service.name);
-    const inMaintenance = availability.serviceReason(service.name);
+    const inMaintenance = availability.serviceReason({ service: service.name, host: "" });
     if (inMaintenance !== undefined) {
       skipped.push({ service: service.name, role, reason: inMaintenance });
       continue;

@@ -42,8 +42,8 @@ export function checkHostOf(
       if (named && !named.has(host)) continue;
       all.add(host);
       if (!availability.isAvailable(host)) continue;
-      const place = { component: component.name, host };
-      if (availability.serviceReason(service.name, place) !== undefined) last.add(host);
+      const place = { service: service.name, component: component.name, host };
+      if (availability.serviceReason(place) !== undefined) last.add(host);
       else (isClient(component) ? clients : others).add(host);
     }
   }
