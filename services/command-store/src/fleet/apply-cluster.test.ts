@@ -133,7 +133,7 @@ describe("ApplyCluster", () => {
     await rejects(
       fleet.getCluster({ name: "some", configurationTypes: Array(101).fill("a") }),
       Code.InvalidArgument,
-      "configuration_types 101 are more than 100",
+      "configuration_types: 101 types, at most 100; name none for all",
     );
   });
 

@@ -1,6 +1,7 @@
 import { HostState } from "@howdah/proto/howdah/v1/fleet";
 import type {
   ApplyClusterRequest,
+  GetClusterRequest,
   GetHostRequest,
   ListConfigurationVersionsRequest,
   ListHostsRequest,
@@ -12,6 +13,8 @@ import { compileHostSelector, type HostFilter, HostPatternError } from "./host-s
 const defaultPageSize = 1_000;
 const maxPageSize = 10_000;
 const maxSelectorNames = 10_000;
+/** Configuration types that may be named at once. */
+const maxTypes = 100;
 
 /** A checked ListHosts. */
 export interface HostPage {
@@ -53,6 +56,14 @@ export function checkListHosts(request: ListHostsRequest): HostPage {
     state: state === HostState.UNSPECIFIED ? undefined : HostState[state],
     withProblems,
   };
+}
+
+/** Throws INVALID_ARGUMENT when too many configuration types are named. */
+export function checkGetCluster({ configurationTypes: types }: GetClusterRequest): void {
+  if (types.length <= maxTypes) return;
+  throw invalidArgument(
+    `configuration_types: ${types.length} types, at most ${maxTypes}; name none for all`,
+  );
 }
 
 /** The token of the page that begins behind this host. */

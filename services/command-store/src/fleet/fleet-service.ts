@@ -3,7 +3,6 @@ import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Knex } from "knex";
 import { hostComponentCalls } from "../components/host-component-calls.js";
 import { isConflict } from "../database/database-errors.js";
-import { invalid } from "../invalid.js";
 import {
   listConfigurationTypes,
   listConfigurationVersions,
@@ -29,6 +28,7 @@ import {
 } from "./fleet-messages.js";
 import {
   checkApplyCluster,
+  checkGetCluster,
   checkGetHost,
   checkListConfigurationVersions,
   checkListHosts,
@@ -38,8 +38,6 @@ import { checkListMaintenance, maintenanceToken } from "./maintenance-requests.j
 import { selectHosts } from "./select-hosts.js";
 import { setMaintenance } from "./set-maintenance.js";
 
-/** Configuration types that may be named at once. */
-const maxTypes = 100;
 const maxVersions = 100;
 /** Well below the 4 MiB of a message. */
 const maxVersionBytes = 2 << 20;
@@ -109,12 +107,9 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
     },
 
     async getCluster(request) {
-      const { configurationTypes: types } = request;
-      if (types.length > maxTypes) {
-        throw invalid("configuration_types", types.length, `are more than ${maxTypes}`);
-      }
+      checkGetCluster(request);
       const name = request.name || (await onlyCluster(db));
-      return { cluster: toCluster(await findCluster(db, name, types)) };
+      return { cluster: toCluster(await findCluster(db, name, request.configurationTypes)) };
     },
 
     async listConfigurationVersions(request) {
