@@ -95,13 +95,15 @@ export async function liveLoad(
   }
 
   async function cancels(): Promise<void> {
-    while (going()) {
+    for (;;) {
       await sleep(cancelEveryMs, undefined, { signal: interrupted });
+      // What was marked as cancelled now would be cancelled with the rest only, and look as if that had taken so long.
+      if (!going()) return;
       const [host, entry] = [...running].find(() => true) ?? [];
       if (host === undefined || entry === undefined) continue;
       running.delete(host);
       entry.cancelledAtMs = Date.now();
-      if (going()) await cancel(entry.requestId);
+      await cancel(entry.requestId);
     }
   }
 
