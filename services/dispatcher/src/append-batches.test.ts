@@ -63,7 +63,7 @@ test("calls that are under way have memory of their own, which the next ones use
   calls[1]?.fail(new ConnectError("away", Code.Unavailable));
   await called(5);
   assert.deepEqual(tasksIn(calls[4]?.bytes), [5, 6, 7, 8]);
-  assert.notEqual(bufferOf(4), bufferOf(1));
+  assert.ok([1, 2, 3].every((at) => bufferOf(at) !== bufferOf(4)));
   for (const { answer } of calls) answer();
   await appends.flushed(stop.signal);
   assert.equal(settled, 16);
