@@ -9,7 +9,10 @@ export interface ConnectServiceOptions {
   readonly addressOption?: string;
   /** Default plaintext. */
   readonly tls?: ClientTlsFiles | undefined;
-  /** A connection that is shared with no other transport to the address: for what is large, so that the rest need not wait behind it. Default false. */
+  /**
+   * A connection that is shared with no other transport to the address: for what is large, so that the rest need not wait behind it.
+   * Default false.
+   */
   readonly ownConnection?: boolean;
 }
 

@@ -246,9 +246,10 @@ const tables = [
     failures int not null,
     primary key (request_id, stage_id, batch)
   )`,
-  // The tasks. Narrow on purpose: ten million finished ones must not slow a new one. \`open_host_id\` is the host's
-  // while an agent's word may still change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: a host's open tasks stand together in the
-  // index, and all others in the order of their ids, so that what is new is written beside what is new. \`component_command\`: what it does to the state of its component, RESTART for a custom command of that name; null when it does nothing to one.
+  // The tasks. Narrow on purpose: ten million finished ones must not slow a new one. \`open_host_id\` is the host's while an agent's word
+  // may still change the task (QUEUED, IN_PROGRESS, UNKNOWN), else null: a host's open tasks stand together in the index, and all others
+  // in the order of their ids, so that what is new is written beside what is new. \`component_command\`: what it does to the state of its
+  // component, RESTART for a custom command of that name; null when it does nothing to one.
   `create table if not exists host_role_command (
     task_id bigint not null primary key,
     request_id bigint not null,

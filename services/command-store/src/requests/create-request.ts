@@ -41,9 +41,9 @@ export interface Created {
 }
 
 /**
- * Stores a request that comes in parts. One that fits in one chunk is one transaction, in one round trip. A larger one is PREPARING, and seen by nobody,
- * while its chunks are written in transactions of their own; a last small one makes it visible. What broke off half-way is
- * made anew when the same key comes again.
+ * Stores a request that comes in parts. One that fits in one chunk is one transaction, in one round trip. A larger one is PREPARING, and
+ * seen by nobody, while its chunks are written in transactions of their own; a last small one makes it visible. What broke off half-way
+ * is made anew when the same key comes again.
  */
 export async function createRequest(
   db: Knex,
