@@ -30,6 +30,31 @@ describe("createChangeFeed()", () => {
     follower.close();
   });
 
+  it("should tell what changes soon after a look as one, and the end at once", async () => {
+    const feed = createChangeFeed(unchanging, silent);
+    const follower = feed.follow(1);
+    const { signal } = new AbortController();
+    follower.reading();
+    const readAt = performance.now();
+    feed.requestsChanged([1]);
+    const waiting = follower.above(7, signal);
+    feed.requestsChanged([1], new Set([2]));
+    await within("told when it has rested", waiting);
+    assert.ok(performance.now() - readAt >= 90, "not before");
+    follower.reading();
+    const woken = await Promise.race([
+      (async () => {
+        const last = follower.above(7, signal);
+        feed.requestsChanged([1], new Set([1]));
+        await last;
+        return "the end";
+      })(),
+      sleep(80, "the pause"),
+    ]);
+    assert.equal(woken, "the end");
+    follower.close();
+  });
+
   it("should find what others committed, and wait for nothing once it is closed or aborted", async () => {
     const feed = createChangeFeed(unchanging, silent);
     const follower = feed.follow(1);

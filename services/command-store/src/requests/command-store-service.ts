@@ -7,7 +7,7 @@ import {
   LeaseSchema,
 } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import type { TaskStatus } from "@howdah/state/statuses";
+import { isDone, type TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
 import { alertCalls } from "../alerts/alert-calls.js";
@@ -222,15 +222,17 @@ export function createCommandStoreService(
     async recordTransitions(request) {
       checkRecordTransitions(request);
       const results = await recordTransitions(db, parts, request, Date.now());
-      feed.requestsChanged(results.map(({ requestId }) => Number(requestId)));
+      const over = results.filter(({ requestStatus }) => isDone(requestStatus));
+      feed.requestsChanged(requestIdsOf(results), new Set(requestIdsOf(over)));
       output.tasksChanged(results.flatMap(({ changes }) => changes.map((c) => Number(c.taskId))));
       return { results };
     },
 
     async recordReports(request) {
       checkRecordReports(request);
-      const { results, changes, grown } = await recordReports(db, request.reports, Date.now());
-      feed.requestsChanged(new Set(changes.map(({ requestId }) => Number(requestId))));
+      const recorded = await recordReports(db, request.reports, Date.now());
+      const { results, changes, grown, over } = recorded;
+      feed.requestsChanged(new Set(requestIdsOf(changes)), over);
       output.tasksChanged(new Set([...grown, ...changes.map(({ taskId }) => Number(taskId))]));
       return { results, changes };
     },
@@ -279,6 +281,10 @@ export function createCommandStoreService(
       return { leases: (await readLeases(db, prefix)).map(toLease) };
     },
   };
+}
+
+function requestIdsOf(all: readonly { readonly requestId: bigint }[]): number[] {
+  return all.map(({ requestId }) => Number(requestId));
 }
 
 function toLease(row: LeaseRow): Lease {

@@ -31,6 +31,8 @@ export interface RecordedReports {
   readonly changes: TaskChange[];
   /** The tasks whose output grew. */
   readonly grown: ReadonlySet<number>;
+  /** Those of the tasks' requests that are over. */
+  readonly over: ReadonlySet<number>;
 }
 
 /** What is to be said of a report. */
@@ -68,12 +70,14 @@ export function recordReports(
     await writeChanges(trx, changes, now);
     await writeFormerAttempts(trx, formerAttempts(reports, tasks));
     const { stored, grown } = await storeOutput(trx, reports, verdicts, tasks);
+    const over = [...changes.requests.values()].filter(({ open }) => !open);
     return {
       results: reports.map((report, i) => toResult(report, verdicts[i] ?? known, stored)),
       changes: changes
         .changed()
         .map(({ before, after }) => toTaskChange(after, isCorrection(before, after))),
       grown,
+      over: new Set(over.map(({ requestId }) => requestId)),
     };
   });
 }
