@@ -10,6 +10,7 @@ import { type PretendOptions, pretendRun } from "./pretend-run.js";
 import { PretendedAlerts } from "./pretended-alerts.js";
 import { PretendedStatus } from "./pretended-status.js";
 import type { Tally } from "./tally.js";
+import type { Turn } from "./turns.js";
 
 /** A host that is played. */
 export interface SimulatedAgentOptions extends PretendOptions {
@@ -18,6 +19,8 @@ export interface SimulatedAgentOptions extends PretendOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly servers: Servers;
   readonly tally: Tally;
+  /** Held while it connects and registers. */
+  readonly connecting: Turn;
   readonly log: Logger;
 }
 
@@ -32,7 +35,7 @@ export async function simulateAgent(
   options: SimulatedAgentOptions,
   stop: AbortSignal,
 ): Promise<void> {
-  const { hostName, agentId, labels, servers, tally, log } = options;
+  const { hostName, agentId, labels, servers, tally, connecting, log } = options;
   const journal = memoryJournal(agentId, { keepMs });
   const status = new PretendedStatus();
   const reporter = new Reporter(journal, log, (entry) => status.recorded(entry));
@@ -54,6 +57,7 @@ export async function simulateAgent(
   });
   let connected = false;
   let sessions = 0;
+  let endTurn = () => {};
   await stayConnected(
     {
       ...servers,
@@ -62,7 +66,13 @@ export async function simulateAgent(
       alerts: new PretendedAlerts(),
       factsJson: () => '{"simulated":true}',
       lastStore: { storeId: "" },
+      async turn() {
+        // A try that could not even begin was told to nobody.
+        endTurn();
+        endTurn = await connecting();
+      },
       onLive(session) {
+        endTurn();
         if ((session !== undefined) === connected) return;
         connected = session !== undefined;
         tally.connected += connected ? 1 : -1;
@@ -72,6 +82,7 @@ export async function simulateAgent(
     },
     stop,
   );
+  endTurn();
   status.close();
   await queue.close();
 }

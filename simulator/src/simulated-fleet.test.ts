@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { silent, until } from "@howdah/agent/testing/test-agent";
@@ -66,6 +68,37 @@ test("an alert that is to be run now is answered at once, as skipped", async (t)
     ]),
     [[7n, 3n, AlertState.SKIPPED, "a simulated host, which checks nothing"]],
   );
+});
+
+test("no more agents connect at the same time than may, and each has its turn", async (t) => {
+  let open = 0;
+  let mostOpen = 0;
+  const from = new Set<number>();
+  const server = createServer((socket) => {
+    open += 1;
+    mostOpen = Math.max(mostOpen, open);
+    from.add(socket.remotePort ?? 0);
+    socket.on("close", () => {
+      open -= 1;
+    });
+    // The client hears of its end before the next one may begin.
+    socket.on("error", () => {});
+    socket.once("data", () => socket.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const fleet = simulateFleet({
+    ...{ agents: 5, prefix: "sim", labels: {}, connectRate: 1_000, mostConnecting: 1, log: silent },
+    servers: {
+      addresses: [`127.0.0.1:${(server.address() as AddressInfo).port}`],
+      tls: undefined,
+    },
+    behaviour: { durationMs: [5, 5], failureRate: 0, outputBytes: 0, seed: 1 },
+  });
+  t.after(() => fleet.stop());
+  await until(() => from.size >= 10, "ten tries");
+  assert.equal(mostOpen, 1);
 });
 
 function cancelOf(taskId: number) {

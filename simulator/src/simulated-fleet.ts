@@ -7,6 +7,7 @@ import { hostName } from "./host-name.js";
 import { createPretendedOutput } from "./pretended-output.js";
 import { simulateAgent } from "./simulated-agent.js";
 import { newTally, type Tally } from "./tally.js";
+import { createTurns } from "./turns.js";
 
 /** Which hosts to play, and how. */
 export interface SimulatedFleetOptions {
@@ -18,6 +19,8 @@ export interface SimulatedFleetOptions {
   readonly behaviour: Behaviour;
   /** How many agents begin to connect in a second. */
   readonly connectRate: number;
+  /** How many agents connect and register at the same time, those that come back too. Default 500. */
+  readonly mostConnecting?: number;
   readonly log: Logger;
 }
 
@@ -29,6 +32,11 @@ export interface SimulatedFleet {
 }
 
 const startEveryMs = 20;
+/**
+ * A host has a processor of its own to answer its server's pings with. Where thousands begin at once on this one, each waits for all others,
+ * for longer than servers do: they close the connection, and it is made again.
+ */
+const mostAtOnce = 500;
 
 /** Begins to play; the agents connect one after the other, at the rate that is asked for. */
 export function simulateFleet(options: SimulatedFleetOptions): SimulatedFleet {
@@ -38,6 +46,7 @@ export function simulateFleet(options: SimulatedFleetOptions): SimulatedFleet {
   // One each: Node walks all listeners of a signal for each that is added, and every agent adds some with each try to connect.
   const agentsStopping: AbortController[] = [];
   const output = createPretendedOutput();
+  const connecting = createTurns(options.mostConnecting ?? mostAtOnce);
   const playing: Promise<void>[] = [];
 
   async function startAll(): Promise<void> {
@@ -50,7 +59,14 @@ export function simulateFleet(options: SimulatedFleetOptions): SimulatedFleet {
   }
 
   function start(number: number): void {
-    const more = { hostName: hostName(prefix, number), agentId: randomUUID(), output, tally, log };
+    const more = {
+      hostName: hostName(prefix, number),
+      agentId: randomUUID(),
+      output,
+      tally,
+      connecting,
+      log,
+    };
     const agentStopping = new AbortController();
     agentsStopping.push(agentStopping);
     playing.push(simulateAgent({ ...options, ...more }, agentStopping.signal));

@@ -14,7 +14,10 @@ export interface Servers {
 }
 
 /** How to stay connected. */
-export interface StayConnectedOptions extends Omit<SessionOptions, "client">, Servers {}
+export interface StayConnectedOptions extends Omit<SessionOptions, "client">, Servers {
+  /** Waited for before each try; for who has many agents in one process. The try is over when `onLive` is told of it. Default: nothing. */
+  readonly turn?: () => Promise<void>;
+}
 
 // Both ends ping: a link that vanished without a word is noticed within 20 s.
 const keepalive = { timeMs: 12_000, timeoutMs: 8_000 };
@@ -39,6 +42,8 @@ export async function stayConnected(
   let address = addresses.next().value;
   let tries = 0;
   while (!stop.aborted) {
+    await options.turn?.();
+    if (stop.aborted) return;
     const end = await oneSession(address, options, stop);
     if (end.error !== undefined && !stop.aborted) {
       const { code, rawMessage } = end.error;
