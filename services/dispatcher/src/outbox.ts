@@ -12,6 +12,7 @@ import {
   StatusCommandSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/command_store_service";
 import type { ServedStream } from "@howdah/rpc/served-stream";
 import { ActionQueue } from "./action-queue.js";
 
@@ -22,6 +23,10 @@ export type Outgoing = Extract<ConnectResponse["message"], { value: unknown }>;
 const maxBeside = 100;
 /** How many acknowledgements travel in one message. */
 const maxAcks = 1_000;
+/** How long an acknowledgement that nobody waits for may wait for something to be written along with it. */
+const ackDelayMs = 100;
+/** How many may: far below any credit, which they take up. */
+const maxDelayedAcks = 10;
 /** How many reports of alerts may be acknowledged to an agent that does not read it. */
 const maxAlertAcks = 1_000;
 /** What was written to a host that was sent nothing. */
@@ -37,6 +42,8 @@ export class Outbox {
   #queue: ActionQueue | undefined;
   #beside: Outgoing[] = [];
   #acks: ReportAcked[] = [];
+  /** Runs while acknowledgements wait. */
+  #ackTimer: NodeJS.Timeout | undefined;
   #alertAcks: bigint[] = [];
   #checks: StatusCheck[] | undefined;
   #alerts: AlertDefinitionCommand | undefined;
@@ -97,10 +104,17 @@ export class Outbox {
     this.end();
   }
 
-  /** Acknowledges a report; the session's credit bounds how many wait. */
+  /**
+   * Acknowledges a report; the session's credit bounds how many wait. What only says that all is well goes along with what is written
+   * next, mostly the host's next command: a packet less for each short one.
+   */
   acknowledge(ack: ReportAcked): void {
     this.#acks.push(ack);
-    this.wake();
+    const { outcome, stored } = ack;
+    // The rest of its output follows, and it is done with.
+    const isWaitedFor = outcome !== ReportOutcome.RECORDED || stored.length > 0;
+    if (isWaitedFor || this.#acks.length > maxDelayedAcks) this.wake();
+    else this.#ackTimer ??= setTimeout(() => this.wake(), ackDelayMs);
   }
 
   /** Acknowledgements that are not written yet. */
@@ -150,6 +164,7 @@ export class Outbox {
     if (error !== undefined) {
       // Also when the agent reads nothing.
       this.#isFull = false;
+      clearTimeout(this.#ackTimer);
       this.failed();
     }
     this.wake();
@@ -205,6 +220,8 @@ export class Outbox {
   }
 
   #takeAcks(): Outgoing | undefined {
+    clearTimeout(this.#ackTimer);
+    this.#ackTimer = undefined;
     if (this.#acks.length === 0) return undefined;
     const acks = this.#acks.splice(0, maxAcks);
     return { case: "reportAck", value: create(ReportAckSchema, { acks }) };
