@@ -83,7 +83,8 @@ export class Agenda {
     this.runs.set(run.requestId, run);
     this.queues.addRun(run);
     this.windows.add(run);
-    this.lookAtAll(run);
+    this.lookAt(run);
+    for (const hostId of run.dueAtFirst) this.hostsToLookAt.add(hostId);
   }
 
   /** Drives a request no more. */

@@ -46,6 +46,20 @@ describe("DependencyOrder", () => {
     assert.deepEqual([...one.moveOn().hosts], [1n, 2n]);
   });
 
+  it("has hosts looked at first on which what is due has the longest path behind it", () => {
+    const one = run({
+      dependencyOrdered: true,
+      stages: [[role("A"), role("B"), role("C", { blockers: [1] }), role("D", { blockers: [2] })]],
+      places: [
+        [1, 0, 0, 1],
+        [2, 0, 1, 2],
+        [3, 0, 2, 3],
+        [4, 0, 3, 4],
+      ],
+    });
+    assert.deepEqual([...one.dueAtFirst], [2n, 1n]);
+  });
+
   it("releases first what has the longest path behind it", () => {
     const order: Place[] = [
       [1, 0, 2, 1],

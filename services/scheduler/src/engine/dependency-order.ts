@@ -77,6 +77,7 @@ export class DependencyOrder implements ReleaseOrder {
       (node.portion.open ? opened : closed).push(node.portion);
     }
     this.check.clear();
+    opened.sort((a, b) => b.rank - a.rank);
     return { opened, closed, restMs: 0 };
   }
 

@@ -22,6 +22,8 @@ export class RequestRun {
   readonly requestId: bigint;
   readonly options: RunOptions;
   readonly versions: VersionsSeen;
+  /** The hosts on which tasks were due when it was taken in; without barriers what is most urgent comes first. */
+  readonly dueAtFirst: Iterable<bigint>;
   private readonly run: number;
   private readonly stages: readonly (readonly RunRole[])[];
   private readonly order: ReleaseOrder;
@@ -64,7 +66,9 @@ export class RequestRun {
     }
     for (const task of contents.tasks) this.add(task);
     for (const role of this.stages.flat()) this.look(role);
-    this.restMs = this.moveOn().restMs;
+    const { hosts, restMs } = this.moveOn();
+    this.dueAtFirst = hosts;
+    this.restMs = restMs;
   }
 
   private add(task: RunTask): void {
