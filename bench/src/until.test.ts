@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { until } from "./until.js";
+import { TookTooLong, until } from "./until.js";
 
 describe("until()", () => {
   const { signal } = new AbortController();
@@ -24,7 +24,9 @@ describe("until()", () => {
     const patience = { signal, mostMs: 30, everyMs: 1 };
     await assert.rejects(
       until(look, () => `the end after ${looks} looks`, patience),
-      ({ message }: Error) => message === `waited 0.03 s for the end after ${looks} looks`,
+      (error) =>
+        error instanceof TookTooLong &&
+        error.message === `waited 0.03 s for the end after ${looks} looks`,
     );
   });
 

@@ -8,9 +8,14 @@ export interface Patience {
   readonly everyMs?: number;
 }
 
+/** Thrown when what is waited for has not come in time; its message says for how long it was waited for, and for what. */
+export class TookTooLong extends Error {
+  override readonly name = "TookTooLong";
+}
+
 /**
- * Looks again and again until there is something to see, and resolves with it. Rejects when there is nothing after `mostMs`, when the
- * signal aborts, and with what `look` throws, such as that it will never come.
+ * Looks again and again until there is something to see, and resolves with it. Rejects with `TookTooLong` when there is nothing after
+ * `mostMs`, when the signal aborts, and with what `look` throws, such as that it will never come.
  * @param what is waited for; a function when it is to say how far it has come
  */
 export async function until<T>(
@@ -23,7 +28,7 @@ export async function until<T>(
     if (found !== undefined && found !== false) return found;
     if (performance.now() > deadline) {
       const told = typeof what === "string" ? what : what();
-      throw new Error(`waited ${mostMs / 1_000} s for ${told}`);
+      throw new TookTooLong(`waited ${mostMs / 1_000} s for ${told}`);
     }
     await sleep(everyMs, undefined, { signal });
   }

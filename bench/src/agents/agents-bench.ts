@@ -5,6 +5,7 @@ import type { Simulator } from "@howdah/simulator/testing/simulator-process";
 import { cpuMs, memoryOf } from "../agent/process-usage.js";
 import type { Measure } from "../measure.js";
 import { type Bench, type BenchContext, type BenchResult, BenchSkipped } from "../measure.js";
+import { onlyTold } from "../only-told.js";
 import { median, pairedRatio, spread } from "../statistics.js";
 import { type BenchSystem, startBenchSystem } from "../system/bench-system.js";
 import { canMakeCertificates } from "../system/certificates.js";
@@ -60,7 +61,7 @@ export async function runAgents(context: BenchContext, sizes: AgentsSizes): Prom
   });
   const { measures, notes } = await measure(context, sizes, system, bare);
   await system.stop();
-  const tls = await stormWithTls(context, sizes);
+  const tls = await onlyTold("The storm with mTLS", () => stormWithTls(context, sizes));
   return { measures: [...measures, ...tls.measures], notes: [...notes, ...tls.notes] };
 }
 

@@ -19,6 +19,7 @@ const mostMs = 300_000;
 /**
  * Kills the dispatcher, starts it again on its port and waits until each agent has a session again. It is started at once, as what looks after a
  * process does it, or `downMs` after every agent has noticed. The agents' pauses between their tries are those of real ones.
+ * Rejects with `TookTooLong` when they are not back within five minutes.
  */
 export async function stormAfterKill(
   { installation }: BenchSystem,
@@ -43,7 +44,8 @@ export async function stormAfterKill(
   await dispatcher.restart();
   const listensAt = performance.now();
   const isBack = () => reconnects() >= agents && sum("connected") === agents;
-  await until(isBack, "all agents to be back", { signal, mostMs });
+  const what = () => `${agents} agents to be back, which ${sum("connected")} are`;
+  await until(isBack, what, { signal, mostMs });
   const now = performance.now();
   const cpu = Object.entries(usage(installation, simulators)).map(
     // The dispatcher's process is a new one.
