@@ -2,6 +2,7 @@ import { TlsFileError } from "@howdah/rpc/tls";
 import type { Logger } from "pino";
 import { type CommonConfig, readServiceConfig, serverTls } from "./common-config.js";
 import { type Config, ConfigError, type Fields } from "./config.js";
+import { limitConnections } from "./limit-connections.js";
 import { createLog } from "./log.js";
 import { type Metrics, startMetrics } from "./metrics.js";
 
@@ -76,6 +77,7 @@ export async function runService<F extends Fields>(options: ServiceOptions<F>): 
   });
 
   log.info({ config, pid: process.pid, node: process.version }, "starting");
+  limitConnections(log);
   const { signal } = stopping;
   let service: RunningService | undefined;
   try {
