@@ -30,8 +30,8 @@ export type NextTask =
   | { readonly kind: "changed"; readonly task: TaskRow; readonly superseded?: TaskRow }
   | { readonly kind: "known" | "refused" };
 
-/** What is left of a former try when the task waits for its release. */
-const untouched = {
+/** What a task has that waits for its release: nothing of a former try. */
+export const untouched = {
   cancelRequested: false,
   exitCode: null,
   bindingId: 0,
