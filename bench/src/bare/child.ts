@@ -20,10 +20,10 @@ export async function firstWord<T>(child: ChildProcess): Promise<T> {
 
 /** Sends SIGTERM, or another signal, and waits until it has ended; nothing, if it has or never began. */
 export async function endChild(
-  child: ChildProcess | undefined,
+  child: ChildProcess,
   signal: NodeJS.Signals = "SIGTERM",
 ): Promise<void> {
-  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, "exit");
   child.kill(signal);
   await exit;
