@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { acknowledged, agentPrefix, startAgentWith } from "./testing/started-agent.js";
 import { textOf, until } from "./testing/test-agent.js";
 import { serveDispatcher, shellTask } from "./testing/test-dispatcher.js";

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { agentPrefix } from "./testing/started-agent.js";
 import { textOf, until } from "./testing/test-agent.js";
 import { STDOUT, serveDispatcher, shellTask } from "./testing/test-dispatcher.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { acknowledged, agentPrefix, startAgentWith } from "./testing/started-agent.js";
 import { textOf, until } from "./testing/test-agent.js";
 import { serveDispatcher, shellTask } from "./testing/test-dispatcher.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { commandLine, listProcesses, readProcess } from "./process-table.js";
 import { agentPrefix } from "./testing/started-agent.js";
 import { textOf, until } from "./testing/test-agent.js";

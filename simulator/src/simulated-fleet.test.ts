@@ -10,7 +10,7 @@ import {
   AlertExecutionCommandSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { AlertState } from "@howdah/proto/howdah/v1/alert";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { simulateFleet } from "./simulated-fleet.js";
 
 /** One simulated host with a dispatcher in this process. */

@@ -8,8 +8,8 @@ import { type TestContext, test } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { AckResult, AgentService, Verdict } from "@howdah/proto/howdah/v1/agent_service";
 import { ScriptType } from "@howdah/proto/howdah/v1/command";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { acknowledged, agentPrefix, startAgent, startAgentWith } from "../testing/started-agent.js";
 import {
   idleAlerts,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AckResult, JournalState, Verdict } from "@howdah/proto/howdah/v1/agent_service";
-import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { acknowledged, startAgent } from "../testing/started-agent.js";
 import { until } from "../testing/test-agent.js";
 import { STDERR, STDOUT, serveDispatcher, shellTask } from "../testing/test-dispatcher.js";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ScriptType } from "@howdah/proto/howdah/v1/command";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { create as createTar } from "tar";
 import { type StartedAgent, startAgent } from "../testing/started-agent.js";
 import { silent, temporaryFolders, until } from "../testing/test-agent.js";

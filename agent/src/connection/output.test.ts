@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { acknowledged, startAgent } from "../testing/started-agent.js";
 import { until } from "../testing/test-agent.js";
 import {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CommandReport } from "@howdah/proto/howdah/v1/agent_service";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { JournalEntry } from "../journal/entry.js";
 import type { Journal } from "../journal/journal.js";
 import { silent, testKey } from "../testing/test-agent.js";

@@ -4,7 +4,8 @@ import {
   CommandReportSchema,
   type ReportAcked,
 } from "@howdah/proto/howdah/v1/agent_service";
-import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { Logger } from "pino";
 import type { CommandResult, JournalEntry } from "../journal/entry.js";
 import type { Journal } from "../journal/journal.js";

@@ -21,8 +21,9 @@ import {
   ExecutionCommandSchema,
   OutputStream,
 } from "@howdah/proto/howdah/v1/command";
-import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { createRpcServer } from "@howdah/rpc/server";
 import { Outbox } from "../connection/outbox.js";
 import { silent, until } from "./test-agent.js";

@@ -1,6 +1,6 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { ReadTaskOutputResponseSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import { ReadTaskOutputResponseSchema } from "@howdah/proto/howdah/v1/store_output";
 import { CliError } from "../cli-error.js";
 import { ExitCode } from "../exit-code.js";
 import { readOutput } from "../follow/read-output.js";

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { WatchRequestResponseSchema } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { SubmitRequestRequest } from "@howdah/proto/howdah/v1/request_service";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
+import type { WatchRequestResponseSchema } from "@howdah/proto/howdah/v1/store_request_reading";
 import { cli, type FakeServices, fakeServer } from "../cli-fixture.js";
 
 type Told = MessageInitShape<typeof WatchRequestResponseSchema>;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { PurgeRequestsRequest } from "@howdah/proto/howdah/v1/command_store_service";
+import type { PurgeRequestsRequest } from "@howdah/proto/howdah/v1/store_purge";
 import { cli, fakeServer } from "../cli-fixture.js";
 
 const part = { requests: 40n, tasks: 20_000n, outputBytes: 5n << 20n };

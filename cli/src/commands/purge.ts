@@ -4,7 +4,7 @@ import { type CommandUnknownOpts, InvalidArgumentError } from "@commander-js/ext
 import {
   type PurgeRequestsResponse,
   PurgeRequestsResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_purge";
 import { parseDuration } from "@howdah/service/duration";
 import { CliError } from "../cli-error.js";
 import { ExitCode } from "../exit-code.js";

@@ -1,10 +1,10 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
+import { CancelRequestResponseSchema } from "@howdah/proto/howdah/v1/request_service";
 import {
   GetRequestResponseSchema,
   ListRequestsResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
-import { CancelRequestResponseSchema } from "@howdah/proto/howdah/v1/request_service";
+} from "@howdah/proto/howdah/v1/store_request_reading";
 import { failedTasksReport } from "../follow/failed-tasks.js";
 import { firstWaitLine } from "../follow/first-wait.js";
 import { followRequest } from "../follow/follow-request.js";

@@ -1,9 +1,9 @@
+import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type WatchRequestResponse,
   WatchRequestResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import type { Request, Stage } from "@howdah/proto/howdah/v1/request";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_request_reading";
 import { CliError } from "../cli-error.js";
 import { ExitCode } from "../exit-code.js";
 import type { Session } from "../session.js";

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { OutputStream } from "@howdah/proto/howdah/v1/command";
-import type { ReadTaskOutputResponse } from "@howdah/proto/howdah/v1/command_store_service";
+import type { ReadTaskOutputResponse } from "@howdah/proto/howdah/v1/store_output";
 import type { Session } from "../session.js";
 import { callAgain } from "./call-again.js";
 

@@ -1,5 +1,5 @@
-import type { WatchRequestResponse } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Request } from "@howdah/proto/howdah/v1/request";
+import type { WatchRequestResponse } from "@howdah/proto/howdah/v1/store_request_reading";
 import type { Session } from "../session.js";
 import { callAgain } from "./call-again.js";
 import { isOutOfBudget } from "./parked.js";

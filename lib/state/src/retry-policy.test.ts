@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   Guarantee,
   OnFailure,
@@ -9,6 +8,7 @@ import {
   RetryCause,
 } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { policyOf, retryPolicyOf } from "./retry-policy.js";
 import { transition } from "./transitions.js";
 

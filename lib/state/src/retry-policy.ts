@@ -1,4 +1,3 @@
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   Guarantee,
   type RequestOptions,
@@ -6,6 +5,7 @@ import {
   type RetryPolicy,
 } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { onFailureOf } from "./failure-budget.js";
 import type { Policy } from "./transitions.js";
 

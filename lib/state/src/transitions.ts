@@ -1,6 +1,6 @@
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { TaskStatus } from "./statuses.js";
 
 /** What a task's request says about failures, and what else bears on the next status. */

@@ -8,7 +8,7 @@ import {
   type AppendOutputResponse,
   AppendOutputResponseSchema,
   OutputAppendSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_output";
 import { givenEncoding } from "@howdah/rpc/encoded-message";
 import { pino } from "pino";
 import { eventually } from "./testing/eventually.js";

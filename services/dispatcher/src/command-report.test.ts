@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { CommandReportSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { reportProblem, toTaskReport } from "./command-report.js";
 
 const good = {

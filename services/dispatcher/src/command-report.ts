@@ -1,11 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { CommandReport } from "@howdah/proto/howdah/v1/agent_service";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import {
-  TaskEvent,
-  type TaskReport,
-  TaskReportSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import { type TaskReport, TaskReportSchema } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { agentEvents } from "@howdah/state/transitions";
 import type { SessionIdentity } from "./session.js";
 

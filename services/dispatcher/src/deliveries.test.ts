@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { TaskChangeSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskChangeSchema } from "@howdah/proto/howdah/v1/task_change";
 import { createDeliveries } from "./deliveries.js";
 
 const change = create(TaskChangeSchema, { taskId: 1n });

@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { TaskChange } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   SessionClosedSchema,
   SessionListSchema,
@@ -8,6 +7,7 @@ import {
   type WatchDeliveriesResponse,
   WatchDeliveriesResponseSchema,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
+import type { TaskChange } from "@howdah/proto/howdah/v1/task_change";
 import type { Session } from "./session.js";
 
 type DeliveryEvent = Extract<WatchDeliveriesResponse["event"], { value: unknown }>;

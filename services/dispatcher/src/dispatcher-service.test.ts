@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import type {
   EnqueueCommandsRequestSchema,
   WatchDeliveriesResponse,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { maxQueuedActions } from "./action-queue.js";
 import { eventually } from "./testing/eventually.js";
 import { deferred, Fixture, type RunningDispatcher } from "./testing/fixture.js";

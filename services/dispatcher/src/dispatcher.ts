@@ -2,12 +2,10 @@ import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { DrainSchema } from "@howdah/proto/howdah/v1/agent_service";
-import {
-  type CommandStoreService,
-  SessionKeySchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import type { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import { SessionKeySchema } from "@howdah/proto/howdah/v1/store_sessions";
 import type { Logger } from "pino";
 import { type AgentCalls, type ConnectAgent, createAgentService } from "./agent-service.js";
 import { createAlertBatcher } from "./alerts/alert-batcher.js";

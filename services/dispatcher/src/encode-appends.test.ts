@@ -5,7 +5,7 @@ import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import {
   AppendOutputRequestSchema,
   OutputAppendSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_output";
 import { givenEncoding } from "@howdah/rpc/encoded-message";
 import { encodeAppends } from "./encode-appends.js";
 

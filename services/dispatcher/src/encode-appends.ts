@@ -5,7 +5,7 @@ import {
   AppendOutputRequestSchema,
   type OutputAppend,
   OutputAppendSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_output";
 import { encodedAs, fieldOf, joined, partsWith } from "@howdah/rpc/encoded-message";
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
-import type { SessionKey } from "@howdah/proto/howdah/v1/command_store_service";
+import type { SessionKey } from "@howdah/proto/howdah/v1/store_sessions";
 import { createFetchPackage } from "./fetch-package.js";
 import { createLimiter } from "./limiter.js";
 import type { PackageCache } from "./package-cache.js";

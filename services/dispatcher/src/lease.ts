@@ -1,5 +1,6 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import type { Lease } from "@howdah/proto/howdah/v1/store_leases";
 import type { Logger } from "pino";
 import { createBackoff, messageOf, pause } from "./retry.js";
 

@@ -1,9 +1,9 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type {
-  CommandStoreService,
   OpenSessionConflict,
   OpenSessionResponse,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_sessions";
 import type { Limiter } from "./limiter.js";
 import type { ProbePeer } from "./probe-peer.js";
 import type { Registration } from "./registration.js";

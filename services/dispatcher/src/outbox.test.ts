@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ConnectResponse, ReportAckedSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { ExecutionCommandSchema, OutputStream } from "@howdah/proto/howdah/v1/command";
-import { ReportOutcome } from "@howdah/proto/howdah/v1/command_store_service";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
 import { Outbox } from "./outbox.js";
 import { eventually } from "./testing/eventually.js";
 

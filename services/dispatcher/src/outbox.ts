@@ -12,7 +12,7 @@ import {
   StatusCommandSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
-import { ReportOutcome } from "@howdah/proto/howdah/v1/command_store_service";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
 import type { ServedStream } from "@howdah/rpc/served-stream";
 import { ActionQueue } from "./action-queue.js";
 

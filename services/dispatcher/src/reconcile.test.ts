@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { JournalEntrySchema, JournalState, Verdict } from "@howdah/proto/howdah/v1/agent_service";
 import { ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
-import { TaskChangeSchema } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskChangeSchema } from "@howdah/proto/howdah/v1/task_change";
 import { reconcile } from "./reconcile.js";
 
 const { RECEIVED, RUNNING, ENDED } = JournalState;

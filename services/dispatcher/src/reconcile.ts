@@ -7,8 +7,8 @@ import {
   Verdict,
 } from "@howdah/proto/howdah/v1/agent_service";
 import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
-import type { TaskChange } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { TaskChange } from "@howdah/proto/howdah/v1/task_change";
 import { openStatuses } from "@howdah/state/statuses";
 import { attemptKey } from "./attempt-key.js";
 

@@ -1,13 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import { ReportAckedSchema } from "@howdah/proto/howdah/v1/agent_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import {
-  type CommandStoreService,
   ReportOutcome,
   type ReportResult,
-  type TaskChange,
   type TaskReport,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_reports";
+import type { TaskChange } from "@howdah/proto/howdah/v1/task_change";
 import type { Logger } from "pino";
 import { type AdaptiveBatcher, createAdaptiveBatcher } from "./adaptive-batcher.js";
 import type { Session } from "./session.js";

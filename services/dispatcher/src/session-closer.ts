@@ -1,8 +1,6 @@
 import type { Client } from "@connectrpc/connect";
-import type {
-  CommandStoreService,
-  SessionKey,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import type { SessionKey } from "@howdah/proto/howdah/v1/store_sessions";
 import type { Logger } from "pino";
 import { type AdaptiveBatcher, createAdaptiveBatcher } from "./adaptive-batcher.js";
 

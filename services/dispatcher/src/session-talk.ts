@@ -11,7 +11,8 @@ import {
   ReportAckedSchema,
   UnsupportedSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
-import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { Logger } from "pino";
 import type { AdaptiveBatcher } from "./adaptive-batcher.js";
 import type { AlertBatcher } from "./alerts/alert-batcher.js";

@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ProbeSchema, type ReportAcked } from "@howdah/proto/howdah/v1/agent_service";
-import type { SessionKey } from "@howdah/proto/howdah/v1/command_store_service";
-import { SessionKeySchema } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   type Session as SessionMessage,
   SessionSchema,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
+import type { SessionKey } from "@howdah/proto/howdah/v1/store_sessions";
+import { SessionKeySchema } from "@howdah/proto/howdah/v1/store_sessions";
 import type { Outbox } from "./outbox.js";
 
 /** Who an agent is and where it comes from; fixed for the life of a session. */

@@ -1,11 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import type { ComponentStatus } from "@howdah/proto/howdah/v1/agent_service";
-import {
-  type CommandStoreService,
-  HostComponentStatusSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { ComponentState } from "@howdah/proto/howdah/v1/fleet";
+import { HostComponentStatusSchema } from "@howdah/proto/howdah/v1/store_components";
 import type { Logger } from "pino";
 import { createAdaptiveBatcher } from "./adaptive-batcher.js";
 import { maxStatuses, statusProblem } from "./component-status.js";

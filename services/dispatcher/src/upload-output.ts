@@ -5,14 +5,14 @@ import {
   UploadOutputResponseSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { type OutputChunk, OutputStream } from "@howdah/proto/howdah/v1/command";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   type AppendResult,
   AppendResultSchema,
-  type CommandStoreService,
   type OutputAppend,
   OutputAppendSchema,
-  type SessionKey,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_output";
+import type { SessionKey } from "@howdah/proto/howdah/v1/store_sessions";
 import type { Logger } from "pino";
 import { type AdaptiveBatcher, createAdaptiveBatcher } from "./adaptive-batcher.js";
 import { encodeAppends } from "./encode-appends.js";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
-import type { CreateRequestRequest } from "@howdah/proto/howdah/v1/command_store_service";
 import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import type { CreateRequestRequest } from "@howdah/proto/howdah/v1/store_request_creation";
 import { createRequestMessages } from "./create-request.js";
 import type { PlannedRequest } from "./planned-request.js";
 

@@ -1,12 +1,5 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
-  type CreateRequestRequest,
-  CreateRequestRequestSchema,
-  RequestHeaderSchema,
-  type StageHeader,
-  StageHeaderSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import {
   Concurrency,
   ExecutionType,
   type RequestOptions,
@@ -14,6 +7,13 @@ import {
 } from "@howdah/proto/howdah/v1/operation";
 import type { Request } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import {
+  type CreateRequestRequest,
+  CreateRequestRequestSchema,
+  RequestHeaderSchema,
+  type StageHeader,
+  StageHeaderSchema,
+} from "@howdah/proto/howdah/v1/store_request_creation";
 import { inPlaceRetryMs } from "@howdah/state/in-place-retries";
 import type { RunContents } from "./engine/run-contents.js";
 import { backoffOf, runOptions } from "./engine/run-options.js";

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type {
   ExecuteAlertResponse,
   HostStatusCheck,
   HostsAlertDefinitions,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
+import type { Lease } from "@howdah/proto/howdah/v1/store_leases";
 import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";

@@ -3,9 +3,9 @@ import { describe, it, type TestContext } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Concurrency, OnFailure, TimesSchema } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually } from "./testing/eventually.js";
 import { fails, serve } from "./testing/service.js";
 

@@ -1,4 +1,4 @@
-import type { Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import type { Lease } from "@howdah/proto/howdah/v1/store_leases";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";
 

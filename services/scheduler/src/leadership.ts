@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import type { Lease } from "@howdah/proto/howdah/v1/store_leases";
 import type { Logger } from "pino";
 
 const leaseName = "scheduler";

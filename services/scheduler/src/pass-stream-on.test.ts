@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type HandlerContext } from "@connectrpc/connect";
 import { AlertRunService } from "@howdah/proto/howdah/v1/alert_service";
-import { LeaseSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import { LeaseSchema } from "@howdah/proto/howdah/v1/store_leases";
 import { createRpcServer } from "@howdah/rpc/server";
 import { connectService } from "@howdah/service/connect-service";
 import { pino } from "pino";

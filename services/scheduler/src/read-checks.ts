@@ -1,12 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { type StatusCheck, StatusCheckSchema } from "@howdah/proto/howdah/v1/command";
-import type {
-  CheckedComponent,
-  CommandStoreService,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
+import type { CheckedComponent } from "@howdah/proto/howdah/v1/store_components";
 import type { Logger } from "pino";
 import type { ChecksOfHosts } from "./check-batches.js";
 import { statusSpec } from "./planner/command-spec.js";

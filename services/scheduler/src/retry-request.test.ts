@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { MaintenanceWindowSchema } from "@howdah/proto/howdah/v1/schedule";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually, stays } from "./testing/eventually.js";
 import { fails, run, serve } from "./testing/service.js";
 

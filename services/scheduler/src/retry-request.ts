@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import {
-  type RecordTransitionsRequest,
-  RecordTransitionsRequestSchema,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { Request, Stage, Task } from "@howdah/proto/howdah/v1/request";
 import type { RetryRequestRequest } from "@howdah/proto/howdah/v1/request_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import {
+  type RecordTransitionsRequest,
+  RecordTransitionsRequestSchema,
+} from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { ordinal } from "@howdah/state/failure-text";
 import type { Engine } from "./engine/engine.js";
 import { loadRun } from "./engine/load-run.js";

@@ -3,14 +3,14 @@ import { type TestContext, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { ScriptType, StatusCheckSchema } from "@howdah/proto/howdah/v1/command";
-import {
-  type CheckedComponent,
-  CheckedComponentSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
 import { type HostStatusCheck, SessionSchema } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { ClusterSchema, ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
+import {
+  type CheckedComponent,
+  CheckedComponentSchema,
+} from "@howdah/proto/howdah/v1/store_components";
 import { pino } from "pino";
 import { checkBatches } from "./check-batches.js";
 import { StatusChecks } from "./status-checks.js";

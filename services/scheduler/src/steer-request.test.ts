@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Resolution } from "@howdah/proto/howdah/v1/request_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually, stays } from "./testing/eventually.js";
 import type { RoleOnHosts } from "./testing/fake-store.js";
 import { fails, serve } from "./testing/service.js";

@@ -1,8 +1,9 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import { type CommandStoreService, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Request, Task } from "@howdah/proto/howdah/v1/request";
 import { Resolution } from "@howdah/proto/howdah/v1/request_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { holdingStatuses, statusName } from "@howdah/state/statuses";
 import type { Engine } from "./engine/engine.js";
 import { standingOf } from "./engine/load-run.js";

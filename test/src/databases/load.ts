@@ -3,12 +3,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { asynchronous, requestParts } from "@howdah/command-store/testing/store";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import {
-  type CommandStoreService,
-  ReportOutcome,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 
 type Store = Client<typeof CommandStoreService>;
 

@@ -4,9 +4,10 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import type { ServiceName } from "@howdah/launcher/service-unit";
 import type { Unit } from "@howdah/launcher/unit";
-import { CommandStoreService, type Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { Lease } from "@howdah/proto/howdah/v1/store_leases";
 import { createRpcTransport } from "@howdah/rpc/transport";
 import { type Fleet, ran, tasksOf, until } from "./fleet.js";
 

@@ -3,14 +3,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  CommandStoreService,
-  type Lease,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { DispatcherService } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { RequestService } from "@howdah/proto/howdah/v1/request_service";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
+import type { Lease } from "@howdah/proto/howdah/v1/store_leases";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import {
   applyTestCluster,
   type Fleet,

@@ -1,11 +1,8 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { ClusterAlertsSchema } from "@howdah/proto/howdah/v1/alert";
-import {
-  type AlertTargets,
-  AlertTargetsSchema,
-  type CommandStoreService,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { type AlertTargets, AlertTargetsSchema } from "@howdah/proto/howdah/v1/store_alerts";
 import type { Knex } from "knex";
 import {
   type AlertTargetsRow,

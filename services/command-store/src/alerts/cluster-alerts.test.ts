@@ -8,7 +8,7 @@ import {
   AlertSourceType,
   AlertState,
 } from "@howdah/proto/howdah/v1/alert";
-import type { AlertTargets } from "@howdah/proto/howdah/v1/command_store_service";
+import type { AlertTargets } from "@howdah/proto/howdah/v1/store_alerts";
 import { execute, query } from "../database/query.js";
 import { type AlertFixture, openAlertFixture, scriptAlert } from "../testing/alert-fixture.js";
 import { rejects } from "../testing/rejects.js";

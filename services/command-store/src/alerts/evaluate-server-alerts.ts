@@ -6,7 +6,7 @@ import {
   AlertSourceType,
   type AlertState,
 } from "@howdah/proto/howdah/v1/alert";
-import type { EvaluateServerAlertsRequest } from "@howdah/proto/howdah/v1/command_store_service";
+import type { EvaluateServerAlertsRequest } from "@howdah/proto/howdah/v1/store_alerts";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";

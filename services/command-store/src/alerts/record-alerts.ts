@@ -1,7 +1,4 @@
-import type {
-  HostAlertResults,
-  RecordAlertsRequest,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { HostAlertResults, RecordAlertsRequest } from "@howdah/proto/howdah/v1/store_alerts";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { execute } from "../database/query.js";
 import { type ComponentFixture, openComponentFixture } from "../testing/component-fixture.js";
 

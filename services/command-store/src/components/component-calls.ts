@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import {
   type CheckedComponent,
   CheckedComponentSchema,
-  type CommandStoreService,
   type RecordComponentStatusesRequest,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
+} from "@howdah/proto/howdah/v1/store_components";
 import type { Knex } from "knex";
 import { invalid } from "../invalid.js";
 import { type CheckedRow, listChecked } from "../store/list-status-checks.js";

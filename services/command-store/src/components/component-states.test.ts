@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { execute } from "../database/query.js";
 import {
   type ComponentFixture,

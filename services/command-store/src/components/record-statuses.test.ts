@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { execute, query } from "../database/query.js";
 import { type ComponentFixture, openComponentFixture } from "../testing/component-fixture.js";
 import { rejects } from "../testing/rejects.js";

@@ -1,8 +1,5 @@
 import { createHash } from "node:crypto";
-import type {
-  HostStatus,
-  RecordHostStatusesRequest,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { HostStatus, RecordHostStatusesRequest } from "@howdah/proto/howdah/v1/store_hosts";
 import type { Knex } from "knex";
 import { untilItHolds } from "../database/transaction.js";
 import { invalid } from "../invalid.js";

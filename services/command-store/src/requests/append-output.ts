@@ -3,7 +3,7 @@ import {
   type AppendResult,
   AppendResultSchema,
   type OutputAppend,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_output";
 import type { Knex } from "knex";
 import { untilItHolds } from "../database/transaction.js";
 import {

@@ -1,15 +1,17 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  type AcquireLeaseRequest,
-  type AppendOutputRequest,
-  type ListRequestsRequest,
-  type ListTasksRequest,
-  type OpenSessionRequest,
-  type ReadTaskOutputRequest,
-  type RecordReportsRequest,
-  type RecordTransitionsRequest,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { AcquireLeaseRequest } from "@howdah/proto/howdah/v1/store_leases";
+import type {
+  AppendOutputRequest,
+  ReadTaskOutputRequest,
+} from "@howdah/proto/howdah/v1/store_output";
+import type { RecordReportsRequest } from "@howdah/proto/howdah/v1/store_reports";
+import type {
+  ListRequestsRequest,
+  ListTasksRequest,
+} from "@howdah/proto/howdah/v1/store_request_reading";
+import type { OpenSessionRequest } from "@howdah/proto/howdah/v1/store_sessions";
+import type { RecordTransitionsRequest } from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { invalid } from "../invalid.js";
 
 const maxReports = 1_000;

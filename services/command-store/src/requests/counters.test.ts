@@ -2,11 +2,6 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
-  TaskEvent,
-  type TaskReportSchema,
-  type TaskTransitionSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import {
   Guarantee,
   OnExceeded,
   OnFailure,
@@ -14,6 +9,9 @@ import {
   RetryCause,
 } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { TaskReportSchema } from "@howdah/proto/howdah/v1/store_reports";
+import type { TaskTransitionSchema } from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { isDone, statuses } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { query } from "../database/query.js";

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type CreateRequestRequest,
   CreateRequestRequestSchema,
   type WholeRequest,
   WholeRequestSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_request_creation";
 import { execute, query } from "../database/query.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { rejects } from "../testing/rejects.js";

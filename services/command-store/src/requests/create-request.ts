@@ -6,7 +6,7 @@ import {
   RequestHeaderSchema,
   TaskChunkSchema,
   type TaskSpec,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_request_creation";
 import type { Knex } from "knex";
 import { desiredStates } from "../components/desired-states.js";
 import { isDuplicate } from "../database/database-errors.js";

@@ -1,4 +1,4 @@
-import type { AcquireLeaseRequest } from "@howdah/proto/howdah/v1/command_store_service";
+import type { AcquireLeaseRequest } from "@howdah/proto/howdah/v1/store_leases";
 import type { Knex } from "knex";
 import { insertLease, type LeaseRow, readLease, renewLease, takeLease } from "../store/leases.js";
 

@@ -1,5 +1,5 @@
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { finalStatuses } from "@howdah/state/statuses";
 import { type Policy, type TaskState, transition } from "@howdah/state/transitions";
 import type { RequestRow } from "../store/request-rows.js";

@@ -1,14 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type OpenSessionConflict,
   OpenSessionConflictSchema,
   type OpenSessionRequest,
   type OpenSessionResponse,
   OpenSessionResponseSchema,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_sessions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { liveStatuses } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type OpenSessionRequest,
   OpenSessionRequestSchema,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_sessions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { query } from "../database/query.js";
 import { readStoreId } from "../store/read-store-id.js";
 import { type Fixture, openFixture } from "../testing/fixture.js";

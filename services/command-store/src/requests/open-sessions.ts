@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type OpenSessionRequest,
   OpenSessionResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_sessions";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";
 import { type LeaseRow, readLeasesNamed } from "../store/leases.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { pino } from "pino";
 import { type Fixture, openFixture } from "../testing/fixture.js";
 import { createOutputFeed } from "./output-feed.js";

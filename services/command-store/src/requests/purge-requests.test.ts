@@ -3,10 +3,8 @@ import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import {
-  type PurgeRequestsResponse,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { PurgeRequestsResponse } from "@howdah/proto/howdah/v1/store_purge";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
 import { inTransaction } from "../database/transaction.js";

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type PurgeRequestsRequest,
   type PurgeRequestsResponse,
   PurgeRequestsResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_purge";
 import { total as totalOf } from "@howdah/state/counts";
 import type { Knex } from "knex";
 import { untilItHolds } from "../database/transaction.js";

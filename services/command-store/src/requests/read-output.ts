@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type ReadTaskOutputRequest,
   type ReadTaskOutputResponse,
   ReadTaskOutputResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_output";
 import { encodedAs, joined, partsWith } from "@howdah/rpc/encoded-message";
 import { holdingStatuses, isDone } from "@howdah/state/statuses";
 import type { Knex } from "knex";

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { RecordLostHostsRequest } from "@howdah/proto/howdah/v1/command_store_service";
+import type { RecordLostHostsRequest } from "@howdah/proto/howdah/v1/store_hosts";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";

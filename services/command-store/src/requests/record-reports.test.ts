@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { ReportOutcome, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Guarantee, OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { type Fixture, openFixture } from "../testing/fixture.js";
 import { openSession } from "../testing/store.js";
 

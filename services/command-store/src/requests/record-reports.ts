@@ -1,14 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   ReportOutcome,
   type ReportResult,
   ReportResultSchema,
-  type TaskChange,
-  TaskEvent,
   type TaskReport,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_reports";
+import { type TaskChange, TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { agentEvents, transition } from "@howdah/state/transitions";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";

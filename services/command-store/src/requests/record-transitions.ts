@@ -1,13 +1,13 @@
 import { create } from "@bufbuild/protobuf";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type RecordTransitionsRequest,
   type RequestTransitions,
   type RequestTransitionsResult,
   RequestTransitionsResultSchema,
-  TaskEvent,
   type TaskTransition,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { table } from "@howdah/state/transitions";
 import type { Knex } from "knex";
 import { inTransaction } from "../database/transaction.js";

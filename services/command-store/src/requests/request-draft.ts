@@ -1,10 +1,10 @@
+import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type {
   RequestCommit,
   RequestHeader,
   StageHeader,
   TaskChunk,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_request_creation";
 import { invalid } from "../invalid.js";
 import { abandonedPrefix } from "../store/purge-preparing.js";
 

@@ -1,4 +1,4 @@
-import type { RequestAbort, RequestPause } from "@howdah/proto/howdah/v1/command_store_service";
+import type { RequestAbort, RequestPause } from "@howdah/proto/howdah/v1/store_transitions";
 import type { RequestRow } from "../store/request-rows.js";
 
 /** Marks a request as aborted or cancelled. One that is over stays as it is. */

@@ -1,6 +1,5 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type TaskAttempt, TaskAttemptSchema } from "@howdah/proto/howdah/v1/command_store_service";
 import { RequestOptionsSchema, type Times, TimesSchema } from "@howdah/proto/howdah/v1/operation";
 import {
   type Request,
@@ -13,6 +12,7 @@ import {
   TaskSchema,
 } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { type TaskAttempt, TaskAttemptSchema } from "@howdah/proto/howdah/v1/store_request_reading";
 import { type Counts, count, sum, total } from "@howdah/state/counts";
 import { inPlaceRetryMs } from "@howdah/state/in-place-retries";
 import type { AttemptRow, ListedTask } from "../store/list-tasks.js";

@@ -5,7 +5,7 @@ import {
   type OpenSessionRequest,
   OpenSessionRequestSchema,
   OpenSessionResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_sessions";
 import type { OpenedSession } from "./open-session.js";
 import { createSessionOpener } from "./session-opener.js";
 

@@ -1,4 +1,4 @@
-import type { OpenSessionRequest } from "@howdah/proto/howdah/v1/command_store_service";
+import type { OpenSessionRequest } from "@howdah/proto/howdah/v1/store_sessions";
 import { isUnavailable } from "../database/database-errors.js";
 import type { OpenedSession } from "./open-session.js";
 

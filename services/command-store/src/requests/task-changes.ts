@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type TaskChange, TaskChangeSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import { type TaskChange, TaskChangeSchema } from "@howdah/proto/howdah/v1/task_change";
 import type { RequestRow } from "../store/request-rows.js";
 import type { TaskRow } from "../store/task-rows.js";
 

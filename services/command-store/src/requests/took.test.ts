@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Times } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { type Fixture, openFixture, type Subject } from "../testing/fixture.js";
 
 const ms = (at: Timestamp | undefined) => (at === undefined ? 0 : timestampMs(at));

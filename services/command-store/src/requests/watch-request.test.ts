@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  TaskEvent,
-  type WatchRequestResponse,
-} from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { WatchRequestResponse } from "@howdah/proto/howdah/v1/store_request_reading";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { type Fixture, openFixture } from "../testing/fixture.js";
 import { startStore, type TestStore } from "../testing/store.js";
 

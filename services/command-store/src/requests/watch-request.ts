@@ -3,7 +3,7 @@ import {
   type WatchRequestRequest,
   type WatchRequestResponse,
   WatchRequestResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_request_reading";
 import type { Knex } from "knex";
 import { noRequest } from "../not-found.js";
 import { type ChangeCursor, listChangedTasks } from "../store/list-tasks.js";

@@ -1,13 +1,13 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
+import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
+import { RequestSchema } from "@howdah/proto/howdah/v1/request";
 import {
   type RequestHeader,
   type StageHeader,
   StageHeaderSchema,
   type TaskSpec,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
-import { RequestSchema } from "@howdah/proto/howdah/v1/request";
+} from "@howdah/proto/howdah/v1/store_request_creation";
 import { componentCommandOf } from "@howdah/state/component-states";
 import { onFailureOf } from "@howdah/state/failure-budget";
 import type { Knex } from "knex";

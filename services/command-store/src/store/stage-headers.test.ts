@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { StageHeaderSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import { StageHeaderSchema } from "@howdah/proto/howdah/v1/store_request_creation";
 import type { Knex } from "knex";
 import { createStageHeaders } from "./stage-headers.js";
 

@@ -4,7 +4,7 @@ import {
   type StageHeader,
   StageHeaderSchema,
   type StageRoleSpec,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_request_creation";
 import type { Knex } from "knex";
 import { createBoundedMap } from "../bounded-map.js";
 import { jsonRows } from "../database/json-rows.js";

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
-import { TaskEvent, type TaskReportSchema } from "@howdah/proto/howdah/v1/command_store_service";
 import type { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import { StackDefinition_Category as Category } from "@howdah/proto/howdah/v1/stack";
 import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
+import type { TaskReportSchema } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { execute, query } from "../database/query.js";
 import { openTestDatabase, type TestDatabase } from "./database.js";
 import { hdfs, openFleet, type Wish } from "./sample-cluster.js";

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import {
-  type RecordReportsResponse,
-  type RequestTransitionsResult,
-  type RequestTransitionsSchema,
-  TaskEvent,
-  type TaskReportSchema,
-  type TaskTransitionSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure, type RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import type { Request, Task } from "@howdah/proto/howdah/v1/request";
+import type {
+  RecordReportsResponse,
+  TaskReportSchema,
+} from "@howdah/proto/howdah/v1/store_reports";
+import type {
+  RequestTransitionsResult,
+  RequestTransitionsSchema,
+  TaskTransitionSchema,
+} from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { openTestDatabase, type TestDatabase } from "./database.js";
 import {
   createSample,

@@ -1,5 +1,5 @@
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { rowsRead } from "./explained.js";
 import { createSample, openSession, type TestStore } from "./store.js";
 

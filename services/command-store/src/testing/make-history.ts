@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OutputStream } from "@howdah/proto/howdah/v1/command";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { Knex } from "knex";
 import { type Binding, execute, query } from "../database/query.js";
 import { createSample, openSession, type TestStore } from "./store.js";

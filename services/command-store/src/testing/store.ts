@@ -1,16 +1,18 @@
 import { createHash, randomUUID } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import {
-  CommandStoreService,
   type CreateRequestRequest,
   CreateRequestRequestSchema,
   type CreateRequestResponse,
-  type OpenSessionRequestSchema,
-  type OpenSessionResponse,
   type RequestHeaderSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { RoleCommand } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_request_creation";
+import type {
+  OpenSessionRequestSchema,
+  OpenSessionResponse,
+} from "@howdah/proto/howdah/v1/store_sessions";
 import { createRpcServer } from "@howdah/rpc/server";
 import { createRpcTransport } from "@howdah/rpc/transport";
 import type { Knex } from "knex";

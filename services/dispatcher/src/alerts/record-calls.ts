@@ -3,7 +3,7 @@ import { type AlertResult, AlertResultSchema } from "@howdah/proto/howdah/v1/ale
 import {
   type HostAlertResults,
   HostAlertResultsSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+} from "@howdah/proto/howdah/v1/store_alerts";
 import type { Session } from "../session.js";
 import type { Word } from "./waiting-alert.js";
 

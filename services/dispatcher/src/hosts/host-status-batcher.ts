@@ -1,10 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import type { HostStatusReport } from "@howdah/proto/howdah/v1/agent_service";
-import {
-  type CommandStoreService,
-  HostStatusSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { HostStatusSchema } from "@howdah/proto/howdah/v1/store_hosts";
 import type { Logger } from "pino";
 import { createAdaptiveBatcher } from "../adaptive-batcher.js";
 import { isJsonObject } from "../registration.js";

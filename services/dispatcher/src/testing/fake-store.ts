@@ -2,23 +2,20 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { type ExecutionCommand, ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
-import {
-  type AppendOutputRequest,
-  CommandStoreService,
-  type HostAlertResults,
-  type HostComponentStatus,
-  type HostStatus,
-  type LeaseSchema,
-  type OpenSessionRequest,
-  type OpenSessionResponseSchema,
-  ReportOutcome,
-  type TaskChange,
-  TaskChangeSchema,
-  TaskEvent,
-  type TaskReport,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { HostAlertResults } from "@howdah/proto/howdah/v1/store_alerts";
+import type { HostComponentStatus } from "@howdah/proto/howdah/v1/store_components";
+import type { HostStatus } from "@howdah/proto/howdah/v1/store_hosts";
+import type { LeaseSchema } from "@howdah/proto/howdah/v1/store_leases";
+import type { AppendOutputRequest } from "@howdah/proto/howdah/v1/store_output";
+import { ReportOutcome, type TaskReport } from "@howdah/proto/howdah/v1/store_reports";
+import type {
+  OpenSessionRequest,
+  OpenSessionResponseSchema,
+} from "@howdah/proto/howdah/v1/store_sessions";
+import { type TaskChange, TaskChangeSchema, TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { createRpcServer } from "@howdah/rpc/server";
 import { pino } from "pino";
 

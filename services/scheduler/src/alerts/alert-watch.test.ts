@@ -4,13 +4,13 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { AlertDefinitionCommandSchema } from "@howdah/proto/howdah/v1/agent_service";
 import { AlertResultSchema, ClusterAlertsSchema } from "@howdah/proto/howdah/v1/alert";
+import { SessionSchema } from "@howdah/proto/howdah/v1/dispatcher_service";
 import {
   type AlertTargets,
   AlertTargetsSchema,
   EvaluateServerAlertsResponseSchema,
   ListAlertTargetsResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { SessionSchema } from "@howdah/proto/howdah/v1/dispatcher_service";
+} from "@howdah/proto/howdah/v1/store_alerts";
 import { pino } from "pino";
 import { eventually, stays } from "../testing/eventually.js";
 import { AlertWatch } from "./alert-watch.js";

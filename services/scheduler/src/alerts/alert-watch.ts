@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, ConnectError } from "@connectrpc/connect";
-import type {
-  AlertTargets,
-  CommandStoreService,
-  EvaluateServerAlertsResponse,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type {
   ExecuteAlertResponse,
   HostsAlertDefinitions,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
+import type {
+  AlertTargets,
+  EvaluateServerAlertsResponse,
+} from "@howdah/proto/howdah/v1/store_alerts";
 import type { Logger } from "pino";
 import type { AlertExecution } from "../engine/dispatcher-link.js";
 import { SessionPlaces } from "../session-places.js";

@@ -4,10 +4,7 @@ import {
   AlertDefinitionCommandSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { ClusterAlertsSchema } from "@howdah/proto/howdah/v1/alert";
-import type {
-  AlertTargets,
-  ListAlertTargetsResponse,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { AlertTargets, ListAlertTargetsResponse } from "@howdah/proto/howdah/v1/store_alerts";
 
 /** A cluster as it is known. */
 interface Known {

@@ -14,15 +14,15 @@ import {
   type RunAlertResponse,
 } from "@howdah/proto/howdah/v1/alert_service";
 import {
-  EvaluateServerAlertsResponseSchema,
-  ListAlertTargetsResponseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import {
   ExecuteAlertResponseSchema,
   SessionSchema,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { ClusterSchema } from "@howdah/proto/howdah/v1/fleet";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import {
+  EvaluateServerAlertsResponseSchema,
+  ListAlertTargetsResponseSchema,
+} from "@howdah/proto/howdah/v1/store_alerts";
 import { pino } from "pino";
 import type { AlertExecution } from "../engine/dispatcher-link.js";
 import { fakeFleet } from "../testing/fake-fleet.js";

@@ -11,10 +11,10 @@ import {
   type RunAlertResponse,
   RunAlertResponseSchema,
 } from "@howdah/proto/howdah/v1/alert_service";
-import type { AlertTargets } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Cluster, Host } from "@howdah/proto/howdah/v1/fleet";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { HostSelectorSchema } from "@howdah/proto/howdah/v1/operation";
+import type { AlertTargets } from "@howdah/proto/howdah/v1/store_alerts";
 import { invalidArgument } from "../invalid-argument.js";
 import { shorten } from "../planner/operation.js";
 import { listHosts, plainNames, selectHosts } from "../select-hosts.js";

@@ -1,5 +1,5 @@
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { Batch } from "./batch.js";
 import { type HostGate, HostQueues } from "./host-queues.js";
 import type { RequestRun } from "./request-run.js";

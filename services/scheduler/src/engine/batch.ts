@@ -1,13 +1,13 @@
 import { create } from "@bufbuild/protobuf";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type RecordTransitionsRequest,
   RecordTransitionsRequestSchema,
   RequestTransitionsSchema,
-  TaskEvent,
   type TaskTransition,
   TaskTransitionSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
-import { Status } from "@howdah/proto/howdah/v1/status";
+} from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { RequestRun } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
 import type { Abort, Pause } from "./stopping.js";

@@ -1,4 +1,4 @@
-import type { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import type { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { TaskStatus } from "@howdah/state/statuses";
 import type { RunTask } from "./run-task.js";
 import type { Abort, Pause, Sweep } from "./stopping.js";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { ExecutionType, OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually, stays } from "../testing/eventually.js";
 import { change, ids, type Place, role, run } from "../testing/runs.js";
 import { World } from "../testing/world.js";

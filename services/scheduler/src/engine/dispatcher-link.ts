@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
-import type { TaskChange } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   DispatcherService,
   type ExecuteAlertRequest,
@@ -10,6 +9,7 @@ import {
   type HostsAlertDefinitions,
   type Session,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
+import type { TaskChange } from "@howdah/proto/howdah/v1/task_change";
 import { joinSignals } from "@howdah/rpc/join-signals";
 import type { RpcTransport } from "@howdah/rpc/transport";
 import type { Logger } from "pino";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually, stays } from "../testing/eventually.js";
 import { World } from "../testing/world.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually, stays } from "../testing/eventually.js";
 import { sameCall } from "../testing/fake-requests.js";
 import { World } from "../testing/world.js";

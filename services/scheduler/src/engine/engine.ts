@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type TaskChange, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Session } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { type TaskChange, TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { failedStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
 import { NotLeadingError } from "../not-leading.js";
 import { Agenda } from "./agenda.js";

@@ -1,5 +1,5 @@
-import type { RequestTransitionsResult } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { RequestTransitionsResult } from "@howdah/proto/howdah/v1/store_transitions";
 import type { Cancel, ReleasedCommand } from "./dispatcher-link.js";
 import type { HostQueues } from "./host-queues.js";
 import type { RequestRun } from "./request-run.js";

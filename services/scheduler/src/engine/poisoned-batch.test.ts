@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  type RecordTransitionsRequest,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { RecordTransitionsRequest } from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually, stays } from "../testing/eventually.js";
 import { World } from "../testing/world.js";
 

@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type {
-  CommandStoreService,
-  RequestTransitionsResult,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import type { RequestTransitionsResult } from "@howdah/proto/howdah/v1/store_transitions";
 import type { Logger } from "pino";
 import type { Batch, BatchPart } from "./batch.js";
 

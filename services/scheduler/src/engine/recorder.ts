@@ -1,8 +1,6 @@
 import type { ConnectError } from "@connectrpc/connect";
-import {
-  type RequestTransitionsResult,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { RequestTransitionsResult } from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { openStatuses } from "@howdah/state/statuses";
 import type { Agenda } from "./agenda.js";
 import type { Batch, BatchPart } from "./batch.js";

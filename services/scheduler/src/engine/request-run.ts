@@ -1,6 +1,6 @@
-import type { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { holdingStatuses, isDone, liveStatuses, type TaskStatus } from "@howdah/state/statuses";
 import type { Applied, Decision, MovedOn, Resolution } from "./decision.js";
 import { LaterTasks } from "./later-tasks.js";

@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ListUnfinishedResponseSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import { ListUnfinishedResponseSchema } from "@howdah/proto/howdah/v1/store_request_reading";
 import { pino } from "pino";
 import { eventually } from "../testing/eventually.js";
 import type { RequestRun } from "./request-run.js";

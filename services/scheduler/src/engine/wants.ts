@@ -1,5 +1,5 @@
-import { TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { liveStatuses } from "@howdah/state/statuses";
 import type { RunTask } from "./run-task.js";
 

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { CommandStoreService, Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Session } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { type Host, HostState } from "@howdah/proto/howdah/v1/fleet";
 import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
+import type { Lease } from "@howdah/proto/howdah/v1/store_leases";
 import type { Logger } from "pino";
 import type { SessionEvents } from "../engine/dispatcher-link.js";
 import { StaleOwnerError } from "../engine/recorder.js";

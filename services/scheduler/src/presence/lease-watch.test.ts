@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { LeaseSchema } from "@howdah/proto/howdah/v1/command_store_service";
+import { LeaseSchema } from "@howdah/proto/howdah/v1/store_leases";
 import { LeaseWatch } from "./lease-watch.js";
 
 const lease = (name: string, counter: number, token = 1) =>

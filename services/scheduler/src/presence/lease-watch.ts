@@ -1,4 +1,4 @@
-import type { Lease } from "@howdah/proto/howdah/v1/command_store_service";
+import type { Lease } from "@howdah/proto/howdah/v1/store_leases";
 
 type SeenLease = Pick<Lease, "name" | "token" | "counter">;
 

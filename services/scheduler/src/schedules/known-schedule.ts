@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { StoredSchedule } from "@howdah/proto/howdah/v1/command_store_service";
 import { type Schedule, ScheduleSchema, type ScheduleSpec } from "@howdah/proto/howdah/v1/schedule";
+import type { StoredSchedule } from "@howdah/proto/howdah/v1/store_schedules";
 import type { DueTimes } from "./due-times.js";
 import { timesOf } from "./schedule-times.js";
 

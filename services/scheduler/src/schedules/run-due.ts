@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { RecordScheduleRequestSchema } from "@howdah/proto/howdah/v1/command_store_service";
 import { OverlapPolicy, ScheduleOutcome } from "@howdah/proto/howdah/v1/schedule";
+import type { RecordScheduleRequestSchema } from "@howdah/proto/howdah/v1/store_schedules";
 import type { Leading, SubmitSources } from "../submit-request.js";
 import { judgeDue, type Verdict } from "./judge-due.js";
 import { type KnownSchedule, knownSchedule } from "./known-schedule.js";

@@ -1,13 +1,14 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
-import { LeaseSchema, type TaskChange } from "@howdah/proto/howdah/v1/command_store_service";
 import {
   type CommandCancel,
   DispatcherService,
   type HostStatusCheck,
   type WatchDeliveriesResponseSchema,
 } from "@howdah/proto/howdah/v1/dispatcher_service";
+import { LeaseSchema } from "@howdah/proto/howdah/v1/store_leases";
+import type { TaskChange } from "@howdah/proto/howdah/v1/task_change";
 import { createRpcServer, type RpcServer } from "@howdah/rpc/server";
 import { pino } from "pino";
 import type { FakeStore } from "./fake-store.js";

@@ -1,10 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import {
-  type CommandStoreService,
-  type Lease,
-  LeaseSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { type Lease, LeaseSchema } from "@howdah/proto/howdah/v1/store_leases";
 
 type LeaseCalls = Pick<
   ServiceImpl<typeof CommandStoreService>,

@@ -1,8 +1,6 @@
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import type {
-  CommandStoreService,
-  RecordLostHostsRequest,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import type { RecordLostHostsRequest } from "@howdah/proto/howdah/v1/store_hosts";
 
 /** Lost hosts in memory, by the rules of the store. */
 export class FakeLostHosts {

@@ -1,18 +1,19 @@
 import { create, equals, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { CommandSpec } from "@howdah/proto/howdah/v1/command";
-import {
-  type CreateRequestRequest,
-  type RecordTransitionsRequest,
-  RecordTransitionsRequestSchema,
-  type RequestHeader,
-  type TaskChange,
-  TaskChangeSchema,
-  type TaskSpec,
-} from "@howdah/proto/howdah/v1/command_store_service";
 import { OnExceeded, RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import type { Request, StageRoleSchema, Task } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type {
+  CreateRequestRequest,
+  RequestHeader,
+  TaskSpec,
+} from "@howdah/proto/howdah/v1/store_request_creation";
+import {
+  type RecordTransitionsRequest,
+  RecordTransitionsRequestSchema,
+} from "@howdah/proto/howdah/v1/store_transitions";
+import { type TaskChange, TaskChangeSchema } from "@howdah/proto/howdah/v1/task_change";
 import { exceededBudget, hasBudget } from "@howdah/state/failure-budget";
 import { policyOf } from "@howdah/state/retry-policy";
 import { failedStatuses, isDone, type TaskStatus } from "@howdah/state/statuses";

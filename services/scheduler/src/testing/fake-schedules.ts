@@ -1,12 +1,9 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import {
-  type CommandStoreService,
-  type StoredSchedule,
-  StoredScheduleSchema,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { type MaintenanceWindow, ScheduleSchema } from "@howdah/proto/howdah/v1/schedule";
+import { type StoredSchedule, StoredScheduleSchema } from "@howdah/proto/howdah/v1/store_schedules";
 
 type ScheduleCalls = Pick<
   ServiceImpl<typeof CommandStoreService>,

@@ -1,13 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import {
-  CommandStoreService,
-  type CreateRequestRequest,
-  type RecordTransitionsRequest,
-  type TaskChange,
-  type TaskEvent,
-  type TaskTransition,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import type { Cluster, Host, HostComponentSchema } from "@howdah/proto/howdah/v1/fleet";
 import { FleetService, type InMaintenanceSchema } from "@howdah/proto/howdah/v1/fleet_service";
 import type { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
@@ -20,6 +13,12 @@ import {
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
+import type { CreateRequestRequest } from "@howdah/proto/howdah/v1/store_request_creation";
+import type {
+  RecordTransitionsRequest,
+  TaskTransition,
+} from "@howdah/proto/howdah/v1/store_transitions";
+import type { TaskChange, TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { createRpcServer } from "@howdah/rpc/server";
 import { transition } from "@howdah/state/transitions";
 import { pino } from "pino";

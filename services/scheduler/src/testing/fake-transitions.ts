@@ -1,13 +1,13 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ExecutionCommand, ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
-import {
-  type RequestTransitions,
-  type RequestTransitionsResultSchema,
-  TaskEvent,
-  type TaskTransition,
-} from "@howdah/proto/howdah/v1/command_store_service";
 import type { Task } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
+import type {
+  RequestTransitions,
+  RequestTransitionsResultSchema,
+  TaskTransition,
+} from "@howdah/proto/howdah/v1/store_transitions";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { failedStatuses, isDone } from "@howdah/state/statuses";
 import { transition } from "@howdah/state/transitions";
 import {

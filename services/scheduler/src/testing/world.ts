@@ -1,8 +1,9 @@
 import type { TestContext } from "node:test";
 import { type Client, createClient } from "@connectrpc/connect";
-import { CommandStoreService, TaskEvent } from "@howdah/proto/howdah/v1/command_store_service";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import { StackService } from "@howdah/proto/howdah/v1/stack_service";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { connectService } from "@howdah/service/connect-service";
 import { type Logger, pino } from "pino";
 import type { Engine } from "../engine/engine.js";

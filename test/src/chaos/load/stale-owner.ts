@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import {
-  CommandStoreService,
-  ReportOutcome,
-  TaskEvent,
-} from "@howdah/proto/howdah/v1/command_store_service";
+import { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
+import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { createRpcTransport } from "@howdah/rpc/transport";
 import type { StaleTry } from "../check/history.js";
 import type { OpenTask, StoreObserver } from "../collect/observe-store.js";
