@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { AlertWatch, type AlertWatchTimes } from "./alerts/alert-watch.js";
 import { claimRequests } from "./claim-requests.js";
 import { Dispatchers, type DispatchersEvents } from "./dispatchers.js";
-import type { SessionEvents } from "./engine/dispatcher-link.js";
+import type { DispatcherEvents, SessionEvents } from "./engine/dispatcher-link.js";
 import { Engine } from "./engine/engine.js";
 import type { EngineTimes } from "./engine/engine-options.js";
 import { readHostsInMaintenance } from "./maintenance-input.js";
@@ -70,8 +70,8 @@ export async function lead(
     send: (dispatcher, batch) => dispatchers.sendAlertDefinitions(dispatcher, batch),
     execute: (dispatcher, request, signal) => dispatchers.executeAlert(dispatcher, request, signal),
   });
-  const sessions = [engine, monitor, checks.places, alerts.places];
-  const following = dispatchers.follow(toldTo(engine, monitor, sessions), over.signal);
+  const sessions = [engine.told, monitor, checks.places, alerts.places];
+  const following = dispatchers.follow(toldTo(engine.told, monitor, sessions), over.signal);
   const checking = checks.run(over.signal);
   const watching = alerts.run(over.signal);
   let replaced: unknown;
@@ -95,7 +95,7 @@ export async function lead(
 
 /** Tells all of sessions, the engine of the rest. */
 function toldTo(
-  engine: Engine,
+  engine: DispatcherEvents,
   monitor: HostMonitor,
   all: readonly SessionEvents[],
 ): DispatchersEvents {

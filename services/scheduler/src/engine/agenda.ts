@@ -84,7 +84,7 @@ export class Agenda {
     this.queues.addRun(run);
     this.windows.add(run);
     this.lookAt(run);
-    for (const hostId of run.dueAtFirst) this.hostsToLookAt.add(hostId);
+    this.moveOn(run);
   }
 
   /** Drives a request no more. */
@@ -162,9 +162,7 @@ export class Agenda {
       this.forget(run);
       return;
     }
-    const { hosts, restMs } = run.moveOn(performance.now());
-    for (const hostId of hosts) this.hostsToLookAt.add(hostId);
-    if (restMs > 0) this.options.rest(run, restMs);
+    this.moveOn(run);
     this.noteParked(run);
     if (run.settled) this.options.settled(run);
     if (run.isAside) return;
@@ -182,6 +180,13 @@ export class Agenda {
     }
     for (const task of hold) batch.add(run, task, TaskEvent.RELEASED);
     if (batch.room === 0) this.runsToLookAt.add(run);
+  }
+
+  /** Has the hosts looked at on which something of the request is due that was not before. */
+  private moveOn(run: RequestRun): void {
+    const { hosts, restMs } = run.moveOn(performance.now());
+    for (const hostId of hosts) this.hostsToLookAt.add(hostId);
+    if (restMs > 0) this.options.rest(run, restMs);
   }
 
   /** A request that begins or ceases to wait for a person lets others have its hosts, or wants them back. */

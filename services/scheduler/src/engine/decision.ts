@@ -30,7 +30,7 @@ export interface Applied {
 
 /** What has become due. */
 export interface MovedOn {
-  /** The hosts on which tasks wait that did not before. */
+  /** The hosts on which tasks wait that did not before; without barriers what is most urgent comes first. */
   readonly hosts: Iterable<bigint>;
   /** How long to wait before calling `rested`; 0 for not at all. */
   readonly restMs: number;

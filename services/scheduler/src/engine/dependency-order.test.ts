@@ -4,7 +4,7 @@ import { ExecutionType, OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually, stays } from "../testing/eventually.js";
-import { change, ids, type Place, role, run } from "../testing/runs.js";
+import { change, ids, newRun, type Place, role, run } from "../testing/runs.js";
 import { World } from "../testing/world.js";
 import { DependencyOrder } from "./dependency-order.js";
 
@@ -47,7 +47,7 @@ describe("DependencyOrder", () => {
   });
 
   it("has hosts looked at first on which what is due has the longest path behind it", () => {
-    const one = run({
+    const one = newRun({
       dependencyOrdered: true,
       stages: [[role("A"), role("B"), role("C", { blockers: [1] }), role("D", { blockers: [2] })]],
       places: [
@@ -57,7 +57,7 @@ describe("DependencyOrder", () => {
         [4, 0, 3, 4],
       ],
     });
-    assert.deepEqual([...one.dueAtFirst], [2n, 1n]);
+    assert.deepEqual([...one.moveOn().hosts], [2n, 1n]);
   });
 
   it("releases first what has the longest path behind it", () => {

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Session } from "@howdah/proto/howdah/v1/dispatcher_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { type TaskChange, TaskEvent } from "@howdah/proto/howdah/v1/task_change";
+import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { failedStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
 import { NotLeadingError } from "../not-leading.js";
 import { Agenda } from "./agenda.js";
 import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
 import type { Resolution } from "./decision.js";
-import type { DispatcherEvents, ReleasedCommand } from "./dispatcher-link.js";
+import type { DispatcherEvents } from "./dispatcher-link.js";
 import type { EngineOptions } from "./engine-options.js";
 import { type HostAway, hostsAway, type Waiting, waitsOf } from "./explain-wait.js";
+import { FromDispatchers } from "./from-dispatchers.js";
 import { type HandOverOptions, handOverCancels } from "./hand-over.js";
 import { MaintenanceGate } from "./maintenance-gate.js";
 import { OfflineExpiry } from "./offline-expiry.js";
@@ -30,7 +30,9 @@ import type { Window } from "./window-gate.js";
  * Events (committed changes, sessions) change what it knows and name what to look at again; one loop then records what follows, a
  * call at a time, so that what comes while one commits goes with the next. Everything it knows can be read from the store again.
  */
-export class Engine implements DispatcherEvents {
+export class Engine {
+  /** Takes in what dispatchers tell. */
+  readonly told: DispatcherEvents;
   private readonly agenda: Agenda;
   private readonly gate: MaintenanceGate;
   private readonly expiry: OfflineExpiry;
@@ -88,6 +90,12 @@ export class Engine implements DispatcherEvents {
       ...{ ...options, agenda: this.agenda, handing: this.handing },
       ...{ reader: this.reader, asides: this.asides, waiters: this.waiters },
       changed: (change) => this.apply(change),
+    });
+    this.told = new FromDispatchers({
+      ...{ log, agenda: this.agenda, expiry: this.expiry, handing: this.handing },
+      changed: (change) => this.apply(change),
+      wake: () => this.wake(),
+      superseded: () => this.stop(),
     });
   }
 
@@ -260,76 +268,10 @@ export class Engine implements DispatcherEvents {
     await this.waiters.wait(run, signal);
   }
 
-  // What dispatchers tell.
-
-  /** @inheritdoc */
-  sessions(dispatcher: string, sessions: readonly Session[]): void {
-    const hosts = new Set(sessions.map((session) => session.hostId));
-    this.agenda.queues.dispatcherHas(dispatcher, hosts);
-    for (const session of sessions) this.opened(dispatcher, session);
-    this.expiry.hostsLeft();
-  }
-
-  /** @inheritdoc */
-  outOfReach(dispatcher: string): void {
-    this.agenda.queues.dispatcherHas(dispatcher, new Set());
-    this.expiry.hostsLeft();
-  }
-
-  /** @inheritdoc */
-  opened(dispatcher: string, session: Session): void {
-    const { hostId, sessionEpoch: epoch } = session;
-    const { queues } = this.agenda;
-    if (!queues.opened(hostId, { dispatcher, epoch })) return;
-    this.agenda.lookAtHost(hostId);
-    // Some may have been recorded while nobody could tell the agent.
-    handOverCancels(this.handing, queues.cancelling(hostId));
-    this.wake();
-  }
-
-  /** @inheritdoc */
-  closed(hostId: bigint, epoch: bigint): void {
-    this.agenda.queues.closed(hostId, epoch);
-    this.expiry.hostsLeft();
-  }
-
   private maintenanceChanged(hostIds: Iterable<bigint>): void {
     for (const hostId of hostIds) this.agenda.lookAtHost(hostId);
     this.expiry.hostsLeft();
     this.wake();
-  }
-
-  /** @inheritdoc */
-  changed(changes: readonly TaskChange[]): void {
-    for (const change of changes) this.apply(change);
-    this.wake();
-  }
-
-  /** @inheritdoc */
-  undelivered(taskIds: readonly bigint[]): void {
-    // Nothing is lost: when the host registers again its dispatcher sends what its journal lacks; when it stays, the resend timer does.
-    this.options.log.warn({ tasks: taskIds.length }, "commands not handed over, to be sent again");
-  }
-
-  /** @inheritdoc */
-  refused(commands: readonly ReleasedCommand[]): void {
-    const { queues, runs } = this.agenda;
-    for (const { command, sessionEpoch } of commands) {
-      // Else it would be released to the same session again, and again.
-      queues.closed(command.hostId, sessionEpoch);
-      const task = runs.get(command.requestId)?.task(command.taskId);
-      if (task === undefined) continue;
-      const { attempt } = command;
-      this.agenda.want({ task, attempt, event: TaskEvent.NEVER_STARTED, sessionEpoch });
-    }
-    this.expiry.hostsLeft();
-    this.wake();
-  }
-
-  /** @inheritdoc */
-  superseded(): void {
-    this.options.log.warn("a dispatcher knows a newer scheduler: this one stops leading");
-    this.stop();
   }
 
   private want(

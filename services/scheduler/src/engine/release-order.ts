@@ -34,8 +34,8 @@ export interface ReleaseOrder {
   moveOn(): Turn;
   /** The pause is over. */
   rested(): void;
-  /** How many roles must still be done, one after the other, before a task is due. Of stages nothing is known: 0. */
-  rolesBefore(task: RunTask): number;
+  /** How many roles must still be done, one after the other, before a task is due. Absent with barriers: what comes later is not more urgent there. */
+  rolesBefore?(task: RunTask): number;
   /** What a task that is not due waits for, in words. */
   waitsFor(task: RunTask): { readonly kind: "STAGE" | "BATCH" | "BLOCKER"; readonly text: string };
 }

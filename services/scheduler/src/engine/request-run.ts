@@ -1,14 +1,14 @@
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
-import { holdingStatuses, isDone, liveStatuses, type TaskStatus } from "@howdah/state/statuses";
+import { holdingStatuses, isDone, type TaskStatus } from "@howdah/state/statuses";
 import type { Applied, Decision, MovedOn, Resolution } from "./decision.js";
 import { LaterTasks } from "./later-tasks.js";
 import { orderOf } from "./order-of.js";
 import { PendingTasks } from "./pending-tasks.js";
 import type { ReleaseOrder } from "./release-order.js";
 import type { RunContents, RunOptions, Standing } from "./run-contents.js";
-import { outcomeOf, type RunRole } from "./run-role.js";
+import { RunRoles } from "./run-roles.js";
 import type { CommittedChange, RunTask } from "./run-task.js";
 import { type Abort, type Pause, Stopping } from "./stopping.js";
 import { type Lane, UnfinishedHosts } from "./unfinished-hosts.js";
@@ -22,10 +22,7 @@ export class RequestRun {
   readonly requestId: bigint;
   readonly options: RunOptions;
   readonly versions: VersionsSeen;
-  /** The hosts on which tasks were due when it was taken in; without barriers what is most urgent comes first. */
-  readonly dueAtFirst: Iterable<bigint>;
-  private readonly run: number;
-  private readonly stages: readonly (readonly RunRole[])[];
+  private readonly roles: RunRoles;
   private readonly order: ReleaseOrder;
   private readonly tasks = new Map<bigint, RunTask>();
   private readonly unfinished = new UnfinishedHosts();
@@ -34,77 +31,39 @@ export class RequestRun {
   /** Without barriers: those that are not due. */
   private readonly later: LaterTasks | undefined;
   private readonly stop: Stopping;
-  /** Roles that cannot succeed any more, or have not. */
-  private readonly lost = new Set<RunRole>();
   private readonly resolutions = new Map<RunTask, Resolution>();
-  private live = 0;
-  private held = 0;
-  /** A pause that has begun and was not told yet. */
-  private restMs = 0;
   /** Why nothing is asked about it for now; empty otherwise. */
   private aside = "";
   /** Its maintenance window is shut, or not known yet: nothing is released. The window gate sets it. */
   windowShut: boolean;
 
   constructor(contents: RunContents) {
-    const { requestId, version, options, run } = contents;
+    const { requestId, version, options } = contents;
     this.requestId = requestId;
     this.options = options;
-    this.run = run;
     this.windowShut = options.window !== "";
     this.versions = new VersionsSeen(version);
     this.stop = new Stopping(contents);
-    this.stages = contents.stages.map(({ roles }, stageId) =>
-      roles.map((role) => ({ ...role, stageId, counts: {} })),
-    );
-    this.order = orderOf(this.stages, options);
+    this.roles = new RunRoles(contents);
+    this.order = orderOf(this.roles.stages, options);
     const rankOf = (task: RunTask) => this.order.portionOf(task).rank;
     this.pending = { ordered: new PendingTasks(rankOf), beside: new PendingTasks(rankOf) };
-    if (options.dependencyOrdered) {
-      const rolesBefore = (task: RunTask) => this.order.rolesBefore(task);
-      this.later = new LaterTasks({ rankOf, rolesBefore });
-    }
+    const rolesBefore = this.order.rolesBefore?.bind(this.order);
+    this.later = rolesBefore && new LaterTasks({ rankOf, rolesBefore });
     for (const task of contents.tasks) this.add(task);
-    for (const role of this.stages.flat()) this.look(role);
-    const { hosts, restMs } = this.moveOn();
-    this.dueAtFirst = hosts;
-    this.restMs = restMs;
+    for (const role of this.roles.stages.flat()) this.roles.look(role);
   }
 
   private add(task: RunTask): void {
     this.tasks.set(task.taskId, task);
     const portion = this.order.portionOf(task);
     portion.tasks.push(task);
-    this.count(task, task.status, 1);
+    this.roles.count(task, task.status, 1);
     task.backingOff = task.status === Status.PENDING && this.backoffMs(task) > 0;
     if (isDone(task.status)) return;
     this.order.changed(task, 1);
     this.queue(task);
     this.unfinished.count(task.hostId, this.laneOf(task), 1);
-  }
-
-  private roleOf(task: RunTask): RunRole {
-    const role = this.stages[task.stageId]?.[task.roleIndex];
-    if (role !== undefined) return role;
-    throw new Error(
-      `request ${this.requestId}: task ${task.taskId} is of stage ${task.stageId}, role ${task.roleIndex}, which it has not`,
-    );
-  }
-
-  private count(task: RunTask, status: TaskStatus, by: 1 | -1): void {
-    const { counts } = this.roleOf(task);
-    counts[status] = (counts[status] ?? 0) + by;
-    if (liveStatuses.has(status)) this.live += by;
-    if (holdingStatuses.has(status)) this.held += by;
-  }
-
-  /** Looks whether a role is lost. */
-  private look(role: RunRole): void {
-    const outcome = outcomeOf(role, this.options.onFailure);
-    // In a further run those that failed before and were left out of it say nothing about the rest, until all is done.
-    const doomed = outcome === "doomed" && this.run === 1;
-    if (doomed || outcome === "failed") this.lost.add(role);
-    else this.lost.delete(role);
   }
 
   /** The hosts on which it has tasks that are not done. */
@@ -120,7 +79,7 @@ export class RequestRun {
   /** How a task shares its host with others. */
   laneOf(task: RunTask): Lane {
     const isBeside = this.options.concurrency === Concurrency.PARALLEL;
-    return isBeside || this.roleOf(task).background ? "beside" : "ordered";
+    return isBeside || this.roles.of(task).background ? "beside" : "ordered";
   }
 
   /** Whether nothing of it waits, runs or is held. */
@@ -130,12 +89,12 @@ export class RequestRun {
 
   /** How many of its tasks are released and have not ended. */
   get inFlight(): number {
-    return this.live;
+    return this.roles.live;
   }
 
   /** Whether it waits for a person or its maintenance window, or is set aside: it blocks nobody then. */
   get parked(): boolean {
-    return this.paused || this.windowShut || this.held > 0;
+    return this.paused || this.windowShut || this.roles.held > 0;
   }
 
   /** Whether nothing of it is released until a person lets it go on, or it is taken up again. */
@@ -185,14 +144,12 @@ export class RequestRun {
 
   /** For how long the task's agent tries its command again in place. */
   retryMs(task: RunTask): number {
-    return this.roleOf(task).retryMs ?? 0;
+    return this.roles.of(task).retryMs ?? 0;
   }
 
   /** The pause before the task's attempt; 0 for none. */
   backoffMs(task: RunTask): number {
-    const { backoff } = this.roleOf(task);
-    if (backoff === undefined || task.attempt < 2) return 0;
-    return Math.min(backoff.longestMs, backoff.firstMs * 2 ** (task.attempt - 2));
+    return this.roles.backoffMs(task);
   }
 
   /**
@@ -204,14 +161,14 @@ export class RequestRun {
     if (task === undefined || change.version <= task.version) return undefined;
     const { status: before, attempt: formerAttempt } = task;
     if (before === Status.PENDING) this.unqueue(task);
-    this.count(task, before, -1);
-    this.count(task, change.status, 1);
+    this.roles.count(task, before, -1);
+    this.roles.count(task, change.status, 1);
     task.status = change.status;
     task.attempt = change.attempt;
     task.version = change.version;
     task.cancelRequested = change.cancelRequested;
     task.sessionEpoch = change.sessionEpoch;
-    this.look(this.roleOf(task));
+    this.roles.look(this.roles.of(task));
     this.countUnfinished(task, before);
     if (task.status !== Status.PENDING) task.backingOff = false;
     else {
@@ -234,7 +191,7 @@ export class RequestRun {
   /** Lets a task be released, if it may be. */
   private queue(task: RunTask): void {
     if (task.status !== Status.PENDING || task.backingOff) return;
-    const isManual = this.roleOf(task).manual;
+    const isManual = this.roles.of(task).manual;
     const lane = this.laneOf(task);
     if (!this.order.portionOf(task).open) {
       if (!isManual && lane === "ordered") this.later?.add(task);
@@ -264,7 +221,7 @@ export class RequestRun {
   }
 
   /**
-   * Finds what is due: the next stage, batch or roles.
+   * Finds what is due: the next stage, batch or roles. Nothing is before it was called.
    * @param now on the caller's clock, for `dueSince`
    */
   moveOn(now = 0): MovedOn {
@@ -284,9 +241,7 @@ export class RequestRun {
         if (task.status === Status.PENDING) hosts.add(task.hostId);
       }
     }
-    const untoldMs = this.restMs;
-    this.restMs = 0;
-    return { hosts, restMs: restMs || untoldMs };
+    return { hosts, restMs };
   }
 
   /**
@@ -368,7 +323,7 @@ export class RequestRun {
 
   /** Says what should be done now, besides releasing to hosts, about at most `limit` tasks. */
   decide(limit = Number.POSITIVE_INFINITY): Decision {
-    this.stop.judge(this.lost);
+    this.stop.judge(this.roles.lost);
     const { unmarkedAbort: abort, unmarkedPause: pause, active, paused } = this.stop;
     const sweep = this.stop.sweep(this.tasks.values(), limit);
     let room = limit - sweep.giveUp.length - sweep.cancel.length;
@@ -397,6 +352,6 @@ export class RequestRun {
 
   /** How many of its tasks wait for a person. */
   get heldTasks(): number {
-    return this.held;
+    return this.roles.held;
   }
 }

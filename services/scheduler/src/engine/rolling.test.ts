@@ -4,7 +4,7 @@ import { OnExceeded } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { eventually, stays } from "../testing/eventually.js";
-import { change, ids, type Place, role, run } from "../testing/runs.js";
+import { change, ids, newRun, type Place, role, run } from "../testing/runs.js";
 import { World } from "../testing/world.js";
 
 const never = 60_000;
@@ -48,9 +48,9 @@ describe("StageOrder", () => {
   });
 
   it("pauses anew after a take-over, unless the batch had begun", () => {
-    const waiting = rolling({ batchPauseMs: 500, statuses: { 1: COMPLETED } });
-    assert.deepEqual(ids(waiting.releasable(2n)), []);
+    const waiting = newRun({ stages, places, batchPauseMs: 500, statuses: { 1: COMPLETED } });
     assert.equal(waiting.moveOn().restMs, 500);
+    assert.deepEqual(ids(waiting.releasable(2n)), []);
     const begun = rolling({ batchPauseMs: 500, statuses: { 1: COMPLETED, 2: QUEUED } });
     assert.deepEqual(ids(begun.releasable(3n)), [3]);
   });

@@ -109,10 +109,6 @@ export class StageOrder implements ReleaseOrder {
     if (this.waiting !== undefined) this.waiting.begun = true;
   }
 
-  rolesBefore(): number {
-    return 0;
-  }
-
   waitsFor({ stageId, batch }: RunTask) {
     const stage = this.stages[this.from];
     if (stage === undefined || stageId !== this.from) {

@@ -51,20 +51,28 @@ const usualPlaces: Place[] = [
   [4, 1, 0, 1],
 ];
 
-/** A request; without places the usual one: role A on hosts 1 and 2 with role B on host 3, then role C on host 1. */
-export function run(
-  more: Partial<RunOptions> & {
-    factor?: number;
-    requestId?: bigint;
-    runNumber?: number;
-    places?: Place[];
-    stages?: RoleContents[][];
-    statuses?: Partial<Record<number, TaskStatus>>;
-    attempts?: Partial<Record<number, number>>;
-    stopping?: boolean;
-    paused?: boolean;
-  } = {},
-): RequestRun {
+/** How a request differs from the usual one. */
+type RunDetails = Partial<RunOptions> & {
+  factor?: number;
+  requestId?: bigint;
+  runNumber?: number;
+  places?: Place[];
+  stages?: RoleContents[][];
+  statuses?: Partial<Record<number, TaskStatus>>;
+  attempts?: Partial<Record<number, number>>;
+  stopping?: boolean;
+  paused?: boolean;
+};
+
+/** A request of which what is due at first is known; without places the usual one: role A on hosts 1 and 2 with role B on host 3, then role C on host 1. */
+export function run(more: RunDetails = {}): RequestRun {
+  const target = newRun(more);
+  target.moveOn();
+  return target;
+}
+
+/** A request that was just taken in. */
+export function newRun(more: RunDetails = {}): RequestRun {
   const { factor = 1, requestId = 1n, runNumber = 1, statuses = {}, attempts = {} } = more;
   const { places = usualPlaces, stopping = false, paused = false, ...others } = more;
   const stages = others.stages ?? [[role("A", { successFactor: factor }), role("B")], [role("C")]];
