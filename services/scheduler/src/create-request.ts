@@ -18,7 +18,7 @@ import { inPlaceRetryMs } from "@howdah/state/in-place-retries";
 import type { RunContents } from "./engine/run-contents.js";
 import { backoffOf, runOptions } from "./engine/run-options.js";
 import { type PlannedRequest, skippedOf } from "./planned-request.js";
-import type { Plan, PlannedRole, PlannedStage } from "./planner/plan-operation.js";
+import type { PlannedRole, PlannedStage } from "./planner/plan-operation.js";
 import { batchesOf } from "./rolling-batches.js";
 
 /** Tasks in one message to the store. */
@@ -45,10 +45,8 @@ interface TaskPlace {
 }
 
 /** The tasks of a plan, in the order in which the store gives them ids: stage, role, host. */
-function* taskPlaces(
-  { plan, hostIds }: PlannedRequest,
-  rolling: Rolling | undefined,
-): Generator<TaskPlace> {
+function taskPlaces({ plan, hostIds }: PlannedRequest, rolling: Rolling | undefined): TaskPlace[] {
+  const places: TaskPlace[] = [];
   for (const [stageId, stage] of plan.stages.entries()) {
     const hosts = stage.roles.flatMap((role) => role.hosts);
     const batches = batchesOf(hosts, rolling);
@@ -57,10 +55,11 @@ function* taskPlaces(
         const hostId = hostIds.get(host);
         if (hostId === undefined)
           throw new Error(`the plan names host ${host}, which is not known`);
-        yield { stageId, roleIndex, hostId, batch: batches.get(host) ?? 0, role };
+        places.push({ stageId, roleIndex, hostId, batch: batches.get(host) ?? 0, role });
       }
     }
   }
+  return places;
 }
 
 /** The places, in their stage's roles, of the roles that each waits for; none with barriers, which see to it. */
@@ -109,30 +108,22 @@ export async function* createRequestMessages(
     }));
     return create(StageHeaderSchema, { stageId, roles });
   });
-  let tasks: Omit<TaskPlace, "role">[] = [];
-  let taskCount = 0;
-  if (fitsOneMessage(plan, stages)) {
-    for (const { role: _, ...place } of taskPlaces(planned, options.rolling)) tasks.push(place);
+  const tasks = taskPlaces(planned, options.rolling);
+  if (fitsOneMessage(tasks.length, stages)) {
     yield message({ case: "whole", value: { header, stages, tasks } });
     return;
   }
   yield message({ case: "header", value: header });
   for (const stage of stages) yield message({ case: "stage", value: stage });
-  for (const { role: _, ...place } of taskPlaces(planned, options.rolling)) {
-    tasks.push(place);
-    taskCount += 1;
-    if (tasks.length < tasksPerChunk) continue;
-    yield message({ case: "tasks", value: { tasks } });
-    tasks = [];
+  for (let from = 0; from < tasks.length; from += tasksPerChunk) {
+    const chunk = tasks.slice(from, from + tasksPerChunk);
+    yield message({ case: "tasks", value: { tasks: chunk } });
   }
-  if (tasks.length > 0) yield message({ case: "tasks", value: { tasks } });
-  yield message({ case: "commit", value: { taskCount } });
+  yield message({ case: "commit", value: { taskCount: tasks.length } });
 }
 
 /** Each message waits until the connection has taken the one before. */
-function fitsOneMessage(plan: Plan, stages: readonly StageHeader[]): boolean {
-  let tasks = 0;
-  for (const { roles } of plan.stages) for (const { hosts } of roles) tasks += hosts.length;
+function fitsOneMessage(tasks: number, stages: readonly StageHeader[]): boolean {
   if (tasks > tasksPerChunk || stages.length > mostStagesInOne) return false;
   const bytes = stages.map((stage) => toBinary(StageHeaderSchema, stage).length);
   return bytes.reduce((sum, length) => sum + length, 0) <= mostBytesInOne;
@@ -146,7 +137,7 @@ export function contentsOf(
 ): RunContents {
   const { requestId, version } = request;
   const { options } = request;
-  const places = [...taskPlaces(planned, options?.rolling)];
+  const places = taskPlaces(planned, options?.rolling);
   const tasks = places.map(({ stageId, roleIndex, hostId, batch, role }, at) => {
     const taskId = taskIds[at];
     if (taskId === undefined) throw new Error(`request ${requestId}: task ${at} got no id`);
