@@ -46,11 +46,9 @@ export async function recordTransitions(
   const parts = await inTransaction(db, async (trx) => {
     const requestIds = requests.map(({ requestId }) => Number(requestId)).sort((a, b) => a - b);
     // Under the lock of their requests nobody else changes the tasks.
-    const { requests: owned, tasks } = await lockOwnedRequests(
-      ...([trx, requestIds, token, taskIdsOf(requests)] as const),
-    );
-    const bindingIds = await bindingsOf(trx, commandParts, requests, owned);
-    const changes = createChangeSet(owned, tasks);
+    const locked = await lockOwnedRequests(trx, requestIds, token, taskIdsOf(requests));
+    const bindingIds = await bindingsOf(trx, commandParts, requests, locked.requests);
+    const changes = createChangeSet(locked.requests, locked.tasks);
     const applied = requests.map((part) => applyPart(part, changes, bindingIds, now));
     await writeChanges(trx, changes, now);
     return applied.map(({ requestId, touched, released }): Part => {

@@ -12,6 +12,8 @@ interface Column {
   readonly name: string;
   readonly type: string;
   of(task: TaskRow): Value;
+  /** SQL for what is stored, of SQL for the value; by default that is the value. */
+  stored?(value: string): string;
 }
 
 const flag = (of: (task: TaskRow) => boolean) => (task: TaskRow) => (of(task) ? 1 : 0);
@@ -29,7 +31,7 @@ const cancel = {
 /** What a task must be still. */
 const conditions: readonly Column[] = [status, attempt, session, cancel];
 
-/** What may change, but for `open_host_id`. */
+/** What may change. */
 const settings: readonly Column[] = [
   ...[status, attempt, cancel, session],
   { name: "exit_code", type: "int", of: (task) => task.exitCode },
@@ -47,12 +49,13 @@ const settings: readonly Column[] = [
     ...{ name: "reason", type: "varchar(255) character set utf8mb4" },
     of: (task) => task.reason,
   },
+  {
+    ...{ name: "open_host_id", type: "tinyint" },
+    // Whether it is open is mostly the same for all; their hosts are not.
+    of: flag((task) => openStatuses.has(task.status)),
+    stored: (open) => `if(${open} = 1, t.host_id, null)`,
+  },
 ];
-
-const isOpen: Column = {
-  ...{ name: "open", type: "tinyint" },
-  of: flag((task) => openStatuses.has(task.status)),
-};
 
 /**
  * One statement that changes tasks, of which there must be one: in the order given, each on condition that it is as it was read. Columns
@@ -83,13 +86,9 @@ export function taskUpdate(changes: readonly ChangedTask[]): Statement {
   });
   const set = settings
     .filter(({ of }) => changes.some(({ before, after }) => of(before) !== of(after)))
-    .map(({ name, type, of }) => {
-      return `t.${name} = ${sqlOf(name, type, ({ after }) => of(after))}`;
+    .map(({ name, type, of, stored = (value) => value }) => {
+      return `t.${name} = ${stored(sqlOf(name, type, ({ after }) => of(after)))}`;
     });
-  if (changes.some(({ before, after }) => isOpen.of(before) !== isOpen.of(after))) {
-    const open = sqlOf(isOpen.name, isOpen.type, ({ after }) => isOpen.of(after));
-    set.push(`t.open_host_id = if(${open} = 1, t.host_id, null)`);
-  }
   // It was written by the very same change before, whose commit was answered into a broken connection.
   if (set.length === 0) set.push("t.task_id = t.task_id");
   return {
