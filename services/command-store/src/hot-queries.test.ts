@@ -128,8 +128,9 @@ describe("hot queries", () => {
           ...{ dispatcher: "dispatcher/d1", dispatcherToken: 1n << 40n },
         }),
       );
-      const opened = await openSessions(store.db, createCommandParts(), "", together, Date.now());
-      assert.equal(opened.size, 2);
+      const parts = createCommandParts();
+      const { answers } = await openSessions(store.db, parts, "", together, Date.now());
+      assert.equal(answers.size, 2);
       await store.client.closeSessions({ sessions: [{ hostId, sessionEpoch: 1n }] });
       await purgeAbandoned(store.db, Date.now() + 3_700_000);
     });

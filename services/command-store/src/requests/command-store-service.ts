@@ -43,7 +43,6 @@ import {
 import { createCommandParts, keepInMind, mergedSpec } from "./commands.js";
 import { createRequest, keyTaken } from "./create-request.js";
 import { acquireLease } from "./leases.js";
-import { openSession } from "./open-session.js";
 import { openSessions } from "./open-sessions.js";
 import { createOutputFeed } from "./output-feed.js";
 import { checkPurgeRequests, purgeRequests } from "./purge-requests.js";
@@ -68,15 +67,11 @@ export function createCommandStoreService(
   const parts = createCommandParts();
   const taskIds = createTaskIds();
   let storeId: string | undefined;
-  const openNext = createSessionOpener({
-    async one(request) {
-      storeId ??= await readStoreId(db);
-      return openSession(db, parts, storeId, request, Date.now());
-    },
-    async many(requests) {
-      storeId ??= await readStoreId(db);
-      return openSessions(db, parts, storeId, requests, Date.now());
-    },
+  const openNext = createSessionOpener(async (requests) => {
+    storeId ??= await readStoreId(db);
+    const { answers, requestIds } = await openSessions(db, parts, storeId, requests, Date.now());
+    feed.requestsChanged(requestIds);
+    return answers;
   });
 
   async function viewOf(requestId: bigint) {
@@ -243,9 +238,7 @@ export function createCommandStoreService(
 
     async openSession(request) {
       checkOpenSession(request);
-      const opened = await openNext(request);
-      feed.requestsChanged(opened.requestIds);
-      return opened.response;
+      return openNext(request);
     },
 
     async closeSessions({ sessions }) {

@@ -43,9 +43,14 @@ describe("openSessions()", () => {
     db.on("query", count);
     const opened = await openSessions(db, createCommandParts(), storeId, requests, 1_000);
     db.removeListener("query", count);
-    const of = (hostName: string) =>
-      [...opened].find(([request]) => request.hostName === hostName)?.[1].response;
-    return { of, count: statements.length, size: opened.size };
+    const answerTo = (hostName: string) =>
+      [...opened.answers].find(([request]) => request.hostName === hostName)?.[1];
+    const of = (hostName: string) => {
+      const answer = answerTo(hostName);
+      return answer instanceof Error ? undefined : answer;
+    };
+    const { requestIds, answers } = opened;
+    return { of, answerTo, requestIds, count: statements.length, size: answers.size };
   }
 
   it("makes hosts, and opens their next sessions, with as many statements for many as for few", async () => {
@@ -78,22 +83,44 @@ describe("openSessions()", () => {
     });
   });
 
-  it("leaves out what something stands in the way of, and what a journal lost", async () => {
-    await open([register("taken"), register("wiped"), register("free")]);
+  it("says to each what stands in its way, and gives up what lost journals held", async () => {
+    const first = await open([register("taken"), register("wiped"), register("free")]);
+    const [wiped, other] = [first.of("wiped")?.hostId ?? 0n, first.of("free")?.hostId ?? 0n];
+    const subject = await fixture.subject([[{ role: "A", hosts: [wiped, wiped, other] }]]);
+    const [lost = 0n, listed = 0n, kept = 0n] = subject.taskIds;
+    const released = { sessionEpoch: 1n };
+    await subject.transit(TaskEvent.RELEASED, [lost, listed], { ...released, hostId: wiped });
+    await subject.transit(TaskEvent.RELEASED, [kept], { ...released, hostId: other });
     const { client } = fixture.store;
     const { lease } = await client.acquireLease({
       ...{ name: "dispatcher/many", holder: "many/1", address: "a:1", durationMs: 6_000n },
     });
     assert.equal(lease?.token, 1n);
     const next = { dispatcher: "dispatcher/other", dispatcherToken: 1n };
-    const { of, size } = await open([
+    const { of, answerTo, requestIds } = await open([
       register("taken", next),
-      register("wiped", { dispatcherToken: 2n, journalId: "another" }),
+      register("wiped", {
+        ...{ dispatcherToken: 2n, journalId: "another" },
+        listed: [{ taskId: listed, attempt: 1 }],
+      }),
       register("stale", { dispatcherToken: 0n }),
       register("free", { dispatcherToken: 2n }),
     ]);
-    assert.equal(size, 1);
     assert.equal(of("free")?.sessionEpoch, 2n);
+    assert.equal(of("taken")?.conflict?.sessionEpoch, 1n);
+    assert.equal(of("taken")?.conflict?.dispatcher, "dispatcher/many");
+    assert.match(String(answerTo("stale")), /dispatcher_token 0 of dispatcher\/many is stale/);
+    const statuses = [of("wiped"), of("free")].map((response) =>
+      response?.tasks.map(({ taskId, status }) => [taskId, status]),
+    );
+    assert.deepEqual(statuses, [
+      [
+        [lost, Status.UNKNOWN],
+        [listed, Status.QUEUED],
+      ],
+      [[kept, Status.QUEUED]],
+    ]);
+    assert.deepEqual(requestIds, [Number(subject.requestId)]);
     assert.deepEqual(
       await query(fixture.database.db, "select 1 from host where host_name = 'stale'"),
       [],

@@ -1,18 +1,18 @@
-import type { OpenSessionRequest } from "@howdah/proto/howdah/v1/store_sessions";
+import type { ConnectError } from "@connectrpc/connect";
+import type {
+  OpenSessionRequest,
+  OpenSessionResponse,
+} from "@howdah/proto/howdah/v1/store_sessions";
 import { isUnavailable } from "../database/database-errors.js";
-import type { OpenedSession } from "./open-session.js";
 
-/** How to open sessions. */
-export interface SessionOpenerParts {
-  /** Opens one, whatever stands in its way. */
-  one(request: OpenSessionRequest): Promise<OpenedSession>;
-  /** Opens many of different hosts at once; leaves out those that are to be opened one by one. */
-  many(requests: readonly OpenSessionRequest[]): Promise<Map<OpenSessionRequest, OpenedSession>>;
-}
+/** Opens the sessions of different hosts at once; gives the answer to each, or why it is refused. */
+export type OpenTogether = (
+  requests: readonly OpenSessionRequest[],
+) => Promise<ReadonlyMap<OpenSessionRequest, OpenSessionResponse | ConnectError>>;
 
 interface Waiting {
   readonly request: OpenSessionRequest;
-  resolve(opened: OpenedSession): void;
+  resolve(response: OpenSessionResponse): void;
   reject(error: unknown): void;
 }
 
@@ -21,14 +21,10 @@ const mostBytes = 1 << 20;
 /** How many of those that are opened one by one are under way; the database's connections are for others too. */
 const mostAlone = 5;
 
-/**
- * Makes what opens sessions: what is asked for while one transaction commits is the next. One that is asked for alone is opened alone; so
- * are those that cannot be opened together.
- */
-export function createSessionOpener({
-  one,
-  many,
-}: SessionOpenerParts): (request: OpenSessionRequest) => Promise<OpenedSession> {
+/** Makes what opens sessions: what is asked for while one transaction commits is the next. When one fails, each of it is opened alone. */
+export function createSessionOpener(
+  together: OpenTogether,
+): (request: OpenSessionRequest) => Promise<OpenSessionResponse> {
   let waiting: Waiting[] = [];
   let isPumping = false;
   const alone: Waiting[] = [];
@@ -57,41 +53,27 @@ export function createSessionOpener({
 
   async function openAlone(): Promise<void> {
     underWay += 1;
-    try {
-      for (let each = alone.shift(); each !== undefined; each = alone.shift()) {
-        await one(each.request).then(each.resolve, each.reject);
-      }
-    } finally {
-      underWay -= 1;
-    }
-  }
-
-  function leaveAlone(batch: readonly Waiting[]): void {
-    alone.push(...batch);
-    for (let free = Math.min(mostAlone - underWay, alone.length); free > 0; free -= 1) {
-      void openAlone();
-    }
+    for (let each = alone.shift(); each !== undefined; each = alone.shift()) await open([each]);
+    underWay -= 1;
   }
 
   async function open(batch: readonly Waiting[]): Promise<void> {
-    if (batch.length === 1) {
-      leaveAlone(batch);
-      return;
-    }
-    let opened: Map<OpenSessionRequest, OpenedSession>;
     try {
-      opened = await many(batch.map(({ request }) => request));
+      const answers = await together(batch.map(({ request }) => request));
+      for (const { request, resolve, reject } of batch) {
+        const answer = answers.get(request) ?? new Error("a registration was not answered");
+        if (answer instanceof Error) reject(answer);
+        else resolve(answer);
+      }
     } catch (error) {
+      if (isUnavailable(error) || batch.length === 1) {
+        for (const { reject } of batch) reject(error);
+        return;
+      }
       // What one of them cannot have, the others may.
-      if (isUnavailable(error)) for (const each of batch) each.reject(error);
-      else leaveAlone(batch);
-      return;
+      alone.push(...batch);
+      while (underWay < mostAlone && alone.length > 0) void openAlone();
     }
-    for (const each of batch) {
-      const answer = opened.get(each.request);
-      if (answer !== undefined) each.resolve(answer);
-    }
-    leaveAlone(batch.filter(({ request }) => !opened.has(request)));
   }
 
   async function pump(): Promise<void> {

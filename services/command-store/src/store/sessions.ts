@@ -1,3 +1,4 @@
+import type { TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
@@ -16,149 +17,113 @@ export interface HostSession {
   readonly peerAddress: string;
 }
 
-/** The select list of a `HostSession`, of `host h left join session s`. */
-export const hostSessionColumns = `h.host_id as hostId, h.agent_id as agentId, h.journal_id as journalId,
-  coalesce(s.session_epoch, 0) as sessionEpoch, s.open, coalesce(s.dispatcher, '') as dispatcher,
-  coalesce(s.dispatcher_token, 0) as dispatcherToken, coalesce(s.peer_address, '') as peerAddress`;
-
-/** A `HostSession` as the driver gives it. */
-export type RawHostSession = Omit<HostSession, "open"> & { readonly open: number | null };
-
-/** Makes it out of what the driver gives. */
-export function toHostSession(raw: RawHostSession): HostSession {
-  return { ...raw, open: raw.open === 1 };
-}
-
-/** Reads a host and its last session by the host's name. */
-export async function readHostSession(
+/** Reads hosts and their last sessions by the hosts' names. */
+export async function readHostSessions(
   db: Knex,
-  hostName: string,
-): Promise<HostSession | undefined> {
-  const [row] = await query<RawHostSession>(
+  hostNames: readonly string[],
+): Promise<Map<string, HostSession>> {
+  const rows = await query<
+    Omit<HostSession, "open"> & { readonly open: number | null; readonly hostName: string }
+  >(
     db,
-    `select ${hostSessionColumns} from host h left join session s on s.host_id = h.host_id where h.host_name = ?`,
-    [hostName],
+    `select h.host_name as hostName, h.host_id as hostId, h.agent_id as agentId, h.journal_id as journalId,
+      coalesce(s.session_epoch, 0) as sessionEpoch, s.open, coalesce(s.dispatcher, '') as dispatcher,
+      coalesce(s.dispatcher_token, 0) as dispatcherToken, coalesce(s.peer_address, '') as peerAddress
+    from host h left join session s on s.host_id = h.host_id where h.host_name in (?)`,
+    [hostNames],
   );
-  return row && toHostSession(row);
-}
-
-/** What an agent says about its host when it registers. */
-export interface HostFacts {
-  readonly hostName: string;
-  readonly agentId: string;
-  readonly journalId: string;
-  readonly bootId: string;
-  readonly agentVersion: string;
-  /** A JSON object. */
-  readonly labels: string;
-  /** A JSON object. */
-  readonly facts: string;
-  readonly registeredAt: number;
-}
-
-/** Makes a host and gives its id. `StaleReadError` when somebody else has just made it. */
-export async function insertHost(trx: Knex.Transaction, host: HostFacts): Promise<number> {
-  try {
-    const { insertId } = await execute(
-      trx,
-      `insert into host (host_name, agent_id, journal_id, boot_id, agent_version, labels, facts, registered_at)
-      values (?, ?, ?, ?, ?, ?, ?, ?)`,
-      [
-        host.hostName,
-        host.agentId,
-        host.journalId,
-        host.bootId,
-        host.agentVersion,
-        host.labels,
-        host.facts,
-        host.registeredAt,
-      ],
-    );
-    return insertId;
-  } catch (error) {
-    if (isDuplicate(error)) throw new StaleReadError(`host ${host.hostName} is there already`);
-    throw error;
-  }
-}
-
-/** Writes what an agent says about its host, which is HEALTHY with that. */
-export async function updateHost(
-  trx: Knex.Transaction,
-  hostId: number,
-  host: HostFacts,
-): Promise<void> {
-  await execute(
-    trx,
-    `update host set agent_id = ?, journal_id = ?, boot_id = ?, agent_version = ?, labels = ?, facts = ?,
-      registered_at = ?, state = 'HEALTHY' where host_id = ?`,
-    [
-      host.agentId,
-      host.journalId,
-      host.bootId,
-      host.agentVersion,
-      host.labels,
-      host.facts,
-      host.registeredAt,
-      hostId,
-    ],
-  );
+  return new Map(rows.map(({ hostName, ...row }) => [hostName, { ...row, open: row.open === 1 }]));
 }
 
 /** A session to be opened. */
 export interface NewSession {
   readonly hostId: number;
+  /** One above that of the host's last session: 1 when it never had one. */
+  readonly epoch: number;
   readonly dispatcher: string;
   readonly dispatcherToken: number;
   readonly peerAddress: string;
-  readonly openedAt: number;
 }
 
-/**
- * Opens a host's next session and gives its epoch, one above `lastEpoch` (0: the host never had one). `StaleReadError` when
- * another session has been opened since `lastEpoch` was read.
- */
-export async function writeSession(
-  trx: Knex.Transaction,
-  session: NewSession,
-  lastEpoch: number,
-): Promise<number> {
-  const { hostId, dispatcher, dispatcherToken, peerAddress, openedAt } = session;
-  if (lastEpoch === 0) {
-    try {
-      await execute(
-        trx,
-        `insert into session (host_id, session_epoch, dispatcher, dispatcher_token, peer_address, opened_at, closed_at, open)
-        values (?, 1, ?, ?, ?, ?, 0, 1)`,
-        [hostId, dispatcher, dispatcherToken, peerAddress, openedAt],
-      );
-    } catch (error) {
-      if (isDuplicate(error)) throw new StaleReadError(`host ${hostId} has a session already`);
-      throw error;
-    }
-    return 1;
-  }
-  const { affectedRows } = await execute(
-    trx,
-    `update session set session_epoch = session_epoch + 1, dispatcher = ?, dispatcher_token = ?, peer_address = ?,
-      opened_at = ?, closed_at = 0, open = 1 where host_id = ? and session_epoch = ?`,
-    [dispatcher, dispatcherToken, peerAddress, openedAt, hostId, lastEpoch],
-  );
-  if (affectedRows !== 1) throw new StaleReadError(`host ${hostId} has a newer session`);
-  return lastEpoch + 1;
-}
+const nextSessions = `update ${jsonRows("v", {
+  host_id: "bigint",
+  epoch: "bigint",
+  dispatcher: "varchar(100) character set utf8mb4",
+  token: "bigint",
+  peer: "varchar(255) character set utf8mb4",
+})} straight_join session s force index (primary) on s.host_id = v.host_id
+set s.session_epoch = v.epoch, s.dispatcher = v.dispatcher, s.dispatcher_token = v.token, s.peer_address = v.peer,
+  s.opened_at = ?, s.closed_at = 0, s.open = 1 where s.session_epoch = v.epoch - 1`;
 
-/** Moves tasks that their agent may still speak about to its new session. */
-export async function moveTasksToSession(
+/** Opens hosts' next sessions, in the order of the hosts' ids. `StaleReadError` when one has another session by now. */
+export async function writeSessions(
   trx: Knex.Transaction,
-  taskIds: readonly number[],
-  sessionEpoch: number,
+  sessions: readonly NewSession[],
+  now: number,
 ): Promise<void> {
-  if (taskIds.length === 0) return;
-  await execute(
+  const rows = sessions.map(({ hostId, epoch, dispatcher, dispatcherToken, peerAddress }) => [
+    ...[hostId, epoch, dispatcher, dispatcherToken, peerAddress],
+  ]);
+  await insertFirst(
     trx,
-    "update host_role_command set session_epoch = ? where task_id in (?) and open_host_id is not null",
-    [sessionEpoch, taskIds],
+    rows.filter(([, epoch]) => epoch === 1).map((row) => [...row, now, 0, 1]),
   );
+  const next = rows.filter(([, epoch]) => epoch !== 1);
+  if (next.length === 0) return;
+  const { affectedRows } = await execute(trx, nextSessions, [JSON.stringify(next), now]);
+  if (affectedRows !== next.length) {
+    throw new StaleReadError(`${next.length - affectedRows} hosts have a newer session`);
+  }
+}
+
+async function insertFirst(
+  trx: Knex.Transaction,
+  rows: readonly (readonly (string | number)[])[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  try {
+    await execute(
+      trx,
+      `insert into session (host_id, session_epoch, dispatcher, dispatcher_token, peer_address, opened_at, closed_at, open) values ?`,
+      [rows],
+    );
+  } catch (error) {
+    if (isDuplicate(error)) throw new StaleReadError("a host has a session already that had none");
+    throw error;
+  }
+}
+
+/** A task about which its host's agent may still say something. */
+export interface OpenTask {
+  readonly taskId: number;
+  readonly requestId: number;
+  readonly hostId: number;
+  readonly status: TaskStatus;
+  readonly attempt: number;
+}
+
+/** Reads the open tasks of hosts. */
+export async function readOpenTasks(db: Knex, hostIds: readonly number[]): Promise<OpenTask[]> {
+  return query(
+    db,
+    `select t.task_id as taskId, t.request_id as requestId, t.host_id as hostId, t.status + 0 as status, t.attempt
+    from host_role_command t where t.open_host_id in (?)`,
+    [hostIds],
+  );
+}
+
+const moveTasks = `update ${jsonRows("v", { task_id: "bigint", epoch: "bigint" })}
+  straight_join host_role_command t force index (primary) on t.task_id = v.task_id
+set t.session_epoch = v.epoch where t.open_host_id is not null`;
+
+/** Moves tasks that their agents may still speak about to their hosts' new sessions, in the order of the tasks' ids. */
+export async function moveTasksToSessions(
+  trx: Knex.Transaction,
+  tasks: readonly { readonly taskId: number; readonly epoch: number }[],
+): Promise<void> {
+  if (tasks.length === 0) return;
+  const rows = tasks.map(({ taskId, epoch }) => [taskId, epoch]);
+  await execute(trx, moveTasks, [JSON.stringify(rows.sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0)))]);
 }
 
 const closeSessions = `update ${jsonRows("v", { host_id: "bigint", epoch: "bigint" })}

@@ -83,13 +83,14 @@ export async function readTasks(
   return tasksOf(rows);
 }
 
-/** Reads the tasks of a host about which its agent may still say something, in the order in which they were to run. */
-export async function readOpenTasks(db: Knex, hostId: number): Promise<TaskRow[]> {
+/** Reads tasks by their ids, in the order in which they were to run. */
+export async function readTasksInOrder(db: Knex, taskIds: readonly number[]): Promise<TaskRow[]> {
+  if (taskIds.length === 0) return [];
   const rows = await query<RawTaskRow>(
     db,
-    `select ${taskColumns} from host_role_command t where t.open_host_id = ?
+    `select ${taskColumns} from host_role_command t where t.task_id in (?)
     order by t.request_id, t.stage_id, t.task_id`,
-    [hostId],
+    [taskIds],
   );
   return rows.map(toTaskRow);
 }
