@@ -2,15 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { stepVariable, taskVariable } from "./script-environment.js";
-import type { Step } from "./step.js";
+import type { Step, WaitingSupervisor } from "./step.js";
 
 /** Keeps a supervisor waiting, started ahead of the step that it will run: handing that over is a write to its input. */
-export interface ReadySupervisor {
-  /**
-   * Hands a step to the supervisor that waits. Resolves when that has ended, with its exit code or signal; whether it began the step only
-   * the record tells. Undefined when none waits that the step fits: then one must be started for it. Either way another is ready soon.
-   */
-  handOver(step: Step): Promise<number | NodeJS.Signals> | undefined;
+export interface ReadySupervisor extends WaitingSupervisor {
   /** Ends the one that waits; what was handed over goes on. Resolves when it is gone. */
   close(): Promise<void>;
 }

@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Logger } from "pino";
-import type { ReadySupervisor } from "./ready-supervisor.js";
 import { type ExitRecord, type StartRecord, stepStateNow, stepStateOf } from "./step-records.js";
 
 /** One process tree that a command runs: a hook, or the script. */
@@ -23,6 +22,15 @@ export type StepEnd =
   | { readonly kind: "lost"; readonly start: StartRecord | undefined }
   | { readonly kind: "not-started"; readonly reason: string };
 
+/** A supervisor that was started ahead. */
+export interface WaitingSupervisor {
+  /**
+   * Hands a step to the supervisor that waits. Resolves when that has ended, with its exit code or signal; whether it began the step only
+   * the record tells. Undefined when none waits that the step fits: then one must be started for it. Either way another is ready soon.
+   */
+  handOver(step: Step): Promise<number | NodeJS.Signals> | undefined;
+}
+
 /** What running a step needs besides the step. */
 export interface StepContext {
   /** The installed `supervisor.sh`. */
@@ -33,7 +41,7 @@ export interface StepContext {
   /** The shell that runs the supervisor. Default `/bin/sh`. */
   readonly shell?: string;
   /** Has one waiting, which makes a start quicker. Default: each step's is started for it. */
-  readonly ready?: ReadySupervisor | undefined;
+  readonly ready?: WaitingSupervisor | undefined;
 }
 
 /** How often a supervisor is looked for whose exit record we wait for; it only matters when it was killed. */

@@ -1,20 +1,27 @@
-import type { AgentStream } from "./agent-stream.js";
+import type { Outbox } from "./outbox.js";
+
+/** An agent's stream, as far as who ends it must know it. */
+export interface OpenStream {
+  readonly outbox: Outbox;
+  /** Whether it has a session. */
+  readonly registered: boolean;
+}
 
 /** The agents' streams that are open, for who ends them and waits until the last has ended. */
 export class OpenStreams {
-  readonly #open = new Set<AgentStream>();
+  readonly #open = new Set<OpenStream>();
   readonly #waiters = new Set<() => void>();
 
   /** The streams without a session. */
-  unregistered(): AgentStream[] {
+  unregistered(): OpenStream[] {
     return [...this.#open].filter(({ registered }) => !registered);
   }
 
-  add(stream: AgentStream): void {
+  add(stream: OpenStream): void {
     this.#open.add(stream);
   }
 
-  delete(stream: AgentStream): void {
+  delete(stream: OpenStream): void {
     this.#open.delete(stream);
     if (this.#open.size === 0) for (const wake of this.#waiters) wake();
   }
