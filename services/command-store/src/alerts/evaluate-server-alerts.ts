@@ -8,9 +8,9 @@ import {
 } from "@howdah/proto/howdah/v1/alert";
 import type { EvaluateServerAlertsRequest } from "@howdah/proto/howdah/v1/store_alerts";
 import type { Knex } from "knex";
+import { checkId } from "../check-id.js";
 import { inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";
-import { checkId } from "../requests/command-store-requests.js";
 import { readAlertDefinitions } from "../store/alert-definitions.js";
 import { readAlertMaintenance } from "../store/alert-maintenance.js";
 import { type KnownDefinition, readKnownDefinitions } from "../store/alert-watchers.js";

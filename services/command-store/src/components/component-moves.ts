@@ -5,8 +5,8 @@ import {
   componentEventOf,
   moveComponent,
 } from "@howdah/state/component-states";
-import type { ChangedTask } from "../requests/task-changes.js";
 import type { RequestRow } from "../store/request-rows.js";
+import type { ChangedTask } from "../store/task-rows.js";
 import { inTurn, stateMap } from "./state-map.js";
 
 /** A component on a host. */

@@ -5,9 +5,9 @@ import {
 } from "@howdah/state/component-states";
 import type { SqlText } from "../database/query.js";
 import type { Statement } from "../database/together.js";
-import type { ChangedTask } from "../requests/task-changes.js";
 import type { NewRequest } from "../store/insert-request.js";
 import type { RequestRow } from "../store/request-rows.js";
+import type { ChangedTask } from "../store/task-rows.js";
 import { type ComponentWish, desiredRows } from "../store/write-component-states.js";
 import { byKey } from "./component-moves.js";
 import { inTurn, stateMap } from "./state-map.js";

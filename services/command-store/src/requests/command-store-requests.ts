@@ -12,6 +12,7 @@ import type {
 import type { OpenSessionRequest } from "@howdah/proto/howdah/v1/store_sessions";
 import type { RecordTransitionsRequest } from "@howdah/proto/howdah/v1/store_transitions";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
+import { checkId } from "../check-id.js";
 import { invalid } from "../invalid.js";
 
 const maxReports = 1_000;
@@ -25,13 +26,6 @@ const agentsOnly: ReadonlySet<TaskEvent> = new Set([
   TaskEvent.TIMED_OUT,
   TaskEvent.INTERRUPTED,
 ]);
-
-/** Checks an id or a token. */
-export function checkId(field: string, value: bigint): void {
-  if (value < 1n || value > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw invalid(field, value, "is not set, or no id");
-  }
-}
 
 function checkText(field: string, value: string, longest: number, shortest = 1): void {
   if (value.length < shortest || value.length > longest) {

@@ -8,6 +8,7 @@ import { isDone, type TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
 import { alertCalls } from "../alerts/alert-calls.js";
+import { checkId } from "../check-id.js";
 import { componentCalls } from "../components/component-calls.js";
 import { untilItHolds } from "../database/transaction.js";
 import { checkRecordHostStatuses, recordHostStatuses } from "../hosts/record-host-statuses.js";
@@ -31,7 +32,6 @@ import { createChangeFeed } from "./change-feed.js";
 import {
   checkAcquireLease,
   checkAppendOutput,
-  checkId,
   checkListRequests,
   checkListTasks,
   checkOpenSession,

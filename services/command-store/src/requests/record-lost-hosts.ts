@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { RecordLostHostsRequest } from "@howdah/proto/howdah/v1/store_hosts";
 import type { Knex } from "knex";
+import { checkId } from "../check-id.js";
 import { inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";
 import { type LeaseRow, readLeases } from "../store/leases.js";
@@ -12,7 +13,6 @@ import {
   writeLostHosts,
   writeUnknownComponents,
 } from "../store/write-lost-hosts.js";
-import { checkId } from "./command-store-requests.js";
 
 const maxHosts = 1_000;
 

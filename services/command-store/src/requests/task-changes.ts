@@ -1,13 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type TaskChange, TaskChangeSchema } from "@howdah/proto/howdah/v1/task_change";
 import type { RequestRow } from "../store/request-rows.js";
-import type { TaskRow } from "../store/task-rows.js";
-
-/** A task before and after. */
-export interface ChangedTask {
-  readonly before: TaskRow;
-  readonly after: TaskRow;
-}
+import type { ChangedTask, TaskRow } from "../store/task-rows.js";
 
 /** What a transaction does to tasks and their requests, gathered before it is written. Events of one batch build on each other. */
 export interface ChangeSet {

@@ -4,7 +4,7 @@ import { componentMovesOf } from "../components/component-moves.js";
 import { wishesOf } from "../components/desired-states.js";
 import { writeTogether } from "../database/together.js";
 import type { RequestRow } from "../store/request-rows.js";
-import type { TaskRow } from "../store/task-rows.js";
+import type { ChangedTask, TaskRow } from "../store/task-rows.js";
 import { moveWrites, wishWrites } from "../store/write-component-states.js";
 import {
   type RawStageRole,
@@ -18,7 +18,7 @@ import { attemptWrites, counterWrites } from "../store/write-task-changes.js";
 import { taskWrites } from "../store/write-tasks.js";
 import { rolledUpRequest, rolledUpStage } from "./roll-up.js";
 import { spendBudgets } from "./spent-budget.js";
-import type { ChangedTask, ChangeSet } from "./task-changes.js";
+import type { ChangeSet } from "./task-changes.js";
 
 /** What a role's failure is made of. */
 const failures: ReadonlySet<Status> = new Set([

@@ -4,8 +4,8 @@ import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { ScheduleSchema, ScheduleSpecSchema } from "@howdah/proto/howdah/v1/schedule";
 import type { Knex } from "knex";
+import { checkId } from "../check-id.js";
 import { untilItHolds } from "../database/transaction.js";
-import { checkId } from "../requests/command-store-requests.js";
 import { hasNewerScheduler } from "../store/scheduler-fence.js";
 import {
   deleteSchedule,

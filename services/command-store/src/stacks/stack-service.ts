@@ -9,10 +9,10 @@ import {
 } from "@howdah/proto/howdah/v1/stack_service";
 import type { Knex } from "knex";
 import { refreshMetadata } from "../fleet/refresh-metadata.js";
+import { packagesOfStack } from "../store/packages-of-stack.js";
 import { findMissingPackages, findPackage, readPackageChunks } from "../store/read-package.js";
 import { listStacks, readStack, type StackRow } from "../store/read-stack.js";
 import { writeStack } from "../store/write-stack.js";
-import { packagesOfStack } from "./packages-of-stack.js";
 import { maxPackageBytes, receivePackage } from "./receive-package.js";
 import { checkDigest, checkDigests, checkStack, checkStackName } from "./stack-requests.js";
 

@@ -3,7 +3,7 @@ import { StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
 import { untilItHolds } from "../database/transaction.js";
-import { packagesOfStack } from "../stacks/packages-of-stack.js";
+import { packagesOfStack } from "./packages-of-stack.js";
 import type { PackageRow } from "./put-package.js";
 
 const requestsAtOnce = 100;

@@ -40,6 +40,12 @@ export interface TaskRow {
   readonly reason: string | null;
 }
 
+/** A task before and after. */
+export interface ChangedTask {
+  readonly before: TaskRow;
+  readonly after: TaskRow;
+}
+
 /** The select list of a `TaskRow`; enums are read as the numbers that protobuf gives them. */
 export const taskColumns = `t.task_id as taskId, t.request_id as requestId, t.stage_id as stageId, t.role_index as roleIndex,
   t.host_id as hostId, t.role, t.role_command + 0 as roleCommand, t.component_command + 0 as componentCommand, t.batch, t.manual, t.status + 0 as status, t.attempt,

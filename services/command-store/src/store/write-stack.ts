@@ -4,7 +4,7 @@ import type { Knex } from "knex";
 import { sha256Hex } from "../canonical-json.js";
 import { bytes, execute, query } from "../database/query.js";
 import { inTransaction } from "../database/transaction.js";
-import { packagesOfStack } from "../stacks/packages-of-stack.js";
+import { packagesOfStack } from "./packages-of-stack.js";
 import { touchPackages } from "./put-package.js";
 import type { StackRow } from "./read-stack.js";
 

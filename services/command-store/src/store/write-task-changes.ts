@@ -3,9 +3,8 @@ import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { execute } from "../database/query.js";
 import type { Write } from "../database/together.js";
-import type { ChangedTask } from "../requests/task-changes.js";
 import { counterColumns } from "./counter-columns.js";
-import type { TaskRow } from "./task-rows.js";
+import type { ChangedTask, TaskRow } from "./task-rows.js";
 
 const keyColumns = { request_id: "bigint", stage_id: "int", role_index: "smallint" };
 

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
-import type { ChangedTask } from "../requests/task-changes.js";
-import type { TaskRow } from "./task-rows.js";
+import type { ChangedTask, TaskRow } from "./task-rows.js";
 import { taskUpdate } from "./write-tasks.js";
 
 const pending: TaskRow = {

@@ -2,8 +2,7 @@ import { openStatuses } from "@howdah/state/statuses";
 import { StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import type { Statement, Write } from "../database/together.js";
-import type { ChangedTask } from "../requests/task-changes.js";
-import type { TaskRow } from "./task-rows.js";
+import type { ChangedTask, TaskRow } from "./task-rows.js";
 
 type Value = string | number | null;
 
