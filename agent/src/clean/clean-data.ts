@@ -65,12 +65,11 @@ export async function cleanData(
   files.sort((a, b) => a.writtenAtMs - b.writtenAtMs);
   for (let from = 0, done = false; from < files.length && !done; from += batch) {
     signal.throwIfAborted();
-    // Looked up in the turn in which the files go: a command that comes meanwhile may take an old file's name.
-    const needed = neededTasks(journal, now());
     for (const { path, taskId, bytes, writtenAtMs } of files.slice(from, from + batch)) {
       done = writtenAtMs >= now() - maxAgeMs && leftBytes <= maxBytes;
       if (done) break; // those that follow are younger
-      if (needed.has(taskId) || orphans.has(taskId)) continue;
+      // Looked up in the turn in which the files go: a command that comes meanwhile may take an old file's name.
+      if (isNeededTask(journal, taskId, now()) || orphans.has(taskId)) continue;
       try {
         unlinkSync(path);
         removed += 1;
@@ -90,10 +89,9 @@ export async function cleanData(
   return { removed, removedBytes, leftBytes };
 }
 
-/** The tasks whose files may still be asked for. The journal itself forgets later, when it is next written anew. */
-function neededTasks(journal: Journal, nowMs: number): Set<string> {
-  const needed = journal.entries().filter((entry) => isNeeded(entry, nowMs));
-  return new Set(needed.map(({ key }) => key.taskId));
+/** Whether files of the task may still be asked for. The journal itself forgets later, when it is next written anew. */
+function isNeededTask(journal: Journal, taskId: string, nowMs: number): boolean {
+  return journal.attempts(taskId).some((entry) => isNeeded(entry, nowMs));
 }
 
 /** The files of tasks in data/. There may be a hundred thousand: others have their turns meanwhile. */

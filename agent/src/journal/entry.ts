@@ -106,20 +106,21 @@ export function emptyState(): JournalState {
   return { journalId: "", agentId: "", entries: new Map(), tombstones: new Map() };
 }
 
-/** Applies one record. Applying one again changes nothing: a rewritten file may be followed by records it holds already. */
-export function applyRecord(state: JournalState, record: JournalRecord): void {
+/**
+ * Applies one record. Applying one again changes nothing: a rewritten file may be followed by records it holds already.
+ * @param text of the attempt's key, where it is known: then that is the one that is kept
+ */
+export function applyRecord(state: JournalState, record: JournalRecord, text = textOf(record)) {
   if (record.type === "journal") {
     state.journalId = record.journalId;
     state.agentId = record.agentId;
     return;
   }
   if (record.type === "entry") {
-    const text = keyText(record.entry.key);
     state.tombstones.delete(text);
     if (!state.entries.has(text)) state.entries.set(text, record.entry);
     return;
   }
-  const text = keyText(record.key);
   const entry = state.entries.get(text);
   if (!entry) {
     if (record.type === "cancel") {
@@ -128,6 +129,11 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
     return;
   }
   state.entries.set(text, changed(entry, record));
+}
+
+function textOf(record: JournalRecord): string {
+  if (record.type === "journal") return "";
+  return keyText(record.type === "entry" ? record.entry.key : record.key);
 }
 
 function changed(

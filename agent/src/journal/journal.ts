@@ -16,9 +16,11 @@ export interface Journal {
   readonly journalId: string;
   /** Random, made at the agent's first start; outlives the journal. */
   readonly agentId: string;
-  /** Every attempt known, in the order received. */
+  /** Every attempt known, in the order received: those of seven days, so not to be looked through for each command. */
   entries(): readonly JournalEntry[];
   entry(key: TaskKey): JournalEntry | undefined;
+  /** Every attempt known of the tasks with this number, whichever store's, in the order received. */
+  attempts(taskId: string): readonly JournalEntry[];
   /** Rejects with `JournalFullError`, having kept nothing, when the disk has no room for the command and its result. */
   accept(key: TaskKey, command: Json): Promise<AcceptAnswer>;
   /** From here on the attempt counts as running; to be awaited before its first step. */

@@ -41,10 +41,10 @@ export interface RecordLog {
 /** What a journal knows, in memory. */
 export interface KeptState {
   readonly state: JournalState;
-  /** The latest attempt of each task: the only one that may not have ended. */
-  readonly latest: Map<string, TaskKey>;
   /** The wall clock. */
   now(): number;
+  /** Every attempt known of the tasks with this number, whichever store's, in the order received. */
+  attempts(taskId: string): JournalEntry[];
   apply(text: string, change: JournalRecord): void;
   /** The records that stand for it, without what is no longer needed. */
   snapshot(): JournalRecord[];
@@ -58,11 +58,27 @@ export interface KeptState {
 export function keepState(state: JournalState, options: KeepOptions): KeptState {
   const keepMs = options.keepMs ?? keptAcknowledgedMs;
   const now = options.now ?? Date.now;
-  const latest = new Map<string, TaskKey>();
+  // The texts of the attempts by the tasks' numbers, with spaces between: nearly always one, and then not even a copy of it.
+  const byTask = new Map<string, string>();
   let promised = 0;
-  for (const entry of state.entries.values()) {
+  for (const [text, entry] of state.entries) {
     promised += promisedBytes(entry);
-    latest.set(taskText(entry.key), entry.key);
+    index(text, entry.key);
+  }
+
+  function index(text: string, { taskId }: TaskKey): void {
+    const others = byTask.get(taskId);
+    byTask.set(taskId, others === undefined ? text : `${others} ${text}`);
+  }
+
+  function dropFromIndex(text: string, { taskId }: TaskKey): void {
+    const others = textsOf(taskId).filter((one) => one !== text);
+    if (others.length === 0) byTask.delete(taskId);
+    else byTask.set(taskId, others.join(" "));
+  }
+
+  function textsOf(taskId: string): readonly string[] {
+    return byTask.get(taskId)?.split(" ") ?? [];
   }
 
   function dropForgotten(): number {
@@ -72,7 +88,7 @@ export function keepState(state: JournalState, options: KeepOptions): KeptState 
       if (isNeeded(entry, now(), keepMs)) continue;
       const { key } = entry;
       state.entries.delete(text);
-      if (latest.get(taskText(key))?.attempt === key.attempt) latest.delete(taskText(key));
+      dropFromIndex(text, key);
       forgotten.push(key);
     }
     for (const [text, { cancel }] of state.tombstones) {
@@ -83,11 +99,13 @@ export function keepState(state: JournalState, options: KeepOptions): KeptState 
   }
 
   return {
-    ...{ state, latest, now, dropForgotten },
+    ...{ state, now, dropForgotten },
+    attempts: (taskId) => textsOf(taskId).flatMap((text) => state.entries.get(text) ?? []),
     apply(text, change) {
       const before = state.entries.get(text);
-      applyRecord(state, change);
+      applyRecord(state, change, text);
       const after = state.entries.get(text);
+      if (before === undefined && after !== undefined) index(text, after.key);
       promised += (after ? promisedBytes(after) : 0) - (before ? promisedBytes(before) : 0);
     },
     snapshot() {
@@ -100,7 +118,7 @@ export function keepState(state: JournalState, options: KeepOptions): KeptState 
 
 /** A journal over what is kept and a log of what changes it. */
 export function keepJournal(kept: KeptState, log: RecordLog): Journal {
-  const { state, latest, now } = kept;
+  const { state, now } = kept;
 
   /** Appends and applies at once: a second call that comes while the first is being written already sees it. */
   function record(text: string, change: JournalRecord): Promise<void> {
@@ -131,9 +149,9 @@ export function keepJournal(kept: KeptState, log: RecordLog): Journal {
       await written.get(text);
       return "known";
     }
-    const other = latest.get(taskText(key));
-    if (other && other.attempt > key.attempt) return "superseded";
-    if (other && known(other).state !== "ENDED") return "attempt-alive";
+    const others = kept.attempts(key.taskId).filter((one) => one.key.storeId === key.storeId);
+    if (others.some((one) => one.key.attempt > key.attempt)) return "superseded";
+    if (others.some(({ state }) => state !== "ENDED")) return "attempt-alive";
     const cancel = state.tombstones.get(text)?.cancel ?? null;
     const entry: JournalEntry = {
       key,
@@ -148,7 +166,6 @@ export function keepJournal(kept: KeptState, log: RecordLog): Journal {
     };
     const change: JournalRecord = { type: "entry", entry };
     log.makeRoom(change, roomPerCommand);
-    latest.set(taskText(key), key);
     await durably(text, record(text, change));
     return cancel ? "cancelled" : "accepted";
   }
@@ -172,6 +189,7 @@ export function keepJournal(kept: KeptState, log: RecordLog): Journal {
     agentId: state.agentId,
     entries: () => [...state.entries.values()],
     entry: (key) => state.entries.get(keyText(key)),
+    attempts: kept.attempts,
     accept,
     tombstone,
     started: async (key) => {
@@ -211,10 +229,6 @@ export function isNeeded(
   if (acknowledgedAtMs === null || acknowledgedAtMs > nowMs - keepMs) return true;
   // The wall clock may have been set meanwhile; the one since boot tells the truth as long as it was not begun anew.
   return result?.bootId === bootId() && uptimeMs() - result.endedUptimeMs <= keepMs;
-}
-
-function taskText({ storeId, taskId }: TaskKey): string {
-  return `${storeId}:${taskId}`;
 }
 
 function neverStarted(reason: string, atMs: number): CommandResult {

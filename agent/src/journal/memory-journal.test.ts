@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { TaskKey } from "../task-key.js";
 import type { CommandResult } from "./entry.js";
 import { memoryJournal } from "./memory-journal.js";
 
@@ -24,6 +25,30 @@ describe("memoryJournal()", () => {
     assert.equal(await journal.accept(keyOf(2), {}), "cancelled");
     assert.equal(journal.entry(keyOf(2))?.result?.status, "ABORTED");
     assert.notEqual(journal.journalId, memoryJournal("agent").journalId);
+  });
+
+  it("should know every attempt of a task's number, whichever store's, until it is forgotten", async () => {
+    let now = 1_000_000;
+    const journal = memoryJournal("agent", { keepMs: 1_000, now: () => now });
+    const numbers = (taskId: string) =>
+      journal.attempts(taskId).map(({ key }) => `${key.storeId}${key.attempt}`);
+    const end = async (key: TaskKey) => {
+      await journal.accept(key, {});
+      await journal.ended(key, result);
+      await journal.acknowledged(key);
+    };
+    await end(keyOf(1));
+    await end(keyOf(1, 3));
+    assert.equal(await journal.accept(keyOf(1, 2), {}), "superseded");
+    now += 5_000;
+    await end({ ...keyOf(1), storeId: "t" });
+    assert.deepEqual(numbers("1"), ["s1", "s3", "t1"]);
+    for (let task = 2; task < 350; task += 1) await end(keyOf(task));
+    assert.deepEqual(numbers("1"), ["t1"]);
+    now += 5_000;
+    for (let task = 350; task < 700; task += 1) await end(keyOf(task));
+    assert.deepEqual([numbers("1"), numbers("699")], [[], ["s1"]]);
+    assert.equal(await journal.accept(keyOf(1, 2), {}), "accepted");
   });
 
   it("should forget what was acknowledged long enough ago, and nothing else", async () => {

@@ -34,7 +34,7 @@ export async function takeFileNames(
   key: TaskKey,
 ): Promise<void> {
   if (areNamesFree(journal, folders, key)) return;
-  const others = journal.entries().filter((entry) => isOther(entry, key));
+  const others = journal.attempts(key.taskId).filter((entry) => isOther(entry, key));
   const owner = others.find((entry) => entry.fileSuffix === "");
   const suffix = owner
     ? freeSuffix(folders, key.taskId)
@@ -49,7 +49,8 @@ export async function takeFileNames(
 
 /** Whether nobody has had the plain names before: then there is nothing to move. */
 export function areNamesFree(journal: Journal, folders: AgentFolders, key: TaskKey): boolean {
-  return !anyThere(folders, key.taskId) && !journal.entries().some((entry) => isOther(entry, key));
+  if (anyThere(folders, key.taskId)) return false;
+  return !journal.attempts(key.taskId).some((entry) => isOther(entry, key));
 }
 
 function anyThere(folders: AgentFolders, taskId: string, suffix?: string): boolean {
@@ -57,9 +58,9 @@ function anyThere(folders: AgentFolders, taskId: string, suffix?: string): boole
   return paths.some((path) => existsSync(path));
 }
 
-/** Whether it is another attempt that may have files of the task's name. */
+/** Whether it is another attempt of the task's number, and may have files of its name. */
 function isOther({ key, start }: JournalEntry, than: TaskKey): boolean {
-  return key.taskId === than.taskId && start !== null && keyText(key) !== keyText(than);
+  return start !== null && keyText(key) !== keyText(than);
 }
 
 function freeSuffix(folders: AgentFolders, taskId: string): string {
