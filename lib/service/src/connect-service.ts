@@ -17,6 +17,13 @@ export interface ConnectServiceOptions {
 }
 
 /**
+ * What another service may have on its way to this one before it has to wait for word that more may come: on each stream, and on all of
+ * the connection. With HTTP/2's own 64 KiB a piece of output, which may be 256 KiB, costs both processes several turns, and all who follow
+ * output over the connection wait for each other's. Agents keep those: over a slow network a cancel would wait behind what is larger.
+ */
+const windowBytes = 512 << 10;
+
+/**
  * A transport from one service to another. Services are few, so it tries again within about a second however long the other one was
  * away; the thousands of agents must not. One that vanished without a word is given up after 15 s, before a call's usual deadline, so that
  * the call can be made again elsewhere. Throws as `createRpcTransport`.
@@ -28,6 +35,7 @@ export function connectService(options: ConnectServiceOptions): RpcTransport {
     channelOptions: {
       "grpc.initial_reconnect_backoff_ms": 200,
       "grpc.max_reconnect_backoff_ms": 1_000,
+      "grpc-node.flow_control_window": windowBytes,
     },
   });
 }
