@@ -15,7 +15,9 @@ const run = promisify(execFile);
  */
 async function withoutDescriptors(module: string, program: string): Promise<string> {
   const text = `
+    import childProcess from "node:child_process";
     import { appendFileSync, closeSync, openSync, readFileSync, writeSync } from "node:fs";
+    import { syncBuiltinESMExports } from "node:module";
     import { setTimeout as sleep } from "node:timers/promises";
     import * as tested from "${new URL(module, import.meta.url)}";
     const say = (text) => writeSync(1, text + "\\n");
@@ -55,6 +57,25 @@ test("no file descriptor left: a check is not made, with or without an input, an
     );
     assert.equal(said, "CheckNotMadeError: true cannot be run (EMFILE)\nalive\n", input);
   }
+});
+
+test("no file descriptor left once a check runs: it is made, and what it leaves is found by its tag", async () => {
+  // The few that its start has given back are taken at once, as another thread may take them.
+  const said = await withoutDescriptors(
+    "./status/run-check.js",
+    `free();
+     const { spawn } = childProcess;
+     childProcess.spawn = (...how) => {
+       const child = spawn(...how);
+       exhaust();
+       return child;
+     };
+     syncBuiltinESMExports();
+     const environment = { HOWDAH_TASK: "x" };
+     const check = { argv: ["/bin/sh", "-c", "sleep 0.2; exit 3"], cwd: "/", environment, tag: "HOWDAH_TASK=x", timeoutMs: 60_000 };
+     say(String((await tested.runCheck(check, new AbortController().signal, log)).exitCode));`,
+  );
+  assert.equal(said, "3\nalive\n");
 });
 
 /** What follows a step in a program: `step()` makes the promise of its end, `record` is its file. */

@@ -98,6 +98,29 @@ test("the next piece begins where the server says it ends", async (t) => {
   await until(() => journal.entry(entry.key)?.acknowledgedAtMs, "the acknowledgement");
 });
 
+test("the server is not asked what it has of a stream that is empty", async (t) => {
+  const { journal, entries, uploads, waiting } = await uploadsOf(t, 1, 1_000);
+  const [entry] = entries;
+  assert.ok(entry);
+  const asked: (OutputStream | undefined)[] = [];
+  const answerAll = () => {
+    for (const { request, answer } of [...waiting]) {
+      asked.push(request.chunk?.stream);
+      answer();
+    }
+  };
+  // Of an attempt that a former session knew nothing is known of what the server has.
+  uploads.follow(entry, false);
+  await until(() => waiting.length === 2, "what may be written meanwhile is asked for");
+  answerAll();
+  uploads.reportStored(entry, []);
+  await until(() => {
+    answerAll();
+    return journal.entry(entry.key)?.acknowledgedAtMs;
+  }, "the acknowledgement");
+  assert.ok(!asked.includes(OutputStream.STRUCTURED), String(asked));
+});
+
 test("small output travels with the report, unless its file is not what it was", async (t) => {
   const { folders, entries, uploads } = await uploadsOf(t, 2, 16_000);
   const [first, second] = entries;
