@@ -16,7 +16,7 @@ import { bootId } from "../process-table.js";
 import { resolveCommand } from "../resolve-command.js";
 import { type CommandPlan, planCommand } from "../run/command-plan.js";
 import type { CommandSpec, ScriptSettings } from "../run/command-spec.js";
-import { appendOnce, finalText } from "../run/final-text.js";
+import { closeOutput } from "../run/final-text.js";
 import { recordFolderOf } from "../run/record-folders.js";
 import { forbidPlan, runTries, type TriesEnd } from "../run/run-tries.js";
 import type { ComponentName } from "../status/component-of.js";
@@ -182,13 +182,7 @@ export async function runAuto(
     onRetry: () => undefined,
   });
   const { noun, timeoutMs, adHoc } = plan;
-  const text = finalText({ ...end, noun, timeoutMs, adHoc });
-  try {
-    appendOnce(files.stdout, text.stdout);
-    appendOnce(files.stderr, text.stderr);
-  } catch (error) {
-    log.warn({ err: error }, "the output's closing lines could not be written");
-  }
+  closeOutput(files, { ...end, noun, timeoutMs, adHoc }, log);
   rmSync(recordFolder, { recursive: true, force: true });
   return end;
 }

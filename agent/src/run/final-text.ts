@@ -1,4 +1,5 @@
 import { appendFileSync, closeSync, fstatSync, openSync, readSync } from "node:fs";
+import type { Logger } from "pino";
 import type { ResultStatus } from "../journal/entry.js";
 
 /** What the closing lines of a command's output depend on. */
@@ -14,7 +15,23 @@ export interface Ending {
   readonly adHoc: boolean;
 }
 
-/** The lines that close a command's output and errors, in Ambari's words. */
+/** Writes the lines that close a command's output and errors, in Ambari's words, once; where they cannot be written the log says so. */
+export function closeOutput(
+  files: { readonly stdout: string; readonly stderr: string },
+  ending: Ending,
+  log: Logger,
+): void {
+  const { stdout, stderr } = finalText(ending);
+  try {
+    appendOnce(files.stdout, stdout);
+    appendOnce(files.stderr, stderr);
+  } catch (error) {
+    // A full disk cuts the output; the result itself has its room in the journal.
+    log.warn({ err: error }, "the output's closing lines could not be written");
+  }
+}
+
+/** Those lines. */
 export function finalText(ending: Ending): { stdout: string; stderr: string } {
   const text = ambarisText(ending);
   return ending.adHoc ? { stdout: "", stderr: text.stderr } : text;

@@ -12,7 +12,7 @@ import { type CommandPlan, planCommand } from "./command-plan.js";
 import type { CommandSpec, ScriptSettings } from "./command-spec.js";
 import { areNamesFree, type DataFiles, dataFiles, takeFileNames } from "./data-files.js";
 import { diskProblem, withCutOutput } from "./disk-room.js";
-import { appendOnce, finalText } from "./final-text.js";
+import { appendOnce, closeOutput } from "./final-text.js";
 import { logOutput } from "./log-output.js";
 import type { ReadySupervisor } from "./ready-supervisor.js";
 import { recordFolderOf } from "./record-folders.js";
@@ -81,7 +81,8 @@ export async function runCommand(
       : withoutSteps("FAILED", diskProblem(error as Error, folders.data), false);
   }
   if (end.started) end = { ...end, reason: withCutOutput(end.reason, folders.data) };
-  closeOutput(files, end, plan, log);
+  const { noun = "Command", timeoutMs = 0, adHoc = false } = plan ?? {};
+  closeOutput(files, { ...end, noun, timeoutMs, adHoc }, log);
   if (context.settings?.logOutput && plan?.logOutput !== false) logOutput(files, log);
   removeCommandFile(files, end, context);
   return resultOf(end, files, entry.start);
@@ -209,23 +210,6 @@ function markRetried(commandPath: string): void {
 
 function withoutSteps(status: TriesEnd["status"], reason: string, started: boolean): TriesEnd {
   return { status, exitCode: 1, reason, tries: 1, started, endedUptimeMs: uptimeMs() };
-}
-
-function closeOutput(
-  files: DataFiles,
-  end: TriesEnd,
-  plan: CommandPlan | undefined,
-  log: Logger,
-): void {
-  const { noun = "Command", timeoutMs = 0, adHoc = false } = plan ?? {};
-  const text = finalText({ ...end, noun, timeoutMs, adHoc });
-  try {
-    appendOnce(files.stdout, text.stdout);
-    appendOnce(files.stderr, text.stderr);
-  } catch (error) {
-    // A full disk cuts the output; the result itself has its room in the journal.
-    log.warn({ err: error }, "the output's closing lines could not be written");
-  }
 }
 
 function resultOf(end: TriesEnd, files: DataFiles, start: JournalEntry["start"]): CommandResult {
