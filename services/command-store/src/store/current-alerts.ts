@@ -44,7 +44,20 @@ export interface AlertEvent {
 /** With texts of 4,000 characters a statement of so many rows stays below what servers take at once. */
 const rowsAtOnce = 500;
 const alertKey = { definition_id: "bigint", host_id: "bigint" };
-const text = "varchar(4000) character set utf8mb4";
+const standingColumns = {
+  alert_state: "tinyint",
+  firmness: "tinyint",
+  occurrences: "int",
+  since: "bigint",
+  told_at: "bigint",
+  latest_text: "varchar(4000) character set utf8mb4",
+};
+
+/** The values of `standingColumns`. */
+function standingOf(alert: CurrentAlert) {
+  const { state, firmness, occurrences, since, toldAt, text } = alert;
+  return [toStoredState(state), firmness, occurrences, since, toldAt, text];
+}
 
 /** Orders alerts as every statement takes them, so that none waits for another in a circle. */
 export function byAlertKey(a: AlertKey, b: AlertKey): number {
@@ -83,12 +96,7 @@ const insertAlerts = `insert into alert_current (definition_id, host_id, cluster
     service_name: "varchar(100) character set utf8mb4",
     name: "varchar(255) character set utf8mb4",
     host_name: "varchar(255) character set utf8mb4",
-    alert_state: "tinyint",
-    firmness: "tinyint",
-    occurrences: "int",
-    since: "bigint",
-    told_at: "bigint",
-    latest_text: text,
+    ...standingColumns,
   })} straight_join cluster c force index (primary) on c.cluster_id = v.cluster_id and c.version = v.cluster_version`;
 
 /** Makes alerts, given in the order of their keys. `StaleReadError` when one is there already or its cluster has changed. */
@@ -100,19 +108,8 @@ export async function insertCurrentAlerts(
     const rows = alerts
       .slice(start, start + rowsAtOnce)
       .map((each) => [
-        each.definitionId,
-        each.hostId,
-        each.clusterId,
-        each.clusterVersion,
-        each.service,
-        each.name,
-        each.hostName,
-        toStoredState(each.state),
-        each.firmness,
-        each.occurrences,
-        each.since,
-        each.toldAt,
-        each.text,
+        ...[each.definitionId, each.hostId, each.clusterId, each.clusterVersion],
+        ...[each.service, each.name, each.hostName, ...standingOf(each)],
       ]);
     const inserting = execute(trx, insertAlerts, [JSON.stringify(rows)]);
     const { affectedRows } = await inserting.catch((error: unknown) => {
@@ -126,12 +123,7 @@ export async function insertCurrentAlerts(
 const updateAlerts = `update ${jsonRows("v", {
   ...alertKey,
   version: "int",
-  alert_state: "tinyint",
-  firmness: "tinyint",
-  occurrences: "int",
-  since: "bigint",
-  told_at: "bigint",
-  latest_text: text,
+  ...standingColumns,
 })} straight_join alert_current a force index (primary)
     on a.definition_id = v.definition_id and a.host_id = v.host_id and a.version = v.version
 set a.alert_state = v.alert_state, a.firmness = v.firmness, a.occurrences = v.occurrences, a.since = v.since, a.told_at = v.told_at,
@@ -145,17 +137,7 @@ export async function updateCurrentAlerts(
   for (let start = 0; start < alerts.length; start += rowsAtOnce) {
     const rows = alerts
       .slice(start, start + rowsAtOnce)
-      .map((each) => [
-        each.definitionId,
-        each.hostId,
-        each.version,
-        toStoredState(each.state),
-        each.firmness,
-        each.occurrences,
-        each.since,
-        each.toldAt,
-        each.text,
-      ]);
+      .map((each) => [each.definitionId, each.hostId, each.version, ...standingOf(each)]);
     const { affectedRows } = await execute(trx, updateAlerts, [JSON.stringify(rows)]);
     if (affectedRows !== rows.length) throw new StaleReadError("an alert has changed");
   }
