@@ -4,12 +4,12 @@ import { ClusterAlertsSchema } from "@howdah/proto/howdah/v1/alert";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { type AlertTargets, AlertTargetsSchema } from "@howdah/proto/howdah/v1/store_alerts";
 import type { Knex } from "knex";
+import { inSnapshot } from "../database/transaction.js";
 import {
   type AlertTargetsRow,
   listClusterVersions,
   readAlertTargets,
 } from "../store/list-alert-targets.js";
-import { readSnapshot } from "../store/read-cluster.js";
 import { checkEvaluate, evaluateServerAlerts } from "./evaluate-server-alerts.js";
 import { checkRecordAlerts, recordAlerts } from "./record-alerts.js";
 
@@ -32,7 +32,7 @@ export function alertCalls(
         .filter(([id, version]) => knownVersions[`${id}`] !== BigInt(version))
         .map(([id]) => id);
       const rows =
-        changed.length === 0 ? [] : await readSnapshot(db, (trx) => readAlertTargets(trx, changed));
+        changed.length === 0 ? [] : await inSnapshot(db, (trx) => readAlertTargets(trx, changed));
       return { changed: rows.map(toTargets), clusterIds: [...versions.keys()].map(BigInt) };
     },
 

@@ -1,6 +1,6 @@
 import { type AlertDefinition, AlertSourceType, AlertState } from "@howdah/proto/howdah/v1/alert";
 import { AlertFirmness } from "@howdah/proto/howdah/v1/alert_service";
-import type { Knex } from "knex";
+import type { Database } from "../database/together.js";
 import { fromStoredFirmness, fromStoredState } from "../store/alert-states.js";
 import { countFirmAlerts } from "../store/due-alerts.js";
 import type { MaintenanceKey } from "../store/list-maintenance.js";
@@ -17,7 +17,7 @@ export function childNameOf({ sourceType, sourceJson }: AlertDefinition): string
 
 /** What an AGGREGATE finds. `child`: the definition that it names, if there is one that is enabled. */
 export async function evaluateAggregate(
-  db: Knex,
+  db: Database,
   definition: AlertDefinition,
   child: AlertDefinition | undefined,
   maintained: readonly MaintenanceKey[],
@@ -34,7 +34,7 @@ export async function evaluateAggregate(
 }
 
 async function countChildren(
-  db: Knex,
+  db: Database,
   { definitionId, serviceName, componentName }: AlertDefinition,
   maintained: readonly MaintenanceKey[],
 ): Promise<ChildCounts> {

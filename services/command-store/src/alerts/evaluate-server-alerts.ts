@@ -9,6 +9,7 @@ import {
 import type { EvaluateServerAlertsRequest } from "@howdah/proto/howdah/v1/store_alerts";
 import type { Knex } from "knex";
 import { checkId } from "../check-id.js";
+import type { Transaction } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";
 import { readAlertDefinitions } from "../store/alert-definitions.js";
@@ -144,7 +145,7 @@ function evaluateAggregates(
 }
 
 async function evaluateCluster(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   marks: readonly Recount[],
   asked: ReadonlySet<number>,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { AlertState } from "@howdah/proto/howdah/v1/alert";
+import { inTransaction } from "../database/transaction.js";
 import { insertAlertHistory } from "../store/current-alerts.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { startStore, type TestStore } from "../testing/store.js";
@@ -24,7 +25,7 @@ describe("purging the history of alerts", () => {
     const events = ages.map((ms) => ({
       ...{ ...event, component: "DATANODE", state: AlertState.OK, changedAt: now - ms },
     }));
-    await database.db.transaction((trx) => insertAlertHistory(trx, events));
+    await inTransaction(database.db, (trx) => insertAlertHistory(trx, events));
     const purge = async (dryRun: boolean) => {
       let deleted = 0n;
       const answers = store.client.purgeRequests({ olderThan: { seconds: 3_600n }, dryRun });

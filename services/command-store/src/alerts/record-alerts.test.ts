@@ -5,6 +5,7 @@ import { AlertSourceType, AlertState } from "@howdah/proto/howdah/v1/alert";
 import { type Alert, AlertFirmness } from "@howdah/proto/howdah/v1/alert_service";
 import { StaleReadError } from "../database/database-errors.js";
 import { query } from "../database/query.js";
+import { inTransaction } from "../database/transaction.js";
 import { insertCurrentAlerts } from "../store/current-alerts.js";
 import { type AlertFixture, openAlertFixture, scriptAlert } from "../testing/alert-fixture.js";
 import { rejects } from "../testing/rejects.js";
@@ -205,7 +206,7 @@ describe("recordAlerts", () => {
     const { database, idOf, host, clusterId, current } = fixture;
     const [row] = await query<{ version: number }>(database.db, "select version from cluster");
     const insert = (clusterVersion: number) =>
-      database.db.transaction((trx) =>
+      inTransaction(database.db, (trx) =>
         insertCurrentAlerts(trx, [
           {
             ...{ definitionId: key.definitionId, hostId: key.hostId, hostName: "h3" },

@@ -1,7 +1,7 @@
 import { AlertSourceType, type AlertState } from "@howdah/proto/howdah/v1/alert";
 import { AlertFirmness } from "@howdah/proto/howdah/v1/alert_service";
 import { nextAlert } from "@howdah/state/alerts";
-import type { Knex } from "knex";
+import type { Transaction } from "../database/together.js";
 import type { KnownDefinition } from "../store/alert-watchers.js";
 import { insertRecounts } from "../store/cluster-alerts.js";
 import {
@@ -49,7 +49,7 @@ export function storedText(text: string): string {
  * agents do not tell those for long, so what they tell is written.
  */
 export async function recordFindings(
-  trx: Knex.Transaction,
+  trx: Transaction,
   findings: readonly Finding[],
   unchanged: "written" | "passed over",
 ): Promise<number> {
@@ -102,7 +102,7 @@ export async function recordFindings(
   return changed.size;
 }
 
-async function write(trx: Knex.Transaction, moving: readonly Moving[]): Promise<void> {
+async function write(trx: Transaction, moving: readonly Moving[]): Promise<void> {
   const all = moving.flatMap(({ finding, stored, now }) =>
     now === undefined ? [] : [{ finding, stored, now }],
   );

@@ -7,8 +7,8 @@ import {
   ClusterAlertsSchema,
 } from "@howdah/proto/howdah/v1/alert";
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
-import type { Knex } from "knex";
 import { canonicalJson } from "../canonical-json.js";
+import type { Database, Transaction } from "../database/together.js";
 import type { ClusterContent } from "../fleet/cluster.js";
 import {
   deleteAlertDefinitions,
@@ -45,7 +45,7 @@ export interface AlertsPlan {
 
 /** What must change in the alerts of a cluster that is to be as `next` says; everything is new without an id. */
 export async function planAlerts(
-  trx: Knex,
+  trx: Database,
   clusterId: number | undefined,
   next: Pick<ClusterContent, "services" | "configurations">,
   stack: StackDefinition,
@@ -69,7 +69,7 @@ export async function planAlerts(
  * lost components by it.
  */
 export async function writeAlerts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   plan: AlertsPlan,
   takenFrom: readonly string[],
@@ -94,7 +94,7 @@ export function dueNow({ sourceType, enabled }: AlertDefinition): number | null 
 }
 
 /** Stores the document of a cluster's definitions as they are in this transaction, and names it in the cluster's row. */
-export async function renewDocument(trx: Knex.Transaction, clusterId: number): Promise<void> {
+export async function renewDocument(trx: Transaction, clusterId: number): Promise<void> {
   const stored = await readAlertDefinitions(trx, clusterId);
   const message = create(AlertDefinitionsSchema, {
     definitions: stored

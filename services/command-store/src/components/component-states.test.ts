@@ -292,7 +292,7 @@ describe("component states", () => {
       });
       await store.client.recordReports({ reports: [{ ...subject, event: SUCCEEDED }] });
     });
-    assert.ok(without.length > 10);
+    assert.ok(without.length > 5);
     assert.deepEqual(
       without.filter((sql) => sql.includes("host_component")),
       [],

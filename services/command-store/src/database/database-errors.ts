@@ -22,7 +22,7 @@ const lost: ReadonlySet<string> = new Set([
   "ECONNRESET",
   "EPIPE",
   "ETIMEDOUT",
-  "ER_CONNECTION_KILLED", // 1927
+  "ER_CONNECTION_KILLED",
   "ER_QUERY_INTERRUPTED", // 1317
   "ER_SERVER_SHUTDOWN", // 1053
   "ER_CLIENT_INTERACTION_TIMEOUT",
@@ -46,9 +46,13 @@ const away: ReadonlySet<string> = new Set([
   "ER_BAD_DB_ERROR",
 ]);
 
+/** MariaDB's errors that the driver has no names for. */
+const unnamed: ReadonlyMap<unknown, string> = new Map([[1927, "ER_CONNECTION_KILLED"]]);
+
 function codeOf(error: unknown): string {
-  if (!(error instanceof Error) || !("code" in error)) return "";
-  return typeof error.code === "string" ? error.code : "";
+  if (!(error instanceof Error)) return "";
+  if ("code" in error && typeof error.code === "string") return error.code;
+  return ("errno" in error && unnamed.get(error.errno)) || "";
 }
 
 /** Two transactions wanted the same rows: running this one again is the cure. */

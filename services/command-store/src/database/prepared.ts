@@ -1,6 +1,6 @@
-import type { Knex } from "knex";
 import type { Connection, ResultSetHeader } from "mysql2";
 import type { Executed } from "./query.js";
+import { type Database, isTransaction } from "./together.js";
 
 /** A value of a prepared statement. Bytes go as they are: in the text of a statement they take twice the room, as hex. */
 export type PreparedValue = string | number | null | Buffer;
@@ -10,20 +10,28 @@ export type PreparedValue = string | number | null | Buffer;
  * as the connection lives, so there must be few of them. An error has the text, and no values.
  */
 export async function executePrepared(
-  db: Knex,
+  db: Database,
   sql: string,
   values: readonly PreparedValue[],
 ): Promise<Executed> {
-  const { client } = db;
-  const connection: Connection = await client.acquireConnection();
+  if (isTransaction(db)) return executeOn((await db.connection()) as Connection, sql, values);
+  const connection: Connection = await db.client.acquireConnection();
   try {
-    return await new Promise<Executed>((resolve, reject) => {
-      connection.execute<ResultSetHeader>(sql, [...values], (error, result) => {
-        if (error === null) resolve(result);
-        else reject(error);
-      });
-    });
+    return await executeOn(connection, sql, values);
   } finally {
-    await client.releaseConnection(connection);
+    await db.client.releaseConnection(connection);
   }
+}
+
+function executeOn(
+  connection: Connection,
+  sql: string,
+  values: readonly PreparedValue[],
+): Promise<Executed> {
+  return new Promise((resolve, reject) => {
+    connection.execute<ResultSetHeader>(sql, [...values], (error, result) => {
+      if (error === null) resolve(result);
+      else reject(error);
+    });
+  });
 }

@@ -1,4 +1,4 @@
-import type { Knex } from "knex";
+import { type Database, together } from "./together.js";
 
 /** A piece of SQL in the place of a value. */
 export interface SqlText {
@@ -21,12 +21,12 @@ export type Binding =
 
 /** Runs a SELECT. BIGINT columns come as numbers: ids and times stay far below 2^53. */
 export async function query<Row>(
-  db: Knex,
+  db: Database,
   sql: string,
   bindings: readonly Binding[] = [],
 ): Promise<Row[]> {
-  const [rows] = (await send(db, sql, bindings)) as [Row[]];
-  return rows;
+  const [rows] = await together(db, [{ sql, bindings }]);
+  return rows as Row[];
 }
 
 /** What a statement did. */
@@ -39,29 +39,12 @@ export interface Executed {
 
 /** Runs an INSERT, UPDATE or DELETE. */
 export async function execute(
-  db: Knex,
+  db: Database,
   sql: string,
   bindings: readonly Binding[] = [],
 ): Promise<Executed> {
-  const [result] = (await send(db, sql, bindings)) as [Executed];
-  return result;
-}
-
-/** Sends SQL as it is and gives what the driver gives; on a connection of the caller's, if it has one. */
-export async function send(
-  db: Knex,
-  sql: string,
-  bindings: readonly Binding[],
-  connection?: unknown,
-): Promise<unknown> {
-  try {
-    const raw = db.raw(sql, bindings as Knex.RawBinding[]);
-    return await (connection === undefined ? raw : raw.connection(connection));
-  } catch (error) {
-    // The driver keeps the statement with all its values there: commands and configurations, which belong into no log.
-    if (error instanceof Error && "sql" in error) delete error.sql;
-    throw error;
-  }
+  const [done] = await together(db, [{ sql, bindings }]);
+  return done as Executed;
 }
 
 /** Protobuf's bytes as the driver wants them, without a copy. */

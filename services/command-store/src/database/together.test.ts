@@ -3,8 +3,8 @@ import { after, before, describe, it } from "node:test";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { isDuplicate } from "./database-errors.js";
 import { newId, query } from "./query.js";
-import { commitTogether, together } from "./together.js";
-import { inTransaction } from "./transaction.js";
+import { together } from "./together.js";
+import { commitTogether, inTransaction } from "./transaction.js";
 
 describe("together()", () => {
   let database: TestDatabase;

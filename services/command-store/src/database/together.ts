@@ -1,6 +1,5 @@
 import type { Knex } from "knex";
-import { type Binding, type Executed, send } from "./query.js";
-import { untilItHolds } from "./transaction.js";
+import type { Binding, Executed } from "./query.js";
 
 /** A statement and the values of its `?`. */
 export interface Statement {
@@ -14,19 +13,55 @@ export const between = ";\n";
 /** The rows of a SELECT, what any other statement did. */
 export type Answer<Row = unknown> = readonly Row[] | Executed;
 
+/** A transaction that is open: `inTransaction` gives it to its work, and ends it. */
+export interface Transaction {
+  /** Sends statements together and gives the answer of each, as `together` does. */
+  send(statements: readonly Statement[]): Promise<Answer[]>;
+  /**
+   * Has writes sent along with what comes next, or with COMMIT: for those of which nobody needs the answer. Their errors are those of
+   * what they go with.
+   */
+  later(statements: readonly Statement[]): void;
+  /** As `send`, and commits, in the same round trip: for the last statements, when nothing is to be decided by their answers. */
+  finish(statements: readonly Statement[]): Promise<Answer[]>;
+  /** Its connection, for what is not sent as text. What waited was sent before. */
+  connection(): Promise<unknown>;
+}
+
+/** Where statements go: to any connection, each on its own; or into a transaction. */
+export type Database = Knex | Transaction;
+
+/** Whether it is a transaction that is open. */
+export function isTransaction(db: Database): db is Transaction {
+  return "later" in db;
+}
+
 /**
  * Sends statements together and gives the answer of each, in order: what takes a round trip each otherwise takes one. The first that
  * fails ends it. Inside a transaction, or for one that is a transaction by itself.
  */
-export async function together(
+export function together(db: Database, statements: readonly Statement[]): Promise<Answer[]> {
+  return isTransaction(db) ? db.send(statements) : sendTogether(db, statements);
+}
+
+/** As `together`; on a connection of the caller's, if it has one. */
+export async function sendTogether(
   db: Knex,
   statements: readonly Statement[],
   connection?: unknown,
 ): Promise<Answer[]> {
   const sql = statements.map((statement) => statement.sql).join(between);
   const bindings = statements.flatMap((statement) => statement.bindings);
-  const [answers] = (await send(db, sql, bindings, connection)) as [Answer[] | Answer];
-  return statements.length === 1 ? [answers as Answer] : (answers as Answer[]);
+  try {
+    const raw = db.raw(sql, bindings as Knex.RawBinding[]);
+    const sent = connection === undefined ? raw : raw.connection(connection);
+    const [answers] = (await sent) as unknown as [Answer[] | Answer];
+    return statements.length === 1 ? [answers as Answer] : (answers as Answer[]);
+  } catch (error) {
+    // The driver keeps the statement with all its values there: commands and configurations, which belong into no log.
+    if (error instanceof Error && "sql" in error) delete error.sql;
+    throw error;
+  }
 }
 
 /** A write among others that go together, and what its answer must be. */
@@ -38,7 +73,7 @@ export interface Write {
 
 /** Sends writes together, then looks at the answers; `read` is read after them, in the same round trip. */
 export async function writeTogether<Row = unknown>(
-  trx: Knex.Transaction,
+  trx: Transaction,
   writes: readonly Write[],
   read?: Statement,
 ): Promise<readonly Row[]> {
@@ -48,25 +83,4 @@ export async function writeTogether<Row = unknown>(
   const answers = await together(trx, statements);
   for (const [at, { check }] of writes.entries()) check?.(answers[at] as Executed);
   return read === undefined ? [] : (answers.at(-1) as readonly Row[]);
-}
-
-/**
- * Runs statements as one transaction in one round trip, from its beginning to its commit. Runs it again as `inTransaction` does: after
- * a COMMIT whose answer was lost it may meet its own effect. Only for what needs no decision in between.
- */
-export function commitTogether(db: Knex, statements: readonly Statement[]): Promise<Answer[]> {
-  return untilItHolds(async () => {
-    const connection: unknown = await db.client.acquireConnection();
-    try {
-      const all = [{ sql: "begin", bindings: [] }, ...statements, { sql: "commit", bindings: [] }];
-      const answers = await together(db, all, connection);
-      return answers.slice(1, -1);
-    } catch (error) {
-      // The statement that failed has left what came before it open. A connection that cannot even do this is thrown away by the pool.
-      await send(db, "rollback", [], connection).catch(() => undefined);
-      throw error;
-    } finally {
-      await db.client.releaseConnection(connection);
-    }
-  });
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { Knex } from "knex";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
-import { StaleReadError } from "./database-errors.js";
+import { isDuplicate, StaleReadError } from "./database-errors.js";
 import { execute, query } from "./query.js";
-import { inTransaction } from "./transaction.js";
+import type { Transaction } from "./together.js";
+import { inSnapshot, inTransaction } from "./transaction.js";
 
 /** A promise and the function that resolves it. */
 function deferred(): { readonly promise: Promise<void>; resolve(): void } {
@@ -26,7 +26,7 @@ describe("inTransaction()", () => {
   });
   after(() => database?.close());
 
-  const add = (trx: Knex, id: number) =>
+  const add = (trx: Transaction, id: number) =>
     execute(trx, "update counter set n = n + 1 where id = ?", [id]);
   const countOf = async (id: number) =>
     (await query<{ n: number }>(database.db, "select n from counter where id = ?", [id]))[0]?.n;
@@ -83,5 +83,147 @@ describe("inTransaction()", () => {
     );
     assert.equal(runs, 1);
     assert.equal(await countOf(4), 0);
+  });
+
+  /** What is sent to the database by `work`, a round trip a text. */
+  async function sentBy(work: () => Promise<unknown>): Promise<string[]> {
+    const sent: string[] = [];
+    const note = ({ sql }: { sql: string }) => sent.push(sql);
+    database.db.on("query", note);
+    try {
+      await work();
+    } finally {
+      database.db.removeListener("query", note);
+    }
+    return sent;
+  }
+
+  const setTo = (id: number, n: number) => ({
+    sql: "update counter set n = ? where id = ?",
+    bindings: [n, id],
+  });
+  const openTransactions = () =>
+    query(
+      database.db,
+      `select trx_id from information_schema.innodb_trx
+      where trx_mysql_thread_id in (select id from information_schema.processlist where db = database())`,
+    );
+
+  it("should send BEGIN with the first statement, and what can wait with the next or COMMIT", async () => {
+    const select = "select n from counter where id = 4";
+    const sent = await sentBy(() =>
+      inTransaction(database.db, async (trx) => {
+        await query(trx, select);
+        trx.later([setTo(4, 1)]);
+        assert.deepEqual(await query(trx, select), [{ n: 1 }]);
+        trx.later([setTo(4, 2), setTo(4, 3)]);
+      }),
+    );
+    const update = setTo(4, 0).sql;
+    assert.deepEqual(sent, [
+      `begin;\n${select}`,
+      `${update};\n${select}`,
+      `${update};\n${update};\ncommit`,
+    ]);
+    assert.equal(await countOf(4), 3);
+    const alone = await sentBy(() =>
+      inTransaction(database.db, (trx) => trx.finish([setTo(4, 0)])),
+    );
+    assert.deepEqual(alone, [`begin;\n${update};\ncommit`]);
+    const written = await sentBy(() =>
+      inTransaction(database.db, async (trx) => trx.later([setTo(4, 0)])),
+    );
+    assert.deepEqual(written, [`begin;\n${update};\ncommit`]);
+  });
+
+  it("should send nothing for work that has nothing to send, and drop what waits when it fails", async () => {
+    assert.deepEqual(await sentBy(() => inTransaction(database.db, async () => 7)), []);
+    const sent = await sentBy(() =>
+      assert.rejects(
+        inTransaction(database.db, async (trx) => {
+          trx.later([setTo(4, 9)]);
+          throw new TypeError("a mistake");
+        }),
+        TypeError,
+      ),
+    );
+    assert.deepEqual(sent, []);
+    assert.equal(await countOf(4), 0);
+  });
+
+  it("should leave nothing open when a statement fails that BEGIN, or COMMIT, goes with", async () => {
+    const wrong = { sql: "insert into counter (id, n) values (1, 0)", bindings: [] };
+    const works: ((trx: Transaction) => Promise<unknown>)[] = [
+      (trx) => trx.send([setTo(4, 9), wrong]),
+      async (trx) => trx.later([setTo(4, 9), wrong]),
+      (trx) => trx.finish([setTo(4, 9), wrong]),
+    ];
+    for (const work of works) {
+      await assert.rejects(inTransaction(database.db, work), isDuplicate);
+      assert.deepEqual(await openTransactions(), []);
+      assert.equal(await countOf(4), 0);
+    }
+  });
+
+  it("should run both transactions of a deadlock to their end that one finds out with COMMIT", async () => {
+    let runs = 0;
+    const ready = [deferred(), deferred()] as const;
+    const work = (mine: 0 | 1) =>
+      inTransaction(database.db, async (trx) => {
+        runs += 1;
+        await add(trx, 1 + mine);
+        ready[mine].resolve();
+        await ready[1 - mine]?.promise;
+        trx.later([{ sql: "update counter set n = n + 1 where id = ?", bindings: [2 - mine] }]);
+      });
+    const before = [await countOf(1), await countOf(2)].map(Number);
+    await Promise.all([work(0), work(1)]);
+    assert.equal(runs, 3);
+    assert.deepEqual(
+      [await countOf(1), await countOf(2)],
+      before.map((n) => n + 2),
+    );
+  });
+
+  it("should run again when its connection breaks in the round trip of COMMIT, before or after it", async () => {
+    const [from = 0] = [await countOf(3)];
+    let runs = 0;
+    await inTransaction(database.db, async (trx) => {
+      runs += 1;
+      await add(trx, 3);
+      const [me] = await query<{ id: number }>(trx, "select connection_id() as id");
+      if (runs === 1) trx.later([{ sql: `kill ${me?.id ?? 0}`, bindings: [] }]);
+    });
+    assert.equal(runs, 2);
+    assert.equal(await countOf(3), from + 1);
+    runs = 0;
+    await inTransaction(database.db, async (trx) => {
+      runs += 1;
+      const [me] = await query<{ id: number }>(trx, "select connection_id() as id");
+      // Work meets its own effect, and must know it.
+      if ((await countOf(3)) === from + 2) return;
+      await add(trx, 3);
+      trx.later([
+        { sql: "commit", bindings: [] },
+        { sql: `kill ${me?.id ?? 0}`, bindings: [] },
+      ]);
+    });
+    assert.equal(runs, 2);
+    assert.equal(await countOf(3), from + 2);
+  });
+
+  const countOfIn = async (trx: Transaction, id: number) =>
+    (await query<{ n: number }>(trx, "select n from counter where id = ?", [id]))[0]?.n;
+
+  it("should see one moment in a snapshot, and every moment outside", async () => {
+    await execute(database.db, "update counter set n = 0 where id = 4");
+    const seen = (run: typeof inSnapshot) =>
+      run(database.db, async (trx) => {
+        const first = await countOfIn(trx, 4);
+        await execute(database.db, "update counter set n = n + 1 where id = 4");
+        return [first, await countOfIn(trx, 4)];
+      });
+    assert.deepEqual(await seen(inSnapshot), [0, 0]);
+    assert.deepEqual(await seen(inTransaction), [1, 2]);
   });
 });

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Knex } from "knex";
 import { isConflict, isLostConnection } from "./database-errors.js";
+import { openTransaction } from "./open-transaction.js";
+import type { Answer, Statement, Transaction } from "./together.js";
 
 const attempts = 6;
 
@@ -8,13 +10,39 @@ const attempts = 6;
  * Runs `work` in a transaction and commits. Runs the whole of it again, up to five times with a growing random pause, when it
  * lost to another transaction (deadlock, lock time-out, certification, `StaleReadError`; from COMMIT as well) or when its
  * connection broke. After a COMMIT whose answer was lost `work` may thus meet its own effect: its conditions must make that
- * harmless. Everything else is thrown as it is, after ROLLBACK.
+ * harmless. Everything else is thrown as it is, after ROLLBACK. BEGIN goes with the first statement, so that work which sends none
+ * costs nothing.
  */
-export function inTransaction<T>(
+export function inTransaction<T>(db: Knex, work: (trx: Transaction) => Promise<T>): Promise<T> {
+  return untilItHolds(() => once(db, work));
+}
+
+/** As `inTransaction`, for reads that all see the same moment; once only. */
+export function inSnapshot<T>(db: Knex, read: (trx: Transaction) => Promise<T>): Promise<T> {
+  return once(db, read, "set transaction isolation level repeatable read");
+}
+
+/**
+ * Runs statements as one transaction in one round trip, from its beginning to its commit. Runs it again as `inTransaction` does: after
+ * a COMMIT whose answer was lost it may meet its own effect. Only for what needs no decision in between.
+ */
+export function commitTogether(db: Knex, statements: readonly Statement[]): Promise<Answer[]> {
+  return inTransaction(db, (trx) => trx.finish(statements));
+}
+
+async function once<T>(
   db: Knex,
-  work: (trx: Knex.Transaction) => Promise<T>,
+  work: (trx: Transaction) => Promise<T>,
+  ...before: readonly string[]
 ): Promise<T> {
-  return untilItHolds(() => db.transaction(work));
+  const opened = await openTransaction(db, before);
+  try {
+    const result = await work(opened.trx);
+    await opened.commit();
+    return result;
+  } finally {
+    await opened.close();
+  }
 }
 
 /** As `inTransaction`, for work whose only write is one statement: that commits by itself. */

@@ -2,6 +2,7 @@ import type { ApplyClusterRequest } from "@howdah/proto/howdah/v1/fleet_service"
 import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
 import { planAlerts, writeAlerts } from "../alerts/write-cluster-alerts.js";
+import type { Database, Transaction } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
 import { putDocument } from "../store/put-package.js";
 import { readCluster } from "../store/read-cluster.js";
@@ -62,7 +63,7 @@ export async function applyCluster(db: Knex, request: ApplyClusterRequest): Prom
 }
 
 async function applyOnce(
-  trx: Knex.Transaction,
+  trx: Transaction,
   request: ApplyClusterRequest,
 ): Promise<{ stack: StoredStack; changes: string[] }> {
   const [stackName = "", stackVersion = ""] = request.stack.split("/");
@@ -143,7 +144,7 @@ function hasType(stack: StackDefinition, type: string): boolean {
   );
 }
 
-async function unknownStack(db: Knex, stack: string): Promise<ClusterProblemsError> {
+async function unknownStack(db: Database, stack: string): Promise<ClusterProblemsError> {
   const there = (await listStacks(db)).map((each) => `${each.name}/${each.version}`);
   const problem =
     there.length === 0

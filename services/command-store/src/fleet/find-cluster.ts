@@ -1,9 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Knex } from "knex";
+import type { Database } from "../database/together.js";
 import { listClusterNames } from "../store/read-cluster.js";
 
 /** The error of a cluster that is not there. */
-export async function noCluster(db: Knex, name: string): Promise<ConnectError> {
+export async function noCluster(db: Database, name: string): Promise<ConnectError> {
   const names = await listClusterNames(db);
   const there = names.length === 0 ? "there is none yet" : `there are ${names.join(", ")}`;
   return new ConnectError(`there is no cluster ${name}; ${there}`, Code.NotFound);

@@ -3,17 +3,13 @@ import type { FleetService } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Knex } from "knex";
 import { hostComponentCalls } from "../components/host-component-calls.js";
 import { isConflict } from "../database/database-errors.js";
+import { inSnapshot } from "../database/transaction.js";
 import {
   listConfigurationTypes,
   listConfigurationVersions,
 } from "../store/list-configuration-versions.js";
 import { listMaintenance } from "../store/list-maintenance.js";
-import {
-  listClusterNames,
-  listClusters,
-  readCluster,
-  readSnapshot,
-} from "../store/read-cluster.js";
+import { listClusterNames, listClusters, readCluster } from "../store/read-cluster.js";
 import { readHost } from "../store/read-hosts.js";
 import { applyCluster, ClusterProblemsError } from "./apply-cluster.js";
 import type { StoredCluster } from "./cluster.js";
@@ -102,7 +98,7 @@ export function createFleetService(db: Knex): ServiceImpl<typeof FleetService> {
     },
 
     async listClusters() {
-      const clusters = await readSnapshot(db, (trx) => listClusters(trx));
+      const clusters = await inSnapshot(db, (trx) => listClusters(trx));
       return { clusters: clusters.map(toClusterSummary) };
     },
 
@@ -132,7 +128,7 @@ async function findCluster(
   name: string,
   types: readonly string[] = [],
 ): Promise<StoredCluster> {
-  const cluster = await readSnapshot(db, (trx) => readCluster(trx, name, types));
+  const cluster = await inSnapshot(db, (trx) => readCluster(trx, name, types));
   if (cluster !== undefined) return cluster;
   throw await noCluster(db, name);
 }

@@ -2,6 +2,7 @@ import type { StackDefinition } from "@howdah/proto/howdah/v1/stack";
 import type { Knex } from "knex";
 import { planAlerts, writeAlerts } from "../alerts/write-cluster-alerts.js";
 import { sha256Hex } from "../canonical-json.js";
+import type { Transaction } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
 import { putDocument } from "../store/put-package.js";
 import { listClusters, readCluster } from "../store/read-cluster.js";
@@ -20,7 +21,7 @@ export async function refreshMetadata(db: Knex, stack: StackDefinition): Promise
   }
 }
 
-async function refreshCluster(trx: Knex.Transaction, name: string): Promise<void> {
+async function refreshCluster(trx: Transaction, name: string): Promise<void> {
   const cluster = await readCluster(trx, name);
   if (cluster === undefined) return;
   const { clusterId, version, stackName, stackVersion, digests } = cluster;

@@ -1,5 +1,6 @@
 import type { SetMaintenanceRequest } from "@howdah/proto/howdah/v1/fleet_service";
 import type { Knex } from "knex";
+import type { Database } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
 import { invalidArgument } from "../invalid.js";
 import { insertRecounts } from "../store/cluster-alerts.js";
@@ -61,7 +62,7 @@ export function setMaintenance(
   });
 }
 
-function thingsOf(trx: Knex, checked: CheckedMaintenance): Promise<Thing[]> {
+function thingsOf(trx: Database, checked: CheckedMaintenance): Promise<Thing[]> {
   switch (checked.kind) {
     case "hosts":
       return hostThings(trx, checked);
@@ -75,7 +76,7 @@ function thingsOf(trx: Knex, checked: CheckedMaintenance): Promise<Thing[]> {
 const keysAtOnce = 5_000;
 
 async function hostThings(
-  db: Knex,
+  db: Database,
   { filter, shown }: CheckedMaintenance & { kind: "hosts" },
 ): Promise<Thing[]> {
   const things: Thing[] = [];
@@ -99,7 +100,7 @@ async function hostThings(
 }
 
 async function serviceThings(
-  db: Knex,
+  db: Database,
   { cluster, service }: CheckedMaintenance & { kind: "service" },
 ): Promise<Thing[]> {
   const { clusterId, name } = await clusterWith(db, cluster, service);
@@ -108,7 +109,7 @@ async function serviceThings(
 }
 
 async function componentThings(
-  db: Knex,
+  db: Database,
   { cluster, service, components, filter, shown }: CheckedMaintenance & { kind: "components" },
 ): Promise<Thing[]> {
   const found = await clusterWith(db, cluster, service);
@@ -151,7 +152,7 @@ async function componentThings(
 }
 
 async function selectedHosts(
-  db: Knex,
+  db: Database,
   filter: NonNullable<(CheckedMaintenance & { kind: "components" })["filter"]>,
   names: readonly string[],
 ): Promise<ReadonlySet<string>> {
@@ -164,7 +165,7 @@ async function selectedHosts(
 }
 
 /** The cluster of this name, the only one when it is empty; with the service, if one is named. */
-async function clusterWith(db: Knex, name: string, service: string): Promise<ClusterSummary> {
+async function clusterWith(db: Database, name: string, service: string): Promise<ClusterSummary> {
   const clusters = await listClusters(db);
   const names = clusters.map((cluster) => cluster.name);
   const [only] = clusters;

@@ -11,8 +11,8 @@ import type { Knex } from "knex";
 import { desiredStates } from "../components/desired-states.js";
 import { isDuplicate } from "../database/database-errors.js";
 import { type Executed, newId } from "../database/query.js";
-import { commitTogether, together } from "../database/together.js";
-import { inTransaction } from "../database/transaction.js";
+import { together } from "../database/together.js";
+import { commitTogether, inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";
 import {
   findByKey,

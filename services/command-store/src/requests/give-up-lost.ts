@@ -1,7 +1,7 @@
 import type { OpenSessionRequest } from "@howdah/proto/howdah/v1/store_sessions";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { liveStatuses } from "@howdah/state/statuses";
-import type { Knex } from "knex";
+import type { Transaction } from "../database/together.js";
 import { lockRequests } from "../store/request-rows.js";
 import type { OpenTask } from "../store/sessions.js";
 import { readTasks } from "../store/task-rows.js";
@@ -21,7 +21,7 @@ export function nameOf({ taskId, attempt }: { taskId: bigint | number; attempt: 
  * @param registered what the agents whose journals are new say, by their hosts' ids
  */
 export async function giveUpLost(
-  trx: Knex.Transaction,
+  trx: Transaction,
   open: readonly OpenTask[],
   registered: ReadonlyMap<number, OpenSessionRequest>,
   now: number,

@@ -8,6 +8,7 @@ import {
   OpenSessionResponseSchema,
 } from "@howdah/proto/howdah/v1/store_sessions";
 import type { Knex } from "knex";
+import type { Transaction } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
 import { type HostFacts, insertHosts, updateHosts } from "../store/host-facts.js";
 import { readLeasesNamed } from "../store/leases.js";
@@ -86,7 +87,7 @@ export async function openSessions(
 
 /** Answers those that something stands in the way of, and gives the others. */
 async function sort(
-  trx: Knex.Transaction,
+  trx: Transaction,
   storeId: string,
   requests: readonly OpenSessionRequest[],
 ): Promise<{ free: Free[]; answers: Map<OpenSessionRequest, OpenSessionResponse | ConnectError> }> {
@@ -113,11 +114,7 @@ async function sort(
 }
 
 /** Makes or updates the hosts and writes their sessions; in the order of the hosts' ids. */
-async function begin(
-  trx: Knex.Transaction,
-  free: readonly Free[],
-  now: number,
-): Promise<Opening[]> {
+async function begin(trx: Transaction, free: readonly Free[], now: number): Promise<Opening[]> {
   const made = await insertHosts(
     trx,
     free.filter(({ last }) => last === undefined).map(({ request }) => factsOf(request)),
@@ -164,7 +161,7 @@ function withNewJournals(openings: readonly Opening[]): Map<number, OpenSessionR
 
 /** Moves the hosts' open tasks to their new sessions, and gives each opening its own and the listed ones. */
 async function moveTasks(
-  trx: Knex.Transaction,
+  trx: Transaction,
   openings: readonly Opening[],
   open: readonly OpenTask[],
 ): Promise<void> {

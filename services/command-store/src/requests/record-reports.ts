@@ -10,6 +10,7 @@ import {
 import { type TaskChange, TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { agentEvents, transition } from "@howdah/state/transitions";
 import type { Knex } from "knex";
+import type { Transaction } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
 import { insertOutput, readStored, type StreamKey, streamName } from "../store/output.js";
 import { lockRequests } from "../store/request-rows.js";
@@ -211,7 +212,7 @@ function formerAttempts(reports: readonly TaskReport[], tasks: ReadonlyMap<numbe
 
 /** Stores the output that came with the reports, where it continues what is stored, and says how much is stored then. */
 async function storeOutput(
-  trx: Knex.Transaction,
+  trx: Transaction,
   reports: readonly TaskReport[],
   verdicts: readonly Verdict[],
   tasks: ReadonlyMap<number, TaskRow>,
@@ -237,7 +238,7 @@ async function storeOutput(
 
 /** Whether a report came on its host's current session: what its task was released to says so, or else the session itself. */
 async function currentSessions(
-  trx: Knex.Transaction,
+  trx: Transaction,
   reports: readonly TaskReport[],
   tasks: ReadonlyMap<number, TaskRow>,
 ): Promise<(report: TaskReport) => boolean> {

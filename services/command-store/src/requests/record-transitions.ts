@@ -10,8 +10,9 @@ import {
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { table } from "@howdah/state/transitions";
 import type { Knex } from "knex";
+import type { Database } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
-import { lockOwnedRequests, type RequestRow } from "../store/request-rows.js";
+import { lockOwnedRequests, type OwnedRequests, type RequestRow } from "../store/request-rows.js";
 import type { TaskRow } from "../store/task-rows.js";
 import { assembleCommands, type CommandParts } from "./commands.js";
 import { nextTask } from "./next-task.js";
@@ -47,7 +48,7 @@ export async function recordTransitions(
     const requestIds = requests.map(({ requestId }) => Number(requestId)).sort((a, b) => a - b);
     // Under the lock of their requests nobody else changes the tasks.
     const locked = await lockOwnedRequests(trx, requestIds, token, taskIdsOf(requests));
-    const bindingIds = await bindingsOf(trx, commandParts, requests, locked.requests);
+    const bindingIds = await bindingsOf(trx, commandParts, requests, locked);
     const changes = createChangeSet(locked.requests, locked.tasks);
     const applied = requests.map((part) => applyPart(part, changes, bindingIds, now));
     await writeChanges(trx, changes, now);
@@ -89,18 +90,18 @@ function taskIdsOf(parts: readonly RequestTransitions[]): number[] {
 
 /** The binding of each cluster of which a task is released. */
 async function bindingsOf(
-  db: Knex,
+  db: Database,
   { bindings }: CommandParts,
   parts: readonly RequestTransitions[],
-  owned: ReadonlyMap<number, RequestRow>,
+  { requests, clusters }: OwnedRequests,
 ): Promise<(clusterId: number) => number> {
-  const clusterIds = new Set<number>();
+  const released = new Set<number>();
   for (const { requestId, transitions } of parts) {
-    const clusterId = owned.get(Number(requestId))?.clusterId ?? 0;
     const releases = transitions.some(({ event }) => event === TaskEvent.RELEASED);
-    if (clusterId !== 0 && releases) clusterIds.add(clusterId);
+    if (releases) released.add(requests.get(Number(requestId))?.clusterId ?? 0);
   }
-  const found = await bindings.ofClusters(db, [...clusterIds]);
+  const wanted = clusters.filter(({ clusterId }) => released.has(clusterId));
+  const found = await bindings.ofClusters(db, wanted);
   return (clusterId) => found.get(clusterId)?.bindingId ?? 0;
 }
 

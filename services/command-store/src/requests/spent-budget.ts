@@ -1,5 +1,5 @@
 import { failedStatuses } from "@howdah/state/statuses";
-import type { Knex } from "knex";
+import type { Transaction } from "../database/together.js";
 import {
   addBatchFailures,
   deleteBatchFailures,
@@ -23,7 +23,7 @@ export interface Spending {
  * batches: three statements then, however many tasks, none otherwise.
  */
 export async function spendBudgets(
-  trx: Knex.Transaction,
+  trx: Transaction,
   changes: ChangeSet,
 ): Promise<(requestId: number) => Spending> {
   const failures = new Map<number, number>();

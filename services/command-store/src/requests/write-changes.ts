@@ -1,8 +1,7 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
-import type { Knex } from "knex";
 import { componentMovesOf } from "../components/component-moves.js";
 import { wishesOf } from "../components/desired-states.js";
-import { writeTogether } from "../database/together.js";
+import { type Transaction, writeTogether } from "../database/together.js";
 import type { RequestRow } from "../store/request-rows.js";
 import type { ChangedTask, TaskRow } from "../store/task-rows.js";
 import { moveWrites, wishWrites } from "../store/write-component-states.js";
@@ -33,7 +32,7 @@ const failures: ReadonlySet<Status> = new Set([
  * of statements, whatever the number of tasks, in two round trips. `changes.requests` has the requests as they are then.
  */
 export async function writeChanges(
-  trx: Knex.Transaction,
+  trx: Transaction,
   changes: ChangeSet,
   now: number,
 ): Promise<void> {
@@ -79,7 +78,7 @@ export async function writeChanges(
   const retried = moved.filter(
     ({ after }) => after.status === Status.PENDING && isNextRun(changes, after.requestId),
   );
-  await writeTogether(trx, [
+  trx.later([
     ...stageWrites(newStages),
     ...requestWrites(written),
     ...moveWrites(componentMovesOf(changed, changes.requests), now),

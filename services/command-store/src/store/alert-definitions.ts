@@ -1,7 +1,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type AlertDefinition, AlertDefinitionSchema } from "@howdah/proto/howdah/v1/alert";
-import type { Knex } from "knex";
 import { type Binding, bytes, execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 
 /** A definition of a cluster. */
 export interface StoredDefinition {
@@ -19,7 +19,7 @@ interface Row {
 
 /** The definitions of a cluster, by name. `narrow` leaves out those of other services or names. */
 export async function readAlertDefinitions(
-  db: Knex,
+  db: Database,
   clusterId: number,
   narrow: { readonly service?: string; readonly name?: string } = {},
 ): Promise<StoredDefinition[]> {
@@ -75,7 +75,7 @@ function values({ definition, edited }: StoredDefinition, dueAt: number | null) 
 
 /** Makes definitions. `dueAt` says when the server is to find each out. */
 export async function insertAlertDefinitions(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   definitions: readonly StoredDefinition[],
   dueAt: (definition: AlertDefinition) => number | null,
@@ -94,7 +94,7 @@ export async function insertAlertDefinitions(
 
 /** Writes a definition over the one of its id. */
 export async function updateAlertDefinition(
-  trx: Knex.Transaction,
+  trx: Transaction,
   stored: StoredDefinition,
   dueAt: number | null,
 ): Promise<void> {
@@ -107,7 +107,7 @@ export async function updateAlertDefinition(
 
 /** Deletes definitions with their current alerts. */
 export async function deleteAlertDefinitions(
-  trx: Knex.Transaction,
+  trx: Transaction,
   ids: readonly number[],
 ): Promise<void> {
   if (ids.length === 0) return;
@@ -116,7 +116,7 @@ export async function deleteAlertDefinitions(
 }
 
 /** Deletes the current alerts of definitions, and which hosts have not checked them. */
-export async function deleteAlertsOf(trx: Knex.Transaction, ids: readonly number[]): Promise<void> {
+export async function deleteAlertsOf(trx: Transaction, ids: readonly number[]): Promise<void> {
   if (ids.length === 0) return;
   await execute(trx, "delete from alert_current where definition_id in (?)", [ids]);
   await execute(trx, "delete from alert_stale where definition_id in (?)", [ids]);

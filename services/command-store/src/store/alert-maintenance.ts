@@ -1,10 +1,10 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import type { MaintenanceKey, MaintenanceRow } from "./list-maintenance.js";
 
 /** All that is in maintenance and may concern a cluster's alerts: hosts, and what is the cluster's own. */
 export function readAlertMaintenance(
-  db: Knex,
+  db: Database,
   clusterId: number,
 ): Promise<(MaintenanceKey & MaintenanceRow)[]> {
   return query(

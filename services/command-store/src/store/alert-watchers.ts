@@ -4,9 +4,9 @@ import {
   AlertDefinitionSchema,
   ClusterAlertsSchema,
 } from "@howdah/proto/howdah/v1/alert";
-import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** A definition and what counts for it in its cluster. */
 export interface KnownDefinition {
@@ -22,7 +22,7 @@ export interface KnownDefinition {
 
 /** Those of the definitions that are there and enabled, by id. */
 export async function readKnownDefinitions(
-  db: Knex,
+  db: Database,
   ids: readonly number[],
 ): Promise<Map<number, KnownDefinition>> {
   if (ids.length === 0) return new Map();
@@ -56,7 +56,7 @@ interface AlertCluster {
 }
 
 async function readAlertClusters(
-  db: Knex,
+  db: Database,
   ids: readonly number[],
 ): Promise<Map<number, AlertCluster>> {
   if (ids.length === 0) return new Map();
@@ -84,7 +84,7 @@ async function readAlertClusters(
 export type Watches = (hostId: number, known: KnownDefinition) => boolean;
 
 /** What these hosts watch: by the components that are on each [S 9.2]. */
-export async function readWatches(db: Knex, hostIds: readonly number[]): Promise<Watches> {
+export async function readWatches(db: Database, hostIds: readonly number[]): Promise<Watches> {
   const byHost = new Map<string, { service: string; component: string }[]>();
   const keyOf = (hostId: number, clusterId: number) => `${hostId}/${clusterId}`;
   if (hostIds.length > 0) {
@@ -121,7 +121,7 @@ export async function readWatches(db: Knex, hostIds: readonly number[]): Promise
 
 /** Those of the hosts whose open session is the one named, with their names, by id. */
 export async function readReporters(
-  db: Knex,
+  db: Database,
   sessions: readonly { readonly hostId: number; readonly sessionEpoch: number }[],
 ): Promise<Map<number, string>> {
   if (sessions.length === 0) return new Map();

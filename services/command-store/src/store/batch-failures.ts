@@ -1,7 +1,7 @@
 import type { BatchFailures } from "@howdah/state/failure-budget";
-import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Transaction } from "../database/together.js";
 
 /** How many tasks of a request's batch have failed. */
 export type RequestBatchFailures = BatchFailures & { readonly requestId: number };
@@ -13,7 +13,7 @@ const selectBatches = `select b.request_id as requestId, b.stage_id as stageId, 
 
 /** Adds failures to batches, and gives how many each of these has then. The lock on their requests' rows must be held. */
 export async function addBatchFailures(
-  trx: Knex.Transaction,
+  trx: Transaction,
   added: readonly RequestBatchFailures[],
 ): Promise<RequestBatchFailures[]> {
   if (added.length === 0) return [];
@@ -30,7 +30,7 @@ export async function addBatchFailures(
 
 /** Forgets what failed in the batches of requests. */
 export async function deleteBatchFailures(
-  trx: Knex.Transaction,
+  trx: Transaction,
   requestIds: readonly number[],
 ): Promise<void> {
   if (requestIds.length === 0) return;

@@ -1,6 +1,6 @@
-import type { Knex } from "knex";
 import { createBoundedMap } from "../bounded-map.js";
 import { execute, query } from "../database/query.js";
+import type { Database, Statement } from "../database/together.js";
 
 /** The documents that commands run with. */
 export interface Binding {
@@ -20,16 +20,30 @@ export const unbound: Binding = {
 
 /** Bindings never change, so this process reads each once while it keeps it in mind. */
 export interface Bindings {
-  /** The bindings of clusters as they are now, by cluster id; made where there is none yet. */
-  ofClusters(db: Knex, clusterIds: readonly number[]): Promise<Map<number, Binding>>;
+  /** The bindings of clusters, by cluster id; made where there is none yet. */
+  ofClusters(db: Database, clusters: readonly ClusterDigests[]): Promise<Map<number, Binding>>;
   /** Bindings by their ids. */
-  read(db: Knex, bindingIds: readonly number[]): Promise<Map<number, Binding>>;
+  read(db: Database, bindingIds: readonly number[]): Promise<Map<number, Binding>>;
 }
 
 type Digests = Omit<Binding, "bindingId">;
 
+/** The documents of a cluster as they are now. */
+export interface ClusterDigests extends Digests {
+  readonly clusterId: number;
+}
+
 const digestColumns = `configurations_digest as configurationsDigest, topology_digest as topologyDigest,
   metadata_digest as metadataDigest`;
+
+/** What reads the documents of requests' clusters as `ClusterDigests`. */
+export function selectClusterDigests(requestIds: readonly number[]): Statement {
+  return {
+    sql: `select cluster_id as clusterId, ${digestColumns} from cluster
+    where cluster_id in (select cluster_id from request where request_id in (?))`,
+    bindings: [requestIds],
+  };
+}
 
 /** Keeps the last 1,000 bindings in mind. */
 export function createBindings(): Bindings {
@@ -41,14 +55,8 @@ export function createBindings(): Bindings {
     return binding;
   };
   return {
-    async ofClusters(db, clusterIds) {
+    async ofClusters(db, clusters) {
       const found = new Map<number, Binding>();
-      if (clusterIds.length === 0) return found;
-      const clusters = await query<Digests & { clusterId: number }>(
-        db,
-        `select cluster_id as clusterId, ${digestColumns} from cluster where cluster_id in (?)`,
-        [clusterIds],
-      );
       for (const { clusterId, ...digests } of clusters) {
         const binding = byDigests.get(nameOf(digests)) ?? (await readBinding(db, digests));
         // One that is made here is not remembered: the transaction may yet be rolled back.
@@ -83,7 +91,7 @@ function nameOf({ configurationsDigest, topologyDigest, metadataDigest }: Digest
   return `${configurationsDigest}/${topologyDigest}/${metadataDigest}`;
 }
 
-async function readBinding(db: Knex, digests: Digests): Promise<Binding | undefined> {
+async function readBinding(db: Database, digests: Digests): Promise<Binding | undefined> {
   const [row] = await query<{ bindingId: number }>(
     db,
     `select binding_id as bindingId from command_binding
@@ -93,7 +101,7 @@ async function readBinding(db: Knex, digests: Digests): Promise<Binding | undefi
   return row === undefined ? undefined : { bindingId: row.bindingId, ...digests };
 }
 
-async function insertBinding(db: Knex, digests: Digests): Promise<Binding> {
+async function insertBinding(db: Database, digests: Digests): Promise<Binding> {
   await execute(
     db,
     "insert ignore into command_binding (configurations_digest, topology_digest, metadata_digest) values (?, ?, ?)",

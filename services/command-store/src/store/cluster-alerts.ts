@@ -1,6 +1,6 @@
-import type { Knex } from "knex";
 import { StaleReadError } from "../database/database-errors.js";
 import { bytes, execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 
 /** What a cluster's row says about its alerts. */
 export interface ClusterAlertsRow {
@@ -12,7 +12,7 @@ export interface ClusterAlertsRow {
 
 /** Reads what a cluster's row says about its alerts. */
 export async function readClusterAlerts(
-  db: Knex,
+  db: Database,
   clusterId: number,
 ): Promise<ClusterAlertsRow | undefined> {
   const [row] = await query<ClusterAlertsRow>(
@@ -26,7 +26,7 @@ export async function readClusterAlerts(
 
 /** Writes what a cluster's row says about its alerts; the caller has given the cluster its next version. */
 export async function writeClusterAlerts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   { targets, repeatTolerance }: { targets: Uint8Array; repeatTolerance: number },
 ): Promise<void> {
@@ -39,7 +39,7 @@ export async function writeClusterAlerts(
 
 /** Names the document of a cluster's definitions. */
 export async function writeDefinitionsDigest(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   digest: string,
 ): Promise<void> {
@@ -51,7 +51,7 @@ export async function writeDefinitionsDigest(
 
 /** Gives a cluster its next version. `StaleReadError` when it is not at `version` any more. */
 export async function raiseClusterVersion(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   version: number,
 ): Promise<void> {
@@ -65,7 +65,7 @@ export async function raiseClusterVersion(
 
 /** Has aggregates counted again: those over alerts of a definition, of a whole cluster (definition 0), or all (0, 0). */
 export async function insertRecounts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   counted: readonly (readonly [clusterId: number, definitionId: number])[],
 ): Promise<void> {
   if (counted.length === 0) return;
@@ -81,7 +81,7 @@ const isWatched = `d.component_name not in ('', 'AMBARI_AGENT') and exists (sele
 
 /** Deletes the alerts of hosts that do not watch them any more. `masters`: the MASTER components of the cluster. */
 export async function deleteUnwatched(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   hostNames: readonly string[],
   masters: readonly string[],

@@ -1,7 +1,7 @@
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
-import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** What an agent says about a component on its host. */
 export interface AgentStatus {
@@ -36,7 +36,7 @@ where (hc.current_state in ('INSTALLED', 'STARTED', 'UNKNOWN')
  * runs), in another state than this, no task of it is under way on the host, and the session they came on is its host's and open. In the order given, no lock.
  */
 export async function findChangedStatuses(
-  db: Knex,
+  db: Database,
   statuses: readonly AgentStatus[],
 ): Promise<ChangedStatus[]> {
   if (statuses.length === 0) return [];
@@ -58,7 +58,7 @@ set hc.current_state = v.state, hc.changed_at = ?`;
 
 /** Writes statuses, each if its component is still in the state it was found in. Gives how many were written. */
 export async function writeStatuses(
-  db: Knex,
+  db: Database,
   statuses: readonly ChangedStatus[],
   now: number,
 ): Promise<number> {

@@ -1,6 +1,6 @@
 import type { AlertState } from "@howdah/proto/howdah/v1/alert";
-import type { Knex } from "knex";
 import { type Binding, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import { fromStoredState } from "./alert-states.js";
 import { type AlertFilter, narrowed } from "./list-alerts.js";
 
@@ -22,7 +22,7 @@ export interface MaintainedHosts {
 
 /** Counts the alerts of a filter by definition and state. Reads an index of all of them. */
 export async function countAlerts(
-  db: Knex,
+  db: Database,
   filter: AlertFilter,
   { hostIds, pairs }: MaintainedHosts,
 ): Promise<AlertCounts[]> {

@@ -1,8 +1,8 @@
 import type { AlertStanding } from "@howdah/state/alerts";
-import type { Knex } from "knex";
 import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 import { fromStoredFirmness, fromStoredState, toStoredState } from "./alert-states.js";
 
 /** Names an alert: one of a definition on a host, or of the whole cluster (host 0). */
@@ -66,7 +66,7 @@ export function byAlertKey(a: AlertKey, b: AlertKey): number {
 
 /** The alerts of these keys, as they are now; those that are not there are left out. */
 export async function readCurrentAlerts(
-  db: Knex,
+  db: Database,
   keys: readonly AlertKey[],
 ): Promise<CurrentAlert[]> {
   if (keys.length === 0) return [];
@@ -101,7 +101,7 @@ const insertAlerts = `insert into alert_current (definition_id, host_id, cluster
 
 /** Makes alerts, given in the order of their keys. `StaleReadError` when one is there already or its cluster has changed. */
 export async function insertCurrentAlerts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   alerts: readonly NewAlert[],
 ): Promise<void> {
   for (let start = 0; start < alerts.length; start += rowsAtOnce) {
@@ -131,7 +131,7 @@ set a.alert_state = v.alert_state, a.firmness = v.firmness, a.occurrences = v.oc
 
 /** Writes alerts, given in the order of their keys with the version that was read. `StaleReadError` when one has changed since. */
 export async function updateCurrentAlerts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   alerts: readonly CurrentAlert[],
 ): Promise<void> {
   for (let start = 0; start < alerts.length; start += rowsAtOnce) {
@@ -145,7 +145,7 @@ export async function updateCurrentAlerts(
 
 /** Adds to the history. */
 export async function insertAlertHistory(
-  trx: Knex.Transaction,
+  trx: Transaction,
   events: readonly AlertEvent[],
 ): Promise<void> {
   for (let start = 0; start < events.length; start += rowsAtOnce) {

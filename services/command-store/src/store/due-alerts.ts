@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 import { noNewerScheduler } from "./scheduler-fence.js";
 
 /** A mark that aggregates are to be counted again. */
@@ -24,7 +24,7 @@ export interface DueAlerts {
 const recountsAtOnce = 1_000;
 
 /** Reads what is due, in one statement that looks at little more than nothing while nothing is. */
-export async function readDueAlerts(db: Knex, token: number, now: number): Promise<DueAlerts> {
+export async function readDueAlerts(db: Database, token: number, now: number): Promise<DueAlerts> {
   const rows = await query<{ kind: number; id: number; clusterId: number; other: number }>(
     db,
     // A clock that was set back would leave an alert due far ahead: none is further off than its interval.
@@ -51,7 +51,7 @@ export async function readDueAlerts(db: Knex, token: number, now: number): Promi
 
 /** Takes marks away; whether they were all there, and no newer scheduler is. */
 export async function takeRecounts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   recountIds: readonly number[],
   token: number,
 ): Promise<boolean> {
@@ -66,7 +66,7 @@ export async function takeRecounts(
 
 /** Moves on when a definition is due; whether it was due then, and no newer scheduler is. */
 export async function takeDue(
-  trx: Knex.Transaction,
+  trx: Transaction,
   { definitionId, dueAt }: { readonly definitionId: number; readonly dueAt: number },
   next: number,
   token: number,
@@ -89,7 +89,7 @@ export interface FirmCounts {
 
 /** Counts the alerts of a definition, and those of them that are on these hosts. */
 export async function countFirmAlerts(
-  db: Knex,
+  db: Database,
   definitionId: number,
   hostsInMaintenance: readonly number[],
 ): Promise<FirmCounts[]> {

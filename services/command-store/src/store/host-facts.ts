@@ -1,7 +1,7 @@
-import type { Knex } from "knex";
 import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Transaction } from "../database/together.js";
 
 /** What an agent says about its host when it registers. */
 export interface HostFacts {
@@ -18,7 +18,7 @@ export interface HostFacts {
 
 /** Makes hosts and gives their ids by their names. `StaleReadError` when somebody else has just made one of them. */
 export async function insertHosts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   hosts: readonly HostFacts[],
   now: number,
 ): Promise<Map<string, number>> {
@@ -64,7 +64,7 @@ set h.agent_id = v.agent_id, h.journal_id = v.journal_id, h.boot_id = v.boot_id,
 
 /** Writes what agents say about their hosts, which are HEALTHY with that; in the order of the hosts' ids. */
 export async function updateHosts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   hosts: readonly (HostFacts & { readonly hostId: number })[],
   now: number,
 ): Promise<void> {

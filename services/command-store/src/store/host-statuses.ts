@@ -1,6 +1,6 @@
-import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** How a host is, as its agent tells it. */
 export interface AgentHostStatus {
@@ -24,7 +24,7 @@ where hs.host_id is null or hs.digest <> v.digest collate utf8mb4_bin`;
 
 /** The ids of those hosts of which this is news, and whose session is the one it came on. No lock. */
 export async function findChangedHosts(
-  db: Knex,
+  db: Database,
   statuses: readonly AgentHostStatus[],
 ): Promise<ReadonlySet<number>> {
   if (statuses.length === 0) return new Set();
@@ -42,7 +42,7 @@ on duplicate key update ${["digest", "status", "problems", "changed_at"].map(ass
 
 /** Writes how hosts are; what a later session of the host said stays. */
 export async function writeHostStatuses(
-  db: Knex,
+  db: Database,
   statuses: readonly AgentHostStatus[],
   now: number,
 ): Promise<void> {

@@ -10,9 +10,8 @@ import {
 } from "@howdah/proto/howdah/v1/store_request_creation";
 import { componentCommandOf } from "@howdah/state/component-states";
 import { onFailureOf } from "@howdah/state/failure-budget";
-import type { Knex } from "knex";
 import { bytes, execute, newId, query, type SqlText } from "../database/query.js";
-import type { Statement } from "../database/together.js";
+import type { Database, Statement, Transaction } from "../database/together.js";
 
 /** A request as it comes in: its header and stages. */
 export interface NewRequest {
@@ -150,7 +149,7 @@ export function roleRows(
 
 /** Tells that a request is still being made; whether it is there to be made. */
 export async function touchPreparing(
-  trx: Knex.Transaction,
+  trx: Transaction,
   requestId: number,
   key: string,
   now: number,
@@ -165,7 +164,7 @@ export async function touchPreparing(
 
 /** Makes a request visible: from this commit on it is stored. Whether it was there to be made. */
 export async function makeReady(
-  trx: Knex.Transaction,
+  trx: Transaction,
   requestId: number,
   key: string,
   now: number,
@@ -187,7 +186,7 @@ export interface KeyedRequest {
 }
 
 /** Finds the request that has a key, ready or not. */
-export async function findByKey(db: Knex, key: string): Promise<KeyedRequest | undefined> {
+export async function findByKey(db: Database, key: string): Promise<KeyedRequest | undefined> {
   const [row] = await query<KeyedRequest>(
     db,
     "select request_id as requestId, content_digest as digest, ready from request where idempotency_key = ?",

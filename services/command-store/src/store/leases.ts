@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** A row of lease. */
 export interface LeaseRow {
@@ -16,14 +16,14 @@ export interface LeaseRow {
 const columns = `name, holder, token, counter, duration_ms as durationMs, address, renewed_at as renewedAt`;
 
 /** Reads a lease. */
-export async function readLease(db: Knex, name: string): Promise<LeaseRow | undefined> {
+export async function readLease(db: Database, name: string): Promise<LeaseRow | undefined> {
   const [row] = await query<LeaseRow>(db, `select ${columns} from lease where name = ?`, [name]);
   return row;
 }
 
 /** Reads leases by their names. */
 export async function readLeasesNamed(
-  db: Knex,
+  db: Database,
   names: readonly string[],
 ): Promise<Map<string, LeaseRow>> {
   const rows = await query<LeaseRow>(db, `select ${columns} from lease where name in (?)`, [names]);
@@ -31,14 +31,14 @@ export async function readLeasesNamed(
 }
 
 /** The leases whose name starts so, by name. */
-export function readLeases(db: Knex, prefix: string): Promise<LeaseRow[]> {
+export function readLeases(db: Database, prefix: string): Promise<LeaseRow[]> {
   const pattern = `${prefix.replace(/[\\%_]/g, "\\$&")}%`;
   return query(db, `select ${columns} from lease where name like ? order by name`, [pattern]);
 }
 
 /** Makes a lease that did not exist; whether it did. */
 export async function insertLease(
-  db: Knex,
+  db: Database,
   lease: Omit<LeaseRow, "token" | "counter">,
 ): Promise<boolean> {
   const { name, holder, durationMs, address, renewedAt } = lease;
@@ -53,7 +53,7 @@ export async function insertLease(
 
 /** Gives a lease to a holder with a new token, if (token, counter) are still what the caller saw; whether they were. */
 export async function takeLease(
-  db: Knex,
+  db: Database,
   seen: LeaseRow,
   next: Pick<LeaseRow, "holder" | "durationMs" | "address" | "renewedAt">,
 ): Promise<boolean> {
@@ -77,7 +77,7 @@ export async function takeLease(
 
 /** Counts a lease on; whether the token still holds it. */
 export async function renewLease(
-  db: Knex,
+  db: Database,
   name: string,
   token: number,
   renewedAt: number,
@@ -91,7 +91,7 @@ export async function renewLease(
 }
 
 /** Gives a lease back, if the token still holds it. */
-export async function releaseLease(db: Knex, name: string, token: number): Promise<void> {
+export async function releaseLease(db: Database, name: string, token: number): Promise<void> {
   await execute(db, "update lease set holder = '', address = '' where name = ? and token = ?", [
     name,
     token,

@@ -1,6 +1,6 @@
 import type { AlertState } from "@howdah/proto/howdah/v1/alert";
-import type { Knex } from "knex";
 import { type Binding, execute, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import { fromStoredState } from "./alert-states.js";
 
 /** A change of an alert's state. */
@@ -26,7 +26,7 @@ export interface HistoryFilter {
 
 /** The next changes with ids below `below` (0: the newest), newest first, `limit` at most. */
 export async function listAlertHistory(
-  db: Knex,
+  db: Database,
   { clusterId, name, hostName }: HistoryFilter,
   below: number,
   limit: number,
@@ -54,7 +54,11 @@ export async function listAlertHistory(
 }
 
 /** Deletes at most `limit` changes from before a time, oldest first. Gives how many. */
-export async function deleteAlertHistory(db: Knex, before: number, limit: number): Promise<number> {
+export async function deleteAlertHistory(
+  db: Database,
+  before: number,
+  limit: number,
+): Promise<number> {
   const { affectedRows } = await execute(
     db,
     "delete from alert_history where changed_at < ? order by changed_at limit ?",
@@ -64,7 +68,7 @@ export async function deleteAlertHistory(db: Knex, before: number, limit: number
 }
 
 /** How many changes there are from before a time. */
-export async function countAlertHistory(db: Knex, before: number): Promise<number> {
+export async function countAlertHistory(db: Database, before: number): Promise<number> {
   const [row] = await query<{ count: number }>(
     db,
     "select count(*) as count from alert_history force index (changed) where changed_at < ?",

@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** What agents of a cluster are told, and who they are. */
 export interface AlertTargetsRow {
@@ -16,7 +16,7 @@ export interface AlertTargetsRow {
 }
 
 /** The versions of all clusters. */
-export async function listClusterVersions(db: Knex): Promise<Map<number, number>> {
+export async function listClusterVersions(db: Database): Promise<Map<number, number>> {
   const rows = await query<{ clusterId: number; version: number }>(
     db,
     "select cluster_id as clusterId, version from cluster order by cluster_id",
@@ -26,7 +26,7 @@ export async function listClusterVersions(db: Knex): Promise<Map<number, number>
 
 /** Reads clusters' alerts and hosts. Several statements: read them in a snapshot. */
 export async function readAlertTargets(
-  db: Knex,
+  db: Database,
   clusterIds: readonly number[],
 ): Promise<AlertTargetsRow[]> {
   if (clusterIds.length === 0) return [];

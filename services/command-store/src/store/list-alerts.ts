@@ -1,6 +1,6 @@
 import type { AlertState } from "@howdah/proto/howdah/v1/alert";
-import type { Knex } from "knex";
 import { type Binding, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import {
   fromStoredFirmness,
   fromStoredState,
@@ -39,7 +39,7 @@ export interface AlertPlace {
  * index from where it goes on, so a page costs the same wherever it is.
  */
 export async function listAlerts(
-  db: Knex,
+  db: Database,
   filter: AlertFilter,
   states: readonly AlertState[],
   after: AlertPlace | undefined,
@@ -74,7 +74,7 @@ function rangesAfter({ name, hostName }: AlertPlace): Range[] {
 }
 
 async function listRange(
-  db: Knex,
+  db: Database,
   filter: AlertFilter,
   state: AlertState,
   range: Range,

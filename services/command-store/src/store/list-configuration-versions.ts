@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import type { TypeContent } from "../fleet/cluster.js";
 import { parseTypeContent } from "./read-cluster.js";
 
@@ -13,7 +13,7 @@ export interface StoredTypeVersion {
 
 /** The versions of a type of a cluster, newest first, `limit` at most. */
 export async function listConfigurationVersions(
-  db: Knex,
+  db: Database,
   clusterName: string,
   type: string,
   limit: number,
@@ -40,7 +40,7 @@ export async function listConfigurationVersions(
 }
 
 /** The types that a cluster has or had, by name. */
-export async function listConfigurationTypes(db: Knex, clusterName: string): Promise<string[]> {
+export async function listConfigurationTypes(db: Database, clusterName: string): Promise<string[]> {
   const rows = await query<{ type_name: string }>(
     db,
     `select distinct v.type_name from cluster_config v join cluster c on c.cluster_id = v.cluster_id

@@ -1,6 +1,6 @@
 import type { ComponentState } from "@howdah/proto/howdah/v1/fleet";
-import type { Knex } from "knex";
 import { type Binding, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** A component on a host, as lists show it. */
 export interface HostComponentRow {
@@ -50,7 +50,7 @@ const maxLookedUp = 200;
 
 /** The next components of a cluster behind `after`, by service, component and host name, `limit` at most. */
 export async function listHostComponents(
-  db: Knex,
+  db: Database,
   filter: ComponentFilter,
   after: ComponentPlace | undefined,
   limit: number,

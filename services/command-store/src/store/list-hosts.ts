@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { type Binding, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** What decides whether a host is selected. */
 export interface HostKey {
@@ -34,7 +34,7 @@ export function hostCondition(
 
 /** The next hosts by name behind `after`, `limit` at most. */
 export async function listHostKeys(
-  db: Knex,
+  db: Database,
   after: string,
   only: HostCondition,
   limit: number,

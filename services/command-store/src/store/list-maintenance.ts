@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** What is in maintenance. A host: cluster 0 and no names. A service: host 0 and no component. Else a component on a host. */
 export interface MaintenanceKey {
@@ -21,7 +21,7 @@ export type ListedMaintenance = MaintenanceKey &
 
 /** The next of all that is in maintenance, in the order of the keys, behind `after`. */
 export function listMaintenance(
-  db: Knex,
+  db: Database,
   after: MaintenanceKey,
   limit: number,
 ): Promise<ListedMaintenance[]> {
@@ -44,7 +44,7 @@ export function listMaintenance(
 
 /** The services of clusters that are in maintenance. */
 export function readServiceMaintenance(
-  db: Knex,
+  db: Database,
   clusterIds: readonly number[],
 ): Promise<(MaintenanceRow & { clusterId: number; serviceName: string })[]> {
   return query(

@@ -1,6 +1,6 @@
 import type { ComponentState } from "@howdah/proto/howdah/v1/fleet";
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** A component whose status is to be checked, with where it is and what its cluster is like. */
 export interface CheckedRow {
@@ -33,7 +33,7 @@ type ClusterColumns = Omit<CheckedRow, Exclude<keyof ComponentColumns, "clusterI
  * by themselves. Two statements, three with auto start; reads the whole fleet, of which the database makes a row a component: a row a
  * host would keep this process from everything else for seconds.
  */
-export async function listChecked(db: Knex): Promise<CheckedRow[]> {
+export async function listChecked(db: Database): Promise<CheckedRow[]> {
   const clusters = await query<ClusterColumns>(
     db,
     `select cluster_id as clusterId, name as cluster, version as clusterVersion, configurations_digest as configurations,
@@ -85,7 +85,7 @@ const selectComponents = `select clusterId, service, component, autoStart, desir
   group by clusterId, component, service, autoStart, desired, desiredRequestId order by clusterId, component, desiredRequestId`;
 
 /** By `CLUSTER/COMPONENT` the hosts on which a request that is not over, or is still being made, has something to do to it. */
-async function readBusy(db: Knex): Promise<Map<string, ReadonlySet<number>>> {
+async function readBusy(db: Database): Promise<Map<string, ReadonlySet<number>>> {
   const rows = await query<{ clusterId: number; component: string; hostIds: string }>(
     db,
     `select r.cluster_id as clusterId, t.role as component, cast(json_arrayagg(t.host_id) as char) as hostIds

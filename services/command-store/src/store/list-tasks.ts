@@ -1,6 +1,6 @@
 import type { TaskStatus } from "@howdah/state/statuses";
-import type { Knex } from "knex";
 import { type Binding, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import { type RawTaskRow, type TaskRow, taskColumns, toTaskRow } from "./task-rows.js";
 
 /** A task with its host's name and when it was made. */
@@ -31,7 +31,7 @@ export interface TaskPage {
 }
 
 /** A page of a request's tasks, by id. */
-export async function listTasks(db: Knex, page: TaskPage): Promise<ListedTask[]> {
+export async function listTasks(db: Database, page: TaskPage): Promise<ListedTask[]> {
   const conditions = ["t.request_id = ?", "t.task_id > ?"];
   const bindings: Binding[] = [page.requestId, page.above];
   const and = (condition: string, value: Binding) => {
@@ -59,7 +59,7 @@ export interface ChangeCursor {
 
 /** A request's tasks that changed after the cursor, in the order of their changes, at most `limit`. */
 export async function listChangedTasks(
-  db: Knex,
+  db: Database,
   requestId: number,
   { version, taskId }: ChangeCursor,
   limit: number,
@@ -75,7 +75,10 @@ export async function listChangedTasks(
 }
 
 /** Reads one task; undefined when there is none. */
-export async function readListedTask(db: Knex, taskId: number): Promise<ListedTask | undefined> {
+export async function readListedTask(
+  db: Database,
+  taskId: number,
+): Promise<ListedTask | undefined> {
   const rows = await query<RawListedTask>(
     db,
     `select ${listedColumns} from ${listedTables("primary")} where t.task_id = ?`,
@@ -101,7 +104,7 @@ export type AttemptRow = Pick<
 >;
 
 /** A task's superseded attempts, oldest first. */
-export function readAttempts(db: Knex, taskId: number): Promise<AttemptRow[]> {
+export function readAttempts(db: Database, taskId: number): Promise<AttemptRow[]> {
   return query(
     db,
     `select attempt, status + 0 as status, exit_code as exitCode, start_time as startTime, end_time as endTime,
@@ -113,7 +116,7 @@ export function readAttempts(db: Knex, taskId: number): Promise<AttemptRow[]> {
 }
 
 /** A host's id by its name. */
-export async function findHostId(db: Knex, hostName: string): Promise<number | undefined> {
+export async function findHostId(db: Database, hostName: string): Promise<number | undefined> {
   const [row] = await query<{ hostId: number }>(
     db,
     "select host_id as hostId from host where host_name = ?",

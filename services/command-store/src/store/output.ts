@@ -1,9 +1,10 @@
 import type { OutputStream } from "@howdah/proto/howdah/v1/command";
-import type { Knex } from "knex";
 import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import { executePrepared } from "../database/prepared.js";
 import { execute, query } from "../database/query.js";
+import { type Database, isTransaction, type Transaction } from "../database/together.js";
+import { inTransaction } from "../database/transaction.js";
 
 /** One stream of one attempt. */
 export interface StreamKey {
@@ -26,7 +27,7 @@ const selectStored = `select v.task_id as taskId, v.attempt, v.stream, coalesce(
 
 /** How many bytes of each stream are stored, by `streamName`. */
 export async function readStored(
-  db: Knex,
+  db: Database,
   keys: readonly StreamKey[],
 ): Promise<Map<string, number>> {
   if (keys.length === 0) return new Map();
@@ -61,7 +62,7 @@ const selectStates = `select v.task_id as taskId, v.attempt, v.stream, t.host_id
 
 /** Reads how these streams are, by `streamName`. */
 export async function readStreamStates(
-  db: Knex,
+  db: Database,
   keys: Iterable<StreamKey>,
 ): Promise<Map<string, StreamState>> {
   const rows = Array.from(keys, ({ taskId, attempt, stream }) => [taskId, attempt, stream]);
@@ -86,7 +87,7 @@ const insertText = "insert into task_output (task_id, attempt, stream, position,
  * Adds chunks. `StaleReadError` when somebody else has just stored one at the same place: two appends at one offset exclude
  * each other by the primary key.
  */
-export async function insertOutput(db: Knex, chunks: readonly StoredChunk[]): Promise<void> {
+export async function insertOutput(db: Database, chunks: readonly StoredChunk[]): Promise<void> {
   if (chunks.length === 0) return;
   // In the order of the key, so that two batches cannot wait for each other.
   const sorted = chunks.toSorted(
@@ -103,11 +104,12 @@ export async function insertOutput(db: Knex, chunks: readonly StoredChunk[]): Pr
     } else if (sorted.length <= preparedRows) {
       await insertPrepared(db, sorted);
     } else {
-      await db.transaction(async (trx) => {
+      const insertAll = async (trx: Transaction) => {
         for (let at = 0; at < sorted.length; at += preparedRows) {
           await insertPrepared(trx, sorted.slice(at, at + preparedRows));
         }
-      });
+      };
+      await (isTransaction(db) ? insertAll(db) : inTransaction(db, insertAll));
     }
   } catch (error) {
     if (isDuplicate(error)) throw new StaleReadError("output was stored by somebody else");
@@ -115,7 +117,7 @@ export async function insertOutput(db: Knex, chunks: readonly StoredChunk[]): Pr
   }
 }
 
-async function insertPrepared(db: Knex, chunks: readonly StoredChunk[]): Promise<void> {
+async function insertPrepared(db: Database, chunks: readonly StoredChunk[]): Promise<void> {
   const rows = chunks.map(() => "(?, ?, ?, ?, ?)").join(", ");
   await executePrepared(db, `${insertText} ${rows}`, chunks.flatMap(rowOf));
 }
@@ -126,7 +128,7 @@ function rowOf({ taskId, attempt, stream, position, data }: StoredChunk) {
 
 /** The chunks of a stream that hold the bytes from `offset` on, in order, at most `limit` of them. */
 export async function readOutput(
-  db: Knex,
+  db: Database,
   { taskId, attempt, stream }: StreamKey,
   offset: number,
   limit: number,

@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
-import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import { untilItHolds } from "../database/transaction.js";
 import { packagesOfStack } from "./packages-of-stack.js";
 import type { PackageRow } from "./put-package.js";
@@ -17,7 +17,7 @@ const isCurrentDocument = `exists (select 1 from cluster c where p.digest in
  * Whether no stack was pushed and no cluster's document put since a time. Else something may have begun with what they named before,
  * and be just about to be written down.
  */
-export async function isQuiet(db: Knex, since: number): Promise<boolean> {
+export async function isQuiet(db: Database, since: number): Promise<boolean> {
   const [stacks] = await query<{ last: number | null }>(
     db,
     "select max(pushed_at) as last from stack",
@@ -34,7 +34,7 @@ export async function isQuiet(db: Knex, since: number): Promise<boolean> {
  * given.
  */
 export async function listUnnamed(
-  db: Knex,
+  db: Database,
   before: number,
   isIgnored: (requestId: number) => boolean,
 ): Promise<PackageRow[]> {
@@ -53,7 +53,7 @@ export async function listUnnamed(
   return [...unnamed.values()];
 }
 
-async function digestsOfStacks(db: Knex): Promise<string[]> {
+async function digestsOfStacks(db: Database): Promise<string[]> {
   const rows = await query<{ definition: Buffer }>(db, "select definition from stack");
   return rows.flatMap(({ definition }) => [
     ...packagesOfStack(fromBinary(StackDefinitionSchema, definition)).keys(),
@@ -61,7 +61,7 @@ async function digestsOfStacks(db: Knex): Promise<string[]> {
 }
 
 /** What was bound to tasks about which an agent may still say something: a task that is over needs its documents no more. */
-async function digestsOfOpenTasks(db: Knex): Promise<string[]> {
+async function digestsOfOpenTasks(db: Database): Promise<string[]> {
   const rows = await query<Record<"configurations" | "topology" | "metadata", string>>(
     db,
     `select distinct b.configurations_digest as configurations, b.topology_digest as topology, b.metadata_digest as metadata
@@ -76,7 +76,7 @@ async function digestsOfOpenTasks(db: Knex): Promise<string[]> {
 }
 
 /** What components were started with: what has changed since is found by comparing. */
-async function digestsOfComponents(db: Knex): Promise<string[]> {
+async function digestsOfComponents(db: Database): Promise<string[]> {
   const rows = await query<{ digest: string }>(
     db,
     `select distinct b.configurations_digest as digest from (select distinct binding_id from host_component) c
@@ -87,7 +87,7 @@ async function digestsOfComponents(db: Knex): Promise<string[]> {
 
 /** Any request may be retried, so what its stages name must stay. Digests stand in them as text. */
 async function removeNamedByRequests(
-  db: Knex,
+  db: Database,
   unnamed: Map<string, PackageRow>,
   isIgnored: (requestId: number) => boolean,
 ): Promise<void> {
@@ -119,7 +119,7 @@ async function removeNamedByRequests(
  * time; what is left of them when that breaks off is an upload that nothing refers to. Whether it was deleted.
  */
 export async function deletePackage(
-  db: Knex,
+  db: Database,
   { digest, uploadId }: PackageRow,
   before: number,
 ): Promise<boolean> {

@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import { abandonedPrefix } from "./purge-preparing.js";
 
 /** A request that may be old enough. */
@@ -22,7 +22,7 @@ const pageSize = 500;
  * Looks for requests that ended before a time among those with ids above `above`, a page at a time, oldest first. Ids and times
  * grow together, within a page at least, so it reads no further than the first page that has nothing made before that time.
  */
-export async function listEnded(db: Knex, above: number, before: number): Promise<OldRequests> {
+export async function listEnded(db: Database, above: number, before: number): Promise<OldRequests> {
   const rows = await query<OldRequest & { ended: number; createTime: number }>(
     db,
     `select request_id as requestId, end_time as endTime, create_time as createTime,
@@ -42,7 +42,11 @@ export async function listEnded(db: Knex, above: number, before: number): Promis
  * like one whose making was abandoned: `deleteRequest` removes it, and whoever looks for abandoned ones finds it. False when it
  * has come to life again, or is gone.
  */
-export async function hideRequest(db: Knex, requestId: number, before: number): Promise<boolean> {
+export async function hideRequest(
+  db: Database,
+  requestId: number,
+  before: number,
+): Promise<boolean> {
   const { affectedRows } = await execute(
     db,
     `update request set ready = 0, open = 0, idempotency_key = concat(?, request_id)
@@ -53,7 +57,7 @@ export async function hideRequest(db: Knex, requestId: number, before: number): 
 }
 
 /** Hidden requests whose deletion broke off. */
-export async function listHidden(db: Knex): Promise<number[]> {
+export async function listHidden(db: Database): Promise<number[]> {
   const rows = await query<{ requestId: number }>(
     db,
     `select request_id as requestId from request force index (open)

@@ -1,6 +1,6 @@
-import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import { untilItHolds } from "../database/transaction.js";
 
 /** What one statement deleted. */
@@ -21,7 +21,7 @@ const outputKey = { task_id: "bigint", attempt: "smallint", stream: "tinyint", p
  * caller can rest or stop. Each is a transaction of at most 1,000 rows or 4 MiB of output; the tasks go after what they have and
  * the request goes last, so what broke off is found and goes on.
  */
-export async function* deleteRequest(db: Knex, requestId: number): AsyncGenerator<Deleted> {
+export async function* deleteRequest(db: Database, requestId: number): AsyncGenerator<Deleted> {
   for (;;) {
     const rows = await query<{ taskId: number }>(
       db,
@@ -45,7 +45,7 @@ export async function* deleteRequest(db: Knex, requestId: number): AsyncGenerato
 
 /** Deletes rows by the first column of their table's primary key, `limit` at a time. */
 async function* deleteAll(
-  db: Knex,
+  db: Database,
   rows: string,
   ids: readonly number[],
   limit: number,
@@ -61,7 +61,7 @@ async function* deleteAll(
 const deleteChunks = `delete o from ${jsonRows("v", outputKey)} straight_join task_output o force index (primary)
   on o.task_id = v.task_id and o.attempt = v.attempt and o.stream = v.stream and o.position = v.position`;
 
-async function* deleteOutput(db: Knex, taskIds: readonly number[]): AsyncGenerator<Deleted> {
+async function* deleteOutput(db: Database, taskIds: readonly number[]): AsyncGenerator<Deleted> {
   for (;;) {
     const chunks = await query<{
       taskId: number;

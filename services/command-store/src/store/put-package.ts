@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import type { Knex } from "knex";
 import { sha256Hex } from "../canonical-json.js";
 import { StaleReadError } from "../database/database-errors.js";
 import { bytes, execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 
 /** How much of a package one row holds, and one message of a stream carries. */
 export const chunkBytes = 256 << 10;
@@ -14,7 +14,7 @@ export function makeUploadId(): string {
 
 /** Keeps a chunk of an upload, at most 256 KiB. Nobody sees it before the package's row refers to it. */
 export async function insertPackageChunk(
-  db: Knex,
+  db: Database,
   uploadId: string,
   position: number,
   data: Uint8Array,
@@ -38,7 +38,7 @@ export interface PackageRow {
  * other's are touched.
  */
 export async function insertPackage(
-  trx: Knex.Transaction,
+  trx: Transaction,
   { digest, size, uploadId }: PackageRow,
 ): Promise<boolean> {
   const { affectedRows } = await execute(
@@ -54,10 +54,7 @@ export async function insertPackage(
  * Makes packages as good as new, in the transaction that names them: a purge deletes only what nobody has touched, so of the two one
  * loses, on whatever node each runs. `StaleReadError` when one is gone.
  */
-export async function touchPackages(
-  trx: Knex.Transaction,
-  digests: readonly string[],
-): Promise<void> {
+export async function touchPackages(trx: Transaction, digests: readonly string[]): Promise<void> {
   const wanted = [...new Set(digests)].sort();
   if (wanted.length === 0) return;
   const { affectedRows } = await execute(
@@ -70,7 +67,7 @@ export async function touchPackages(
 }
 
 /** Removes the chunks of an upload unless a package is made of them. */
-export async function deleteUpload(db: Knex, uploadId: string): Promise<void> {
+export async function deleteUpload(db: Database, uploadId: string): Promise<void> {
   await execute(
     db,
     `delete from package_chunk where upload_id = ?
@@ -80,7 +77,7 @@ export async function deleteUpload(db: Knex, uploadId: string): Promise<void> {
 }
 
 /** Removes the chunks of uploads that broke off more than `olderThanMs` ago, one upload at a time. Returns how many there were. */
-export async function purgeUploads(db: Knex, olderThanMs = 86_400_000): Promise<number> {
+export async function purgeUploads(db: Database, olderThanMs = 86_400_000): Promise<number> {
   const before = String(Date.now() - olderThanMs).padStart(15, "0");
   const rows = await query<{ upload_id: string }>(
     db,
@@ -94,7 +91,7 @@ export async function purgeUploads(db: Knex, olderThanMs = 86_400_000): Promise<
 }
 
 /** Stores a text as a package in the caller's transaction, unless it is there. Returns its digest. */
-export async function putDocument(trx: Knex.Transaction, text: string): Promise<string> {
+export async function putDocument(trx: Transaction, text: string): Promise<string> {
   const data = Buffer.from(text);
   const digest = sha256Hex(data);
   const uploadId = makeUploadId();

@@ -1,11 +1,11 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import type { ClusterHost } from "../fleet/cluster.js";
 import { parseLabels } from "./list-hosts.js";
 
 /** What clusters need to know of these hosts; names without a host are left out. Their facts stay in the database. */
 export async function readClusterHosts(
-  db: Knex,
+  db: Database,
   hostNames: readonly string[],
 ): Promise<ClusterHost[]> {
   if (hostNames.length === 0) return [];

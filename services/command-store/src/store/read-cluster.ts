@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import type {
   ClusterContent,
   Placement,
@@ -25,20 +25,15 @@ interface ClusterRow {
 export type ClusterSummary = Omit<ClusterContent, "configurations"> &
   Pick<StoredCluster, "clusterId" | "version" | "digests" | "maintenance">;
 
-/** Runs reads that all see the same moment. (`readOnly` of knex is no SQL to MariaDB.) */
-export async function readSnapshot<T>(db: Knex, read: (trx: Knex) => Promise<T>): Promise<T> {
-  return db.transaction(read, { isolationLevel: "repeatable read" });
-}
-
 /** The names of all clusters, sorted. */
-export async function listClusterNames(db: Knex): Promise<string[]> {
+export async function listClusterNames(db: Database): Promise<string[]> {
   const rows = await query<{ name: string }>(db, "select name from cluster order by name");
   return rows.map((row) => row.name);
 }
 
 /** All clusters by name, or those of one stack. */
 export async function listClusters(
-  db: Knex,
+  db: Database,
   stack?: { readonly name: string; readonly version: string },
 ): Promise<ClusterSummary[]> {
   const rows = await query<ClusterRow>(
@@ -55,7 +50,7 @@ export async function listClusters(
  * @param only configurations of these types; of all by default
  */
 export async function readCluster(
-  db: Knex,
+  db: Database,
   name: string,
   only: readonly string[] = [],
 ): Promise<StoredCluster | undefined> {
@@ -82,7 +77,7 @@ export interface ClusterHeader {
 
 /** Reads the row of the cluster of this name. */
 export async function readClusterHeader(
-  db: Knex,
+  db: Database,
   name: string,
 ): Promise<ClusterHeader | undefined> {
   const [row] = await query<ClusterHeader>(
@@ -94,7 +89,7 @@ export async function readClusterHeader(
   return row;
 }
 
-async function readParts(db: Knex, clusters: readonly ClusterRow[]): Promise<ClusterSummary[]> {
+async function readParts(db: Database, clusters: readonly ClusterRow[]): Promise<ClusterSummary[]> {
   if (clusters.length === 0) return [];
   const ids = clusters.map((cluster) => cluster.cluster_id);
   const services = await query<{ cluster_id: number; service_name: string }>(
@@ -173,7 +168,7 @@ function placements(
 }
 
 async function readNewestTypes(
-  db: Knex,
+  db: Database,
   clusterId: number,
   only: readonly string[],
 ): Promise<Map<string, TypeVersion>> {

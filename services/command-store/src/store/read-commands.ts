@@ -1,9 +1,9 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** What is tasks' own in what they run, serialised CommandSpecs by task id; empty of those that share all of it. */
 export async function readOwnCommands(
-  db: Knex,
+  db: Database,
   taskIds: readonly number[],
 ): Promise<Map<number, Buffer>> {
   if (taskIds.length === 0) return new Map();

@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import { type HostCondition, hostCondition } from "./list-hosts.js";
 
 /** A host and its last session; the session's fields are null when it never had one. */
@@ -31,7 +31,7 @@ export interface HostRow {
 
 /** The hosts of these ids, by name; `brief` leaves labels and facts empty, and all problems but the first out. None has its `status`. */
 export async function readHosts(
-  db: Knex,
+  db: Database,
   hostIds: readonly number[],
   brief: boolean,
 ): Promise<HostRow[]> {
@@ -43,7 +43,7 @@ export async function readHosts(
 
 /** The next hosts by name behind `after`, `limit` at most, as `readHosts` gives brief ones. */
 export async function readHostsBehind(
-  db: Knex,
+  db: Database,
   after: string,
   only: HostCondition,
   limit: number,
@@ -57,7 +57,7 @@ export async function readHostsBehind(
 }
 
 /** The host of this name, in lower case. */
-export async function readHost(db: Knex, hostName: string): Promise<HostRow | undefined> {
+export async function readHost(db: Database, hostName: string): Promise<HostRow | undefined> {
   const [row] = await query<HostRow>(db, `${select(false, true)} where h.host_name = ?`, [
     hostName,
   ]);

@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** A package that is there. */
 export interface StoredPackage {
@@ -8,7 +8,10 @@ export interface StoredPackage {
 }
 
 /** The package of this digest. */
-export async function findPackage(db: Knex, digest: string): Promise<StoredPackage | undefined> {
+export async function findPackage(
+  db: Database,
+  digest: string,
+): Promise<StoredPackage | undefined> {
   const [row] = await query<{ size: number; upload_id: string }>(
     db,
     "select size, upload_id from package where digest = ?",
@@ -18,7 +21,10 @@ export async function findPackage(db: Knex, digest: string): Promise<StoredPacka
 }
 
 /** Those of the digests that the store does not have, in the order given. */
-export async function findMissingPackages(db: Knex, digests: readonly string[]): Promise<string[]> {
+export async function findMissingPackages(
+  db: Database,
+  digests: readonly string[],
+): Promise<string[]> {
   if (digests.length === 0) return [];
   const rows = await query<{ digest: string }>(
     db,
@@ -32,7 +38,7 @@ export async function findMissingPackages(db: Knex, digests: readonly string[]):
 const chunksAtOnce = 4;
 
 /** The chunks of an upload in their order, 1 MiB in memory at a time. */
-export async function* readPackageChunks(db: Knex, uploadId: string): AsyncGenerator<Buffer> {
+export async function* readPackageChunks(db: Database, uploadId: string): AsyncGenerator<Buffer> {
   for (let position = 0; ; position += chunksAtOnce) {
     const rows = await query<{ data: Buffer }>(
       db,

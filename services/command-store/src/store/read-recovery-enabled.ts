@@ -1,8 +1,8 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** Whether a cluster lets agents start components by themselves: `recovery_enabled` of its `cluster-env`, which is false by default. */
-export async function readRecoveryEnabled(db: Knex, clusterId: number): Promise<boolean> {
+export async function readRecoveryEnabled(db: Database, clusterId: number): Promise<boolean> {
   const [newest] = await query<{ selected: number; data: string }>(
     db,
     `select selected, config_data as data from cluster_config where cluster_id = ? and type_name = 'cluster-env'

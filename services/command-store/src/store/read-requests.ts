@@ -2,9 +2,8 @@ import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { Counts } from "@howdah/state/counts";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { statuses } from "@howdah/state/statuses";
-import type { Knex } from "knex";
 import { query, type SqlText } from "../database/query.js";
-import { type Answer, type Statement, together } from "../database/together.js";
+import { type Answer, type Database, type Statement, together } from "../database/together.js";
 import { counterColumns, counterList, type RawCounts, toCounts } from "./counter-columns.js";
 
 /** A request as people see it. */
@@ -77,7 +76,10 @@ export function requestOf(answer: Answer | undefined): StoredRequest | undefined
 }
 
 /** Reads a request; undefined when there is none or it is still being made. */
-export async function readRequest(db: Knex, requestId: number): Promise<StoredRequest | undefined> {
+export async function readRequest(
+  db: Database,
+  requestId: number,
+): Promise<StoredRequest | undefined> {
   const [answer] = await together(db, [selectRequest(requestId)]);
   return requestOf(answer);
 }
@@ -92,7 +94,7 @@ export interface RequestPage {
 
 /** A page of requests, newest first. */
 export async function listRequests(
-  db: Knex,
+  db: Database,
   { limit, below, unfinishedOnly }: RequestPage,
 ): Promise<StoredRequest[]> {
   // The few that are open by their own index, however many are over.
@@ -113,7 +115,7 @@ const sums = statuses
 
 /** How many tasks requests have in each status, by request. */
 export async function readRequestCounts(
-  db: Knex,
+  db: Database,
   requestIds: readonly number[],
 ): Promise<Map<number, Counts>> {
   if (requestIds.length === 0) return new Map();
@@ -146,7 +148,7 @@ export interface StoredRole {
 }
 
 /** The stages of a request, in order. */
-export async function readStages(db: Knex, requestId: number): Promise<StoredStage[]> {
+export async function readStages(db: Database, requestId: number): Promise<StoredStage[]> {
   const stages = await query<Omit<StoredStage, "roles">>(
     db,
     `select request_id as requestId, stage_id as stageId, status + 0 as status, display_status + 0 as displayStatus,
@@ -173,7 +175,7 @@ export async function readStages(db: Knex, requestId: number): Promise<StoredSta
 
 /** The requests that are not over, by id. */
 export function listUnfinished(
-  db: Knex,
+  db: Database,
 ): Promise<{ requestId: number; version: number; ownerToken: number }[]> {
   return query(
     db,
@@ -184,7 +186,7 @@ export function listUnfinished(
 
 /** The versions of requests; of those that do not exist, none. */
 export async function readVersions(
-  db: Knex,
+  db: Database,
   requestIds: readonly number[],
 ): Promise<Map<number, number>> {
   if (requestIds.length === 0) return new Map();

@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type StackDefinition, StackDefinitionSchema } from "@howdah/proto/howdah/v1/stack";
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** A stack as it is stored. */
 export interface StoredStack {
@@ -21,7 +21,7 @@ export interface StackRow {
 
 /** A stack; with an empty version, of this name the one pushed last. */
 export async function readStack(
-  db: Knex,
+  db: Database,
   name: string,
   version: string,
 ): Promise<StoredStack | undefined> {
@@ -41,7 +41,7 @@ export async function readStack(
 
 /** The digest of a stack's definition. */
 export async function readStackDigest(
-  db: Knex,
+  db: Database,
   name: string,
   version: string,
 ): Promise<string | undefined> {
@@ -54,7 +54,7 @@ export async function readStackDigest(
 }
 
 /** All stacks, by name and version. */
-export async function listStacks(db: Knex): Promise<StackRow[]> {
+export async function listStacks(db: Database): Promise<StackRow[]> {
   const rows = await query<
     Omit<StackRow, "services" | "pushedAt"> & { services: string; pushed_at: number }
   >(db, "select name, version, digest, services, pushed_at from stack order by name, version");

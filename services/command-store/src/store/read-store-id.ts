@@ -1,8 +1,8 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** The store's id, made with its database. */
-export async function readStoreId(db: Knex): Promise<string> {
+export async function readStoreId(db: Database): Promise<string> {
   const [row] = await query<{ storeId: string }>(
     db,
     "select store_id as storeId from store where id = 1",

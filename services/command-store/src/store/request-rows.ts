@@ -1,7 +1,7 @@
 import type { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { TaskStatus } from "@howdah/state/statuses";
-import type { Knex } from "knex";
-import { type Answer, type Statement, together } from "../database/together.js";
+import { type Answer, type Statement, type Transaction, together } from "../database/together.js";
+import { type ClusterDigests, selectClusterDigests } from "./bindings.js";
 import { selectTasks, type TaskRow, tasksOf } from "./task-rows.js";
 
 /** A row of request, as far as what happens to its tasks depends on it or changes it. */
@@ -38,7 +38,7 @@ export interface RequestRow {
  * transaction that does, and all at once, in the order of their ids.
  */
 export async function lockRequests(
-  trx: Knex.Transaction,
+  trx: Transaction,
   requestIds: readonly number[],
 ): Promise<Map<number, RequestRow>> {
   if (requestIds.length === 0) return new Map();
@@ -52,24 +52,33 @@ export async function lockRequests(
   return requestsOf(rows);
 }
 
+/** What a scheduler owns and has locked. */
+export interface OwnedRequests {
+  readonly requests: Map<number, RequestRow>;
+  readonly tasks: Map<number, TaskRow>;
+  readonly clusters: readonly ClusterDigests[];
+}
+
 /**
  * As `lockRequests`, for a scheduler: takes the requests over for its token. Requests that a higher token owns stay as they are and
- * are left out of the answer. With the tasks of these ids that are of the requests in the answer, as they are under the lock.
+ * are left out of the answer. With the tasks of these ids that are of the requests in the answer, and the documents of the requests'
+ * clusters, as they are under the lock.
  */
 export async function lockOwnedRequests(
-  trx: Knex.Transaction,
+  trx: Transaction,
   requestIds: readonly number[],
   token: number,
   taskIds: readonly number[],
-): Promise<{ requests: Map<number, RequestRow>; tasks: Map<number, TaskRow> }> {
-  if (requestIds.length === 0) return { requests: new Map(), tasks: new Map() };
-  const [, rows, taskRows] = await together(trx, [
+): Promise<OwnedRequests> {
+  if (requestIds.length === 0) return { requests: new Map(), tasks: new Map(), clusters: [] };
+  const [, rows, clusters, taskRows] = await together(trx, [
     {
       sql: `update request set version = version + 1, owner_token = ?
       where request_id in (?) and ready = 1 and owner_token <= ?`,
       bindings: [token, requestIds, token],
     },
     selectRequests(requestIds),
+    selectClusterDigests(requestIds),
     ...(taskIds.length === 0 ? [] : [selectTasks(taskIds)]),
   ]);
   const requests = requestsOf(rows);
@@ -80,7 +89,7 @@ export async function lockOwnedRequests(
   for (const { taskId, requestId } of tasks.values()) {
     if (!requests.has(requestId)) tasks.delete(taskId);
   }
-  return { requests, tasks };
+  return { requests, tasks, clusters: clusters as readonly ClusterDigests[] };
 }
 
 type Flag = "open" | "cancelRequested" | "aborted" | "paused";

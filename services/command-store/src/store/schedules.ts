@@ -1,6 +1,6 @@
-import type { Knex } from "knex";
 import { isDuplicate } from "../database/database-errors.js";
 import { type Binding, bytes, execute, query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 import { noNewerScheduler } from "./scheduler-fence.js";
 
 /** Where a schedule stands. */
@@ -30,25 +30,28 @@ type RawRow = Omit<ScheduleRow, "enabled"> & { readonly enabled: number };
 const columns = `schedule_id as scheduleId, spec, enabled, version, counted_until as countedUntil, last_due as lastDue,
   last_request_id as lastRequestId, last_outcome as lastOutcome, last_outcome_text as lastOutcomeText`;
 
-async function readWhere(db: Knex, where: string, bindings: Binding[]): Promise<ScheduleRow[]> {
+async function readWhere(db: Database, where: string, bindings: Binding[]): Promise<ScheduleRow[]> {
   const sql = `select ${columns} from schedule ${where}`;
   const rows = await query<RawRow>(db, sql, bindings);
   return rows.map((row) => ({ ...row, enabled: row.enabled === 1 }));
 }
 
 /** All schedules, by name. */
-export function readSchedules(db: Knex): Promise<ScheduleRow[]> {
+export function readSchedules(db: Database): Promise<ScheduleRow[]> {
   return readWhere(db, "order by name", []);
 }
 
 /** The schedule of a name. */
-export async function readScheduleNamed(db: Knex, name: string): Promise<ScheduleRow | undefined> {
+export async function readScheduleNamed(
+  db: Database,
+  name: string,
+): Promise<ScheduleRow | undefined> {
   const [row] = await readWhere(db, "where name = ?", [name]);
   return row;
 }
 
 /** The schedule of an id. */
-export async function readSchedule(db: Knex, id: number): Promise<ScheduleRow | undefined> {
+export async function readSchedule(db: Database, id: number): Promise<ScheduleRow | undefined> {
   const [row] = await readWhere(db, "where schedule_id = ?", [id]);
   return row;
 }
@@ -62,7 +65,7 @@ export interface ScheduleToStore {
 }
 
 /** Makes a schedule; whether it did: not when there is one of that name, or a newer scheduler. */
-export async function insertSchedule(db: Knex, schedule: ScheduleToStore): Promise<boolean> {
+export async function insertSchedule(db: Database, schedule: ScheduleToStore): Promise<boolean> {
   const { token, name, spec, countedUntil } = schedule;
   const inserting = execute(
     db,
@@ -81,7 +84,7 @@ export async function insertSchedule(db: Knex, schedule: ScheduleToStore): Promi
 
 /** Changes what a schedule runs, if it is in this version and there is no newer scheduler; whether it did. */
 export async function updateSpec(
-  db: Knex,
+  db: Database,
   { token, name, spec, countedUntil }: ScheduleToStore,
   version: number,
 ): Promise<boolean> {
@@ -96,7 +99,7 @@ export async function updateSpec(
 
 /** Changes where a schedule stands, if it is in this version and there is no newer scheduler; whether it did. */
 export async function updateSchedule(
-  db: Knex,
+  db: Database,
   { token, scheduleId, version }: { token: number; scheduleId: number; version: number },
   state: ScheduleState,
 ): Promise<boolean> {
@@ -122,7 +125,7 @@ export async function updateSchedule(
 }
 
 /** Deletes a schedule, if there is no newer scheduler; whether it did. */
-export async function deleteSchedule(db: Knex, name: string, token: number): Promise<boolean> {
+export async function deleteSchedule(db: Database, name: string, token: number): Promise<boolean> {
   const sql = `delete from schedule where name = ? and ${noNewerScheduler}`;
   const { affectedRows } = await execute(db, sql, [name, token]);
   return affectedRows > 0;

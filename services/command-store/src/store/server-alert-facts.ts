@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** Whether a host of a cluster is heard from. */
 export interface Heartbeat {
@@ -10,7 +10,7 @@ export interface Heartbeat {
 }
 
 /** The hosts of a cluster, by name. */
-export async function readHeartbeats(db: Knex, clusterId: number): Promise<Heartbeat[]> {
+export async function readHeartbeats(db: Database, clusterId: number): Promise<Heartbeat[]> {
   const rows = await query<{ hostId: number; hostName: string; state: string; lostAt: number }>(
     db,
     `select h.host_id as hostId, h.host_name as hostName, h.state, h.lost_at as lostAt
@@ -36,7 +36,7 @@ export interface ListedStale {
  * The stale alerts of a cluster, by name and host, at most 10,000: not those of hosts that are lost, which have an alert of their own, nor of
  * what is in maintenance.
  */
-export function listStaleAlerts(db: Knex, clusterId: number): Promise<ListedStale[]> {
+export function listStaleAlerts(db: Database, clusterId: number): Promise<ListedStale[]> {
   return query(
     db,
     `select d.name, h.host_name as hostName, s.since, d.interval_minutes as intervalMinutes

@@ -1,8 +1,8 @@
 import type { TaskStatus } from "@howdah/state/statuses";
-import type { Knex } from "knex";
 import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 
 /** A host and its last session. */
 export interface HostSession {
@@ -19,7 +19,7 @@ export interface HostSession {
 
 /** Reads hosts and their last sessions by the hosts' names. */
 export async function readHostSessions(
-  db: Knex,
+  db: Database,
   hostNames: readonly string[],
 ): Promise<Map<string, HostSession>> {
   const rows = await query<
@@ -57,7 +57,7 @@ set s.session_epoch = v.epoch, s.dispatcher = v.dispatcher, s.dispatcher_token =
 
 /** Opens hosts' next sessions, in the order of the hosts' ids. `StaleReadError` when one has another session by now. */
 export async function writeSessions(
-  trx: Knex.Transaction,
+  trx: Transaction,
   sessions: readonly NewSession[],
   now: number,
 ): Promise<void> {
@@ -77,7 +77,7 @@ export async function writeSessions(
 }
 
 async function insertFirst(
-  trx: Knex.Transaction,
+  trx: Transaction,
   rows: readonly (readonly (string | number)[])[],
 ): Promise<void> {
   if (rows.length === 0) return;
@@ -103,7 +103,7 @@ export interface OpenTask {
 }
 
 /** Reads the open tasks of hosts. */
-export async function readOpenTasks(db: Knex, hostIds: readonly number[]): Promise<OpenTask[]> {
+export async function readOpenTasks(db: Database, hostIds: readonly number[]): Promise<OpenTask[]> {
   return query(
     db,
     `select t.task_id as taskId, t.request_id as requestId, t.host_id as hostId, t.status + 0 as status, t.attempt
@@ -118,7 +118,7 @@ set t.session_epoch = v.epoch where t.open_host_id is not null`;
 
 /** Moves tasks that their agents may still speak about to their hosts' new sessions, in the order of the tasks' ids. */
 export async function moveTasksToSessions(
-  trx: Knex.Transaction,
+  trx: Transaction,
   tasks: readonly { readonly taskId: number; readonly epoch: number }[],
 ): Promise<void> {
   if (tasks.length === 0) return;
@@ -132,7 +132,7 @@ set s.open = null, s.closed_at = ? where s.open = 1`;
 
 /** Closes sessions, each if it is still its host's current one. */
 export async function writeClosedSessions(
-  db: Knex,
+  db: Database,
   sessions: readonly { readonly hostId: number; readonly sessionEpoch: number }[],
   closedAt: number,
 ): Promise<void> {
@@ -146,7 +146,7 @@ export async function writeClosedSessions(
 
 /** The epoch of each host's last session; hosts that never had one are left out. */
 export async function readSessionEpochs(
-  db: Knex,
+  db: Database,
   hostIds: readonly number[],
 ): Promise<Map<number, number>> {
   if (hostIds.length === 0) return new Map();

@@ -5,10 +5,10 @@ import {
   StageHeaderSchema,
   type StageRoleSpec,
 } from "@howdah/proto/howdah/v1/store_request_creation";
-import type { Knex } from "knex";
 import { createBoundedMap } from "../bounded-map.js";
 import { jsonRows } from "../database/json-rows.js";
 import { query } from "../database/query.js";
+import type { Database } from "../database/together.js";
 
 /** A role of a stage, and what its commands share, parsed and serialised. */
 export interface SharedCommand {
@@ -25,7 +25,7 @@ export interface StageKey {
 /** What the commands of stages share. Stages never change, so this process reads each once while it keeps it in mind. */
 export interface StageHeaders {
   /** The roles of stages, in order, by `stageName`. */
-  read(db: Knex, keys: readonly StageKey[]): Promise<Map<string, readonly SharedCommand[]>>;
+  read(db: Database, keys: readonly StageKey[]): Promise<Map<string, readonly SharedCommand[]>>;
   /** Takes the stages of a request that was just made. */
   keep(requestId: number, stages: readonly StageHeader[]): void;
 }

@@ -1,6 +1,6 @@
-import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 
 /** An alert that a host has not checked for long. */
 export interface StaleAlert {
@@ -14,7 +14,7 @@ const deleteStale = `delete s from ${jsonRows("v", { host_id: "bigint", definiti
 
 /** Makes what is stored about these hosts what they say. Writes what differs. */
 export async function writeStaleAlerts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   hostIds: readonly number[],
   said: readonly StaleAlert[],
   now: number,
@@ -45,7 +45,7 @@ export async function writeStaleAlerts(
 
 /** Which of these alerts their hosts have not checked for long, as `HOST/DEFINITION`. */
 export async function readStaleAlerts(
-  db: Knex,
+  db: Database,
   alerts: readonly StaleAlert[],
 ): Promise<ReadonlySet<string>> {
   if (alerts.length === 0) return new Set();

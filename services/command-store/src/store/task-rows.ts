@@ -1,9 +1,8 @@
 import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { ComponentCommand } from "@howdah/state/component-states";
 import type { TaskStatus } from "@howdah/state/statuses";
-import type { Knex } from "knex";
 import { query } from "../database/query.js";
-import { type Answer, type Statement, together } from "../database/together.js";
+import { type Answer, type Database, type Statement, together } from "../database/together.js";
 
 /** A row of host_role_command, as far as what happens to a task depends on it or changes it. */
 export interface TaskRow {
@@ -81,7 +80,7 @@ export function tasksOf(answer: Answer | undefined): Map<number, TaskRow> {
 
 /** Reads tasks by their ids; those that do not exist are left out. */
 export async function readTasks(
-  db: Knex,
+  db: Database,
   taskIds: readonly number[],
 ): Promise<Map<number, TaskRow>> {
   if (taskIds.length === 0) return new Map();
@@ -90,7 +89,10 @@ export async function readTasks(
 }
 
 /** Reads tasks by their ids, in the order in which they were to run. */
-export async function readTasksInOrder(db: Knex, taskIds: readonly number[]): Promise<TaskRow[]> {
+export async function readTasksInOrder(
+  db: Database,
+  taskIds: readonly number[],
+): Promise<TaskRow[]> {
   if (taskIds.length === 0) return [];
   const rows = await query<RawTaskRow>(
     db,

@@ -1,7 +1,7 @@
-import type { Knex } from "knex";
 import { canonicalJson } from "../canonical-json.js";
 import { isDuplicate, StaleReadError } from "../database/database-errors.js";
 import { execute } from "../database/query.js";
+import type { Transaction } from "../database/together.js";
 import type { ClusterContent, ClusterHost, DocumentDigests, Placement } from "../fleet/cluster.js";
 import type { AutoStartStep, ClusterPlan } from "../fleet/cluster-plan.js";
 import type { ComponentMarks } from "../fleet/component-marks.js";
@@ -14,7 +14,7 @@ const rowsAtOnce = 1_000;
  * `StaleReadError` when somebody else has just made a cluster of this name.
  */
 export async function insertCluster(
-  trx: Knex.Transaction,
+  trx: Transaction,
   { name, stackName, stackVersion }: ClusterContent,
 ): Promise<number> {
   try {
@@ -33,7 +33,7 @@ export async function insertCluster(
 
 /** Gives a cluster its next version, stack and documents. `StaleReadError` when it is not at `version` any more. */
 export async function advanceCluster(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   version: number,
   stack: { readonly name: string; readonly version: string },
@@ -61,7 +61,7 @@ export async function advanceCluster(
  * Writes what a plan changes in services, components and configurations. `hosts` must have every host of the plan's `put`.
  */
 export async function writeClusterParts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   plan: ClusterPlan,
   hosts: readonly ClusterHost[],
@@ -89,7 +89,7 @@ export async function writeClusterParts(
 }
 
 async function removeComponents(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   taken: readonly Placement[],
 ): Promise<void> {
@@ -105,7 +105,7 @@ async function removeComponents(
 }
 
 async function addComponents(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   put: readonly Placement[],
   hosts: readonly ClusterHost[],
@@ -131,7 +131,7 @@ async function addComponents(
 
 /** Writes what the cluster says about who starts components; the table has nothing else. */
 async function writeAutoStart(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   steps: readonly AutoStartStep[],
 ): Promise<void> {
@@ -152,7 +152,7 @@ async function writeAutoStart(
 
 /** Marks the cluster's components as its stack has it now; touches none that is marked so already. */
 export async function markComponents(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   { clients, autoStarted }: ComponentMarks,
 ): Promise<void> {
@@ -171,7 +171,7 @@ export async function markComponents(
 }
 
 async function writeTypes(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   { types }: ClusterPlan,
 ): Promise<void> {

@@ -2,7 +2,7 @@ import type { ComponentKey, ComponentMove } from "../components/component-moves.
 import { mappedState, takesBinding } from "../components/state-map.js";
 import { jsonRows } from "../database/json-rows.js";
 import type { SqlText } from "../database/query.js";
-import type { Statement, Write } from "../database/together.js";
+import type { Statement } from "../database/together.js";
 
 const mapColumn = "varchar(26) character set utf8mb4";
 const componentName = "varchar(100) character set utf8mb4";
@@ -23,7 +23,7 @@ set hc.binding_id = if(${takesBinding(...state)} and v.binding_id > 0, v.binding
   hc.current_state = ${mappedState(...state)}`;
 
 /** Moves components: one statement, none when there is nothing to move. Components that have left their cluster are left out. */
-export function moveWrites(moves: readonly ComponentMove[], now: number): Write[] {
+export function moveWrites(moves: readonly ComponentMove[], now: number): Statement[] {
   if (moves.length === 0) return [];
   const rows = moves.map(({ clusterId, component, hostId, bindingId, map }) => [
     clusterId,
@@ -32,7 +32,7 @@ export function moveWrites(moves: readonly ComponentMove[], now: number): Write[
     bindingId,
     map,
   ]);
-  return [{ statement: { sql: updateStates, bindings: [JSON.stringify(rows), now] } }];
+  return [{ sql: updateStates, bindings: [JSON.stringify(rows), now] }];
 }
 
 // Sorted, so that requests for the same components wait for each other instead of for ever.
@@ -62,7 +62,7 @@ export interface ComponentWish extends ComponentKey {
 }
 
 /** Writes what components are wanted to be: one statement, none when there is nothing to write. */
-export function wishWrites(wishes: readonly ComponentWish[]): Write[] {
+export function wishWrites(wishes: readonly ComponentWish[]): Statement[] {
   if (wishes.length === 0) return [];
   const rows = wishes.map(({ clusterId, component, hostId, requestId, map }) => [
     clusterId,
@@ -71,7 +71,7 @@ export function wishWrites(wishes: readonly ComponentWish[]): Write[] {
     requestId,
     map,
   ]);
-  return [{ statement: { sql: updateWished, bindings: [JSON.stringify(rows)] } }];
+  return [{ sql: updateWished, bindings: [JSON.stringify(rows)] }];
 }
 
 /** Tasks of a request about a cluster. */

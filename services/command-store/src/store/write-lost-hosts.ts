@@ -1,7 +1,7 @@
-import type { Knex } from "knex";
 import { StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import { execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 
 /** A host that is not lost yet, and its last session. */
 export interface ReachableHost {
@@ -18,7 +18,7 @@ const toSession = `straight_join host h force index (primary) on h.host_id = v.h
 
 /** Those of the hosts that are HEALTHY and whose last session is still the one named. */
 export async function readReachableHosts(
-  db: Knex,
+  db: Database,
   sessions: readonly { readonly hostId: number; readonly sessionEpoch: number }[],
 ): Promise<ReachableHost[]> {
   if (sessions.length === 0) return [];
@@ -37,7 +37,7 @@ set h.state = 'HEARTBEAT_LOST', h.lost_at = ? where h.state = 'HEALTHY' and coal
 
 /** Makes hosts HEARTBEAT_LOST. `StaleReadError` when one has another session, or is lost, since it was read. */
 export async function writeLostHosts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   hosts: readonly ReachableHost[],
   lostAt: number,
 ): Promise<void> {
@@ -52,7 +52,7 @@ export async function writeLostHosts(
 
 /** Makes what was installed on these hosts UNKNOWN: whether it runs is not known any more. Clients do not run. */
 export async function writeUnknownComponents(
-  trx: Knex.Transaction,
+  trx: Transaction,
   hostIds: readonly number[],
   now: number,
 ): Promise<void> {
@@ -65,7 +65,7 @@ export async function writeUnknownComponents(
 }
 
 /** Takes the right to record host states; false when a scheduler with a higher token has it. */
-export async function claimHostMonitor(trx: Knex.Transaction, token: number): Promise<boolean> {
+export async function claimHostMonitor(trx: Transaction, token: number): Promise<boolean> {
   const { affectedRows } = await execute(
     trx,
     "update host_monitor set scheduler_token = ?, claims = claims + 1 where id = 1 and scheduler_token <= ?",

@@ -1,5 +1,5 @@
-import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
+import type { Database, Transaction } from "../database/together.js";
 import type { MaintenanceKey } from "./list-maintenance.js";
 
 const rowsAtOnce = 1_000;
@@ -16,7 +16,7 @@ function* portions<T>(all: readonly T[]): Generator<readonly T[]> {
 
 /** The reason of each of these that is in maintenance, by `keyName`. */
 export async function readMaintenance(
-  db: Knex,
+  db: Database,
   keys: readonly MaintenanceKey[],
 ): Promise<Map<string, string>> {
   const found = new Map<string, string>();
@@ -39,7 +39,7 @@ export function keyName(key: MaintenanceKey): string {
 
 /** Turns maintenance on. Where it is on it gets this reason and stays since when it was. */
 export async function writeMaintenance(
-  trx: Knex.Transaction,
+  trx: Transaction,
   keys: readonly MaintenanceKey[],
   reason: string,
   now: number,
@@ -55,7 +55,7 @@ export async function writeMaintenance(
 
 /** Turns maintenance off. */
 export async function deleteMaintenance(
-  trx: Knex.Transaction,
+  trx: Transaction,
   keys: readonly MaintenanceKey[],
 ): Promise<void> {
   for (const portion of portions(keys)) {
@@ -67,7 +67,7 @@ export async function deleteMaintenance(
 
 /** Turns maintenance off for a service and its components, or for components on hosts, that leave their cluster. */
 export async function forgetMaintenance(
-  trx: Knex.Transaction,
+  trx: Transaction,
   clusterId: number,
   gone: {
     readonly service: string;

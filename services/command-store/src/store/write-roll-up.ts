@@ -1,7 +1,7 @@
 import type { Counts } from "@howdah/state/counts";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { jsonRows } from "../database/json-rows.js";
-import type { Statement, Write } from "../database/together.js";
+import type { Statement } from "../database/together.js";
 import { counterList, type RawCounts, toCounts } from "./counter-columns.js";
 import type { RequestRow } from "./request-rows.js";
 
@@ -63,7 +63,7 @@ const updateStages = `update ${jsonRows("v", {
 set s.status = v.status, s.display_status = v.display_status, s.start_time = v.start_time, s.end_time = v.end_time`;
 
 /** Writes the statuses and times of stages. */
-export function stageWrites(stages: readonly Omit<StageCounts, "roles">[]): Write[] {
+export function stageWrites(stages: readonly Omit<StageCounts, "roles">[]): Statement[] {
   if (stages.length === 0) return [];
   const rows = stages.map((s) => [
     s.requestId,
@@ -73,7 +73,7 @@ export function stageWrites(stages: readonly Omit<StageCounts, "roles">[]): Writ
     s.startTime,
     s.endTime,
   ]);
-  return [{ statement: { sql: updateStages, bindings: [JSON.stringify(rows)] } }];
+  return [{ sql: updateStages, bindings: [JSON.stringify(rows)] }];
 }
 
 const updateRequests = `update ${jsonRows("v", {
@@ -98,7 +98,7 @@ set r.open = v.open, r.status = v.status, r.display_status = v.display_status, r
   r.start_time = v.start_time, r.end_time = v.end_time`;
 
 /** Writes how requests are now. Their rows must be locked by this transaction. */
-export function requestWrites(requests: readonly RequestRow[]): Write[] {
+export function requestWrites(requests: readonly RequestRow[]): Statement[] {
   if (requests.length === 0) return [];
   const rows = requests.map((r) => [
     r.requestId,
@@ -116,5 +116,5 @@ export function requestWrites(requests: readonly RequestRow[]): Write[] {
     r.startTime,
     r.endTime,
   ]);
-  return [{ statement: { sql: updateRequests, bindings: [JSON.stringify(rows)] } }];
+  return [{ sql: updateRequests, bindings: [JSON.stringify(rows)] }];
 }

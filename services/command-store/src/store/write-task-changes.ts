@@ -1,8 +1,7 @@
 import { statuses, type TaskStatus } from "@howdah/state/statuses";
-import type { Knex } from "knex";
 import { jsonRows } from "../database/json-rows.js";
 import { execute } from "../database/query.js";
-import type { Write } from "../database/together.js";
+import type { Transaction, Write } from "../database/together.js";
 import { counterColumns } from "./counter-columns.js";
 import type { ChangedTask, TaskRow } from "./task-rows.js";
 
@@ -101,7 +100,7 @@ where a.status = 'UNKNOWN'`;
 
 /** What a late word says about former attempts; those of which it was known already stay as they are. */
 export async function writeFormerAttempts(
-  trx: Knex.Transaction,
+  trx: Transaction,
   attempts: readonly Omit<
     TaskRow,
     "requestId" | "stageId" | "roleIndex" | "hostId" | "sessionEpoch"
