@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AckResult, JournalState, Verdict } from "@howdah/proto/howdah/v1/agent_service";
+import { JournalState, Verdict } from "@howdah/proto/howdah/v1/agent_registration";
+import { AckResult } from "@howdah/proto/howdah/v1/agent_service";
 import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { acknowledged, startAgent } from "../testing/started-agent.js";

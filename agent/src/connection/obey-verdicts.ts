@@ -1,4 +1,4 @@
-import { type AttemptVerdict, Verdict } from "@howdah/proto/howdah/v1/agent_service";
+import { type AttemptVerdict, Verdict } from "@howdah/proto/howdah/v1/agent_registration";
 import type { Logger } from "pino";
 import type { Journal } from "../journal/journal.js";
 import type { CommandQueue } from "../run/queue.js";

@@ -1,10 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import {
-  type ConnectRequest,
-  ConnectRequestSchema,
-  JournalEntrySchema,
-  JournalState,
-} from "@howdah/proto/howdah/v1/agent_service";
+import { JournalEntrySchema, JournalState } from "@howdah/proto/howdah/v1/agent_registration";
+import { type ConnectRequest, ConnectRequestSchema } from "@howdah/proto/howdah/v1/agent_service";
 import type { Journal } from "../journal/journal.js";
 import { bootId } from "../process-table.js";
 import { keyText } from "../task-key.js";

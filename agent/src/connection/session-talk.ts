@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { RegistrationResult } from "@howdah/proto/howdah/v1/agent_registration";
 import {
   AckResult,
   type ConnectRequest,
@@ -7,7 +8,6 @@ import {
   type ConnectResponse,
   ConnectResponseSchema,
   type Drain,
-  type RegistrationResult,
 } from "@howdah/proto/howdah/v1/agent_service";
 import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
 import { keyText, type TaskKey, TaskKeyError } from "../task-key.js";

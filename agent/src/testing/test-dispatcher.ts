@@ -3,17 +3,19 @@ import { connect as connectTo, createServer, type Socket } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  AttemptVerdictSchema,
+  type Register,
+  type RegistrationResultSchema,
+} from "@howdah/proto/howdah/v1/agent_registration";
+import {
   AckResult,
   AgentService,
-  AttemptVerdictSchema,
   type CommandAck,
   CommandAckSchema,
   type CommandReport,
   type ConnectRequest,
   ConnectResponseSchema,
   type FetchPackageRequest,
-  type Register,
-  type RegistrationResultSchema,
   type UploadOutputRequest,
 } from "@howdah/proto/howdah/v1/agent_service";
 import {

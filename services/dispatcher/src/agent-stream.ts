@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  type ConnectRequest,
-  type ConnectRequestSchema,
-  type ConnectResponseSchema,
-  RegistrationResultSchema,
+import { RegistrationResultSchema } from "@howdah/proto/howdah/v1/agent_registration";
+import type {
+  ConnectRequest,
+  ConnectRequestSchema,
+  ConnectResponseSchema,
 } from "@howdah/proto/howdah/v1/agent_service";
 import type { ServedStream, StreamListener } from "@howdah/rpc/served-stream";
 import { peerSilentMs } from "@howdah/rpc/silent-peer";

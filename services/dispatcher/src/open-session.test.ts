@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { JournalState } from "@howdah/proto/howdah/v1/agent_service";
+import { JournalState } from "@howdah/proto/howdah/v1/agent_registration";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";

@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { RegistrationCommandSchema } from "@howdah/proto/howdah/v1/agent_registration";
 import {
   type AlertDefinitionCommand,
   type AlertExecutionCommand,
   AlertReportAckSchema,
   type ConnectResponse,
   ConnectResponseSchema,
-  RegistrationCommandSchema,
   type ReportAcked,
   ReportAckSchema,
   StatusCommandSchema,

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { JournalEntrySchema, JournalState, Verdict } from "@howdah/proto/howdah/v1/agent_service";
+import {
+  JournalEntrySchema,
+  JournalState,
+  Verdict,
+} from "@howdah/proto/howdah/v1/agent_registration";
 import { ExecutionCommandSchema } from "@howdah/proto/howdah/v1/command";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { TaskChangeSchema } from "@howdah/proto/howdah/v1/task_change";

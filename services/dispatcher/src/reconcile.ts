@@ -5,7 +5,7 @@ import {
   type JournalEntry,
   JournalState,
   Verdict,
-} from "@howdah/proto/howdah/v1/agent_service";
+} from "@howdah/proto/howdah/v1/agent_registration";
 import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { TaskChange } from "@howdah/proto/howdah/v1/task_change";

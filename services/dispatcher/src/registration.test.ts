@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { JournalState, Verdict } from "@howdah/proto/howdah/v1/agent_service";
+import { JournalState, Verdict } from "@howdah/proto/howdah/v1/agent_registration";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { eventually } from "./testing/eventually.js";
 import { deferred, Fixture } from "./testing/fixture.js";

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { JournalEntry, Register } from "@howdah/proto/howdah/v1/agent_service";
+import type { JournalEntry, Register } from "@howdah/proto/howdah/v1/agent_registration";
 
 /** What an agent has said to register, over all pages. */
 export interface Registration {

@@ -1,12 +1,14 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ConnectError, createClient } from "@connectrpc/connect";
+import type {
+  RegisterSchema,
+  RegistrationResult,
+} from "@howdah/proto/howdah/v1/agent_registration";
 import {
   AgentService,
   type ConnectRequest,
   ConnectRequestSchema,
   type ConnectResponse,
-  type RegisterSchema,
-  type RegistrationResult,
 } from "@howdah/proto/howdah/v1/agent_service";
 import { createRpcTransport } from "@howdah/rpc/transport";
 import { eventually } from "./eventually.js";
