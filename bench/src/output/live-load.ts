@@ -1,10 +1,10 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { BenchSystem } from "../system/bench-system.js";
 import { until } from "../until.js";
+import { openOutputReaders } from "./output-readers.js";
 
 /** How the hosts' commands write. */
 export interface LiveWriting {
@@ -14,6 +14,13 @@ export interface LiveWriting {
   readonly durationMs: number;
 }
 
+/** For how long. */
+export interface LiveTimes {
+  /** Nothing counts at first: agents, readers and the store's part for them are new, and compile what they run. */
+  readonly warmUpMs: number;
+  readonly ms: number;
+}
+
 /** What was found meanwhile. */
 export interface LiveDelays {
   /** From the write of the first byte of each message until a follower had it, in ms. */
@@ -21,6 +28,8 @@ export interface LiveDelays {
   /** From the call of CancelRequest until the agent had stopped the command, in ms. */
   readonly cancel: number[];
   readonly bytesRead: number;
+  /** In so long. */
+  readonly seconds: number;
 }
 
 interface Running {
@@ -35,19 +44,22 @@ const cancelAfterMs = 1_000;
 const afterMs = 500;
 
 /**
- * Keeps a writing command on every host for `ms`, each followed by a reader, and cancels one after the other; in the place of what ends
- * comes the next.
+ * Keeps a writing command on every host, each followed by a reader, and cancels one after the other; in the place of what ends comes the
+ * next.
  */
 export async function liveLoad(
   system: BenchSystem,
   writing: LiveWriting,
-  ms: number,
+  { warmUpMs, ms }: LiveTimes,
   interrupted: AbortSignal,
 ): Promise<LiveDelays> {
   // Every call listens to it.
   setMaxListeners(0, interrupted);
   const delays = { read: [] as number[], cancel: [] as number[], bytesRead: 0 };
-  const endsAt = performance.now() + ms;
+  const store = system.installation.commandStore.addresses.main ?? "";
+  const readers = await openOutputReaders(store, interrupted);
+  const countsFromMs = Date.now() + warmUpMs;
+  const endsAt = performance.now() + warmUpMs + ms;
   const going = () => performance.now() < endsAt && !interrupted.aborted;
   const running = new Map<string, Running>();
 
@@ -62,28 +74,25 @@ export async function liveLoad(
       clearTimeout(eligible);
       running.delete(host);
       const { task } = await system.store.getTask({ taskId }, { signal: interrupted });
-      if (entry.cancelledAtMs > 0 && task?.status === Status.ABORTED) {
+      if (entry.cancelledAtMs > countsFromMs && task?.status === Status.ABORTED) {
         delays.cancel.push(timeOf(task.times?.endedAt) - entry.cancelledAtMs);
       }
     }
   }
 
-  /** Reads what a command writes as it comes, to its end; at the end of the load it is cancelled, which counts for nothing. */
+  /** Has what a command writes read as it comes, to its end; at the end of the load it is cancelled, which counts for nothing. */
   async function follow(taskId: bigint, startedAtMs: number, entry: Running): Promise<void> {
     const { bytesEach, durationMs } = writing;
     const over = setTimeout(
       () => void cancel(entry.requestId).catch(() => undefined),
       Math.max(0, endsAt - performance.now()) + afterMs,
     );
-    const call = { taskId, stream: OutputStream.STDOUT, follow: true };
     try {
-      const pieces = system.store.readTaskOutput(call, { signal: interrupted, timeoutMs: 0 });
-      for await (const { offset, data } of pieces) {
-        if (data.length === 0) continue;
+      for (const [offset, length, atMs] of await readers.follow(taskId)) {
+        if (atMs < countsFromMs) continue;
         // A command writes evenly, so its clock tells when a byte was written.
-        const writtenAtMs = startedAtMs + (Number(offset) / bytesEach) * durationMs;
-        delays.read.push(Date.now() - writtenAtMs);
-        delays.bytesRead += data.length;
+        delays.read.push(atMs - (startedAtMs + (offset / bytesEach) * durationMs));
+        delays.bytesRead += length;
       }
     } finally {
       clearTimeout(over);
@@ -107,8 +116,12 @@ export async function liveLoad(
     }
   }
 
-  await Promise.all([...writing.hosts.map(lane), cancels()]);
-  return delays;
+  try {
+    await Promise.all([...writing.hosts.map(lane), cancels()]);
+  } finally {
+    await readers.close();
+  }
+  return { ...delays, seconds: (Date.now() - countsFromMs) / 1_000 };
 }
 
 async function taskOf(

@@ -41,16 +41,15 @@ async function measure(context: BenchContext, system: BenchSystem): Promise<Benc
   const args = ["--output", String(bytesEach), "--duration", `${durationMs}ms`];
   const simulator = await system.playHosts(agents, ...args, "--prefix", "live");
   const writing = { hosts: hostNames("live", agents), bytesEach, durationMs };
-  const began = performance.now();
-  const delays = await liveLoad(system, writing, quick ? 10_000 : 45_000, context.signal);
-  const seconds = (performance.now() - began) / 1_000;
+  const times = { warmUpMs: quick ? 3_000 : 5_000, ms: quick ? 10_000 : 45_000 };
+  const delays = await liveLoad(system, writing, times, context.signal);
   if (simulator.errors() !== "") log(simulator.errors().slice(0, 2_000));
   return {
-    measures: [...rateMeasures(rates), ...delayMeasures(delays, seconds)],
+    measures: [...rateMeasures(rates), ...delayMeasures(delays)],
     notes: [
       `${agents} simulated agents, a connection each, in one process, upload by the agent's own code. Kept: from the first start until MySQL has the last byte of ${agents} commands that write faster than can be kept.`,
       "Floor: 1 / (1/db + 2/stream). db: the same bytes, in chunks of the size in which they were kept, a MiB a statement, prepared, each where the last one of its stream ends, durable; with the number of connections that was fastest. stream: the same through a bare grpc-js stream to another process; with the number of streams that was fastest.",
-      "Read: from when a command wrote a byte, by the evenness of its writing, until a follower of ReadTaskOutput at the store had it; every command is followed. Cancel: from the call of CancelRequest at the scheduler until the writing command has been stopped, by its agent's clock.",
+      "Read: from when a command wrote a byte, by the evenness of its writing, until a follower of ReadTaskOutput at the store had it; every command is followed, by a process of its own that is run as services are. Cancel: from the call of CancelRequest at the scheduler until the writing command has been stopped, by its agent's clock.",
     ],
   };
 }
@@ -135,7 +134,7 @@ function rateMeasures(rates: Rates): Measure[] {
   ];
 }
 
-function delayMeasures({ read, cancel, bytesRead }: LiveDelays, seconds: number): Measure[] {
+function delayMeasures({ read, cancel, bytesRead, seconds }: LiveDelays): Measure[] {
   const at = (what: string, values: readonly number[], share: number, most?: number): Measure => ({
     ...{ what: `${what}, p${share * 100}`, unit: "ms", value: percentile(values, share) },
     ...(most !== undefined && { target: { most } }),
