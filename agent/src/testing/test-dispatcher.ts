@@ -1,5 +1,3 @@
-import { once } from "node:events";
-import { connect as connectTo, createServer, type Socket } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
@@ -26,6 +24,7 @@ import {
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
+import { lossyProxy } from "@howdah/rpc/lossy-proxy-fixture";
 import { createRpcServer } from "@howdah/rpc/server";
 import { Outbox } from "../connection/outbox.js";
 import { silent, until } from "./test-agent.js";
@@ -279,7 +278,7 @@ export async function serveDispatcher(t: Ends): Promise<TestDispatcher> {
     },
   });
   const inner = await server.listen("127.0.0.1:0");
-  const proxy = await cuttable(t, inner);
+  const proxy = await lossyProxy(t, inner);
   t.after(() => server.drain());
 
   const dispatcher: TestDispatcher = {
@@ -314,38 +313,6 @@ export async function serveDispatcher(t: Ends): Promise<TestDispatcher> {
     cut: proxy.cut,
   };
   return dispatcher;
-}
-
-/** A proxy whose connections can be cut. */
-async function cuttable(t: Ends, address: string): Promise<{ address: string; cut(): void }> {
-  const port = Number(address.split(":")[1]);
-  const sockets = new Set<Socket>();
-  const proxy = createServer((inward) => {
-    const outward = connectTo(port, "127.0.0.1");
-    for (const socket of [inward, outward]) {
-      sockets.add(socket);
-      socket.on("error", () => socket.destroy());
-      socket.on("close", () => {
-        sockets.delete(socket);
-        inward.destroy();
-        outward.destroy();
-      });
-    }
-    inward.pipe(outward);
-    outward.pipe(inward);
-  });
-  proxy.listen(0, "127.0.0.1");
-  await once(proxy, "listening");
-  const cut = () => {
-    for (const socket of sockets) socket.destroy();
-  };
-  t.after(() => {
-    cut();
-    proxy.close();
-  });
-  const bound = proxy.address();
-  if (bound === null || typeof bound === "string") throw new Error("the proxy has no port");
-  return { address: `127.0.0.1:${bound.port}`, cut };
 }
 
 /** A command that runs a line of shell; `more` and `moreSpec` win. */

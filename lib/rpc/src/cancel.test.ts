@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EchoService } from "@howdah/proto/howdah/rpc/test/v1/echo";
-import { createTestLog, echoClient, lossyProxy, until } from "./echo-fixture.js";
+import { createTestLog, echoClient, until } from "./echo-fixture.js";
+import { lossyProxy } from "./lossy-proxy-fixture.js";
 import { createRpcServer } from "./server.js";
 
 // Not so a cancel: Node ends the requests of a stream before it resets it, and a server may read the two apart. Whoever must know that all

@@ -1,7 +1,6 @@
 // What the tests of this package share: the echo service, a server of it, and how to wait.
 
 import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import {
   Code,
@@ -160,45 +159,4 @@ export async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
 /** An iterable of the given messages. */
 export async function* each<T>(...messages: T[]): AsyncGenerator<T> {
   yield* messages;
-}
-
-/** A way to the server that can be cut. */
-export async function lossyProxy(
-  t: TestContext,
-  address: string,
-): Promise<{ address: string; cut(): void; freeze(): void }> {
-  const { hostname, port } = new URL(`http://${address}`);
-  const sockets = new Set<Socket>();
-  const proxy = createServer((inward) => {
-    const outward = connect(Number(port), hostname);
-    for (const socket of [inward, outward]) {
-      sockets.add(socket);
-      // A cut way ends both sockets, which is what the test wants to see from the ends.
-      socket.on("error", () => socket.destroy());
-      socket.on("close", () => {
-        inward.destroy();
-        outward.destroy();
-      });
-    }
-    inward.pipe(outward);
-    outward.pipe(inward);
-  });
-  proxy.listen(0, "127.0.0.1");
-  await once(proxy, "listening");
-  const cut = () => {
-    for (const socket of sockets) socket.destroy();
-  };
-  t.after(() => {
-    cut();
-    proxy.close();
-  });
-  const bound = proxy.address();
-  if (bound === null || typeof bound === "string") throw new Error("the proxy has no port");
-  return {
-    address: `127.0.0.1:${bound.port}`,
-    cut,
-    freeze() {
-      for (const socket of sockets) socket.unpipe().pause();
-    },
-  };
 }

@@ -9,7 +9,8 @@ import {
   EchoService,
   ConverseResponseSchema as Response,
 } from "@howdah/proto/howdah/rpc/test/v1/echo";
-import { createTestLog, echoClient, lossyProxy, until } from "./echo-fixture.js";
+import { createTestLog, echoClient, until } from "./echo-fixture.js";
+import { lossyProxy } from "./lossy-proxy-fixture.js";
 import type { ServedStream, StreamListener } from "./served-stream.js";
 import { createRpcServer, type RpcServerOptions } from "./server.js";
 import { peerSilentMs } from "./silent-peer.js";

@@ -3,15 +3,8 @@ import { connect } from "node:net";
 import { describe, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Behaviour, EchoRequestSchema, EchoService } from "@howdah/proto/howdah/rpc/test/v1/echo";
-import {
-  all,
-  createTestLog,
-  each,
-  echoClient,
-  lossyProxy,
-  serveEcho,
-  until,
-} from "./echo-fixture.js";
+import { all, createTestLog, each, echoClient, serveEcho, until } from "./echo-fixture.js";
+import { lossyProxy } from "./lossy-proxy-fixture.js";
 import { createRpcServer } from "./server.js";
 
 /** The ConnectError that a call must fail with. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { echoClient, lossyProxy, serveEcho, until } from "./echo-fixture.js";
+import { echoClient, serveEcho, until } from "./echo-fixture.js";
+import { lossyProxy } from "./lossy-proxy-fixture.js";
 import { peerSilentMs } from "./silent-peer.js";
 
 const keepalive = { timeMs: 200, timeoutMs: 100 };

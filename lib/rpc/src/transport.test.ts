@@ -6,15 +6,8 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { Behaviour, EchoService } from "@howdah/proto/howdah/rpc/test/v1/echo";
 import { onward } from "./call-id.js";
 import { connectTarget } from "./connect-target.js";
-import {
-  all,
-  createTestLog,
-  each,
-  echoClient,
-  lossyProxy,
-  serveEcho,
-  until,
-} from "./echo-fixture.js";
+import { all, createTestLog, each, echoClient, serveEcho, until } from "./echo-fixture.js";
+import { lossyProxy } from "./lossy-proxy-fixture.js";
 import { createRpcServer } from "./server.js";
 
 const code = (wanted: Code) => (error: unknown) => ConnectError.from(error).code === wanted;

@@ -1,37 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
+import { lossyProxy } from "@howdah/rpc/lossy-proxy-fixture";
 import { Fixture } from "./testing/fixture.js";
 import { RawAgent } from "./testing/raw-agent.js";
-
-/** A way to `address` that can fall silent, as a host does that loses its power. */
-async function silentWay(t: TestContext, address: string) {
-  const sockets = new Set<Socket>();
-  const [host = "", port = ""] = address.split(":");
-  const server = createServer((inward) => {
-    const outward = connect(Number(port), host);
-    for (const socket of [inward, outward]) {
-      sockets.add(socket);
-      socket.on("error", () => socket.destroy());
-    }
-    inward.pipe(outward).pipe(inward);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const bound = server.address();
-  assert.ok(bound !== null && typeof bound === "object");
-  return {
-    address: `127.0.0.1:${bound.port}`,
-    fallSilent() {
-      for (const socket of sockets) socket.unpipe().pause();
-    },
-  };
-}
 
 const keepalive = { timeMs: 300, timeoutMs: 200 };
 
@@ -43,7 +14,7 @@ for (const [how, least, most] of [
   test(`the end of a session whose agent ${how} says how long ago it was last there`, async (t) => {
     const fixture = await Fixture.start(t);
     const { client, agentAddress } = await fixture.dispatcher({}, { keepalive });
-    const way = await silentWay(t, agentAddress);
+    const way = await lossyProxy(t, agentAddress);
     const agent = new RawAgent(way.address);
     t.after(() => agent.cut());
     await agent.register("web-1");
@@ -57,7 +28,7 @@ for (const [how, least, most] of [
     await told.next();
     if (how === "says goodbye") agent.goodbye();
     else if (how === "is cut off") agent.cut();
-    else way.fallSilent();
+    else way.freeze();
     const { event } = (await told.next()).value ?? {};
     assert.ok(event?.case === "closed");
     const { silentMs: silent } = event.value;
