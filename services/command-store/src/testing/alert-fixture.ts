@@ -15,7 +15,7 @@ import { openTestDatabase, type TestDatabase } from "./database.js";
 import { inMemory } from "./in-memory.js";
 import { openFleet, type Wish } from "./sample-cluster.js";
 import { sampleStack } from "./sample-fleet.js";
-import { openSession, startStore, type TestStore } from "./store.js";
+import { openHosts, startStore, type TestStore } from "./store.js";
 
 /** What a host's agent found. */
 export interface Found {
@@ -85,16 +85,7 @@ export async function openAlertFixture(first: readonly AlertDefinition[]): Promi
     AlertService,
     inMemory(({ service }) => service(AlertService, createAlertService(database.db))),
   );
-  const hosts = new Map<string, { hostId: bigint; sessionEpoch: bigint }>();
-  for (const name of ["h1", "h2", "h3"]) {
-    const { hostId, sessionEpoch } = await openSession(store, name);
-    hosts.set(name, { hostId, sessionEpoch });
-  }
-  const host = (name: string) => {
-    const found = hosts.get(name);
-    assert.ok(found, name);
-    return found;
-  };
+  const host = await openHosts(store, ["h1", "h2", "h3"]);
   const push: AlertFixture["push"] = async (all) => {
     const stack = sampleStack();
     for (const service of stack.services) {

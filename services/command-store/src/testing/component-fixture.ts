@@ -12,7 +12,7 @@ import { execute, query } from "../database/query.js";
 import { openTestDatabase, type TestDatabase } from "./database.js";
 import { hdfs, openFleet, type Wish } from "./sample-cluster.js";
 import { sampleStack } from "./sample-fleet.js";
-import { createSample, openSession, startStore, type TestStore } from "./store.js";
+import { createSample, openHosts, startStore, type TestStore } from "./store.js";
 
 /** A task of a test, and what may happen to it. */
 export interface ComponentTask {
@@ -90,16 +90,7 @@ export async function openComponentFixture(): Promise<ComponentFixture> {
   const database = await openTestDatabase();
   const store = await startStore(database.url);
   const { fleet, stacks } = openFleet(database.db);
-  const hosts = new Map<string, { hostId: bigint; sessionEpoch: bigint }>();
-  for (const name of ["h1", "h2"]) {
-    const { hostId, sessionEpoch } = await openSession(store, name);
-    hosts.set(name, { hostId, sessionEpoch });
-  }
-  const host = (name: string) => {
-    const found = hosts.get(name);
-    assert.ok(found, name);
-    return found;
-  };
+  const host = await openHosts(store, ["h1", "h2"]);
   const pushStack: ComponentFixture["pushStack"] = async ({
     clients,
     dependencies = {},

@@ -64,6 +64,20 @@ export function openSession(
   });
 }
 
+/** Opens sessions of hosts with defaults, and gives what finds a host's own. */
+export async function openHosts(
+  store: TestStore,
+  names: readonly string[],
+): Promise<(name: string) => { readonly hostId: bigint; readonly sessionEpoch: bigint }> {
+  const hosts = new Map<string, OpenSessionResponse>();
+  for (const name of names) hosts.set(name, await openSession(store, name));
+  return (name) => {
+    const found = hosts.get(name);
+    if (found === undefined) throw new Error(`no session of ${name} was opened`);
+    return { hostId: found.hostId, sessionEpoch: found.sessionEpoch };
+  };
+}
+
 /** A role of a test's stage. */
 export interface SampleRole {
   readonly role: string;
