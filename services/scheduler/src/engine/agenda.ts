@@ -37,6 +37,11 @@ export class Agenda {
   });
   private readonly runsToLookAt = new Set<RequestRun>();
   private readonly hostsToLookAt = new Set<bigint>();
+  /**
+   * Those of them that have enough to start: looked at when there is nothing else to record. So nobody waits when there is room, and
+   * under load a host is sent several commands at once, which cost it and its dispatcher one packet instead of several.
+   */
+  private readonly hostsWithEnough = new Set<bigint>();
   private wants: Want[] = [];
   /** Those whose task is being asked about already, or whose request is set aside: looked at again after the answer. */
   private held: Want[] = [];
@@ -49,7 +54,8 @@ export class Agenda {
 
   /** Whether there is nothing to look at. */
   get empty(): boolean {
-    return this.runsToLookAt.size + this.hostsToLookAt.size + this.wants.length === 0;
+    const hosts = this.hostsToLookAt.size + this.hostsWithEnough.size;
+    return this.runsToLookAt.size + hosts + this.wants.length === 0;
   }
 
   /** Something of the request changed. */
@@ -134,10 +140,21 @@ export class Agenda {
     for (const hostId of this.hostsToLookAt) {
       if (batch.room === 0) return batch;
       this.hostsToLookAt.delete(hostId);
+      if (this.queues.hasEnough(hostId)) this.hostsWithEnough.add(hostId);
+      else this.collectHost(hostId, batch);
+    }
+    this.takeTurns(batch);
+    if (batch.empty) this.collectMore(batch);
+    return batch;
+  }
+
+  /** Gives hosts more that have enough to start. */
+  private collectMore(batch: Batch): void {
+    for (const hostId of this.hostsWithEnough) {
+      if (batch.room === 0) return;
       this.collectHost(hostId, batch);
     }
     this.takeTurns(batch);
-    return batch;
   }
 
   private collectWant(want: Want, batch: Batch): void {
@@ -198,6 +215,7 @@ export class Agenda {
   }
 
   private collectHost(hostId: bigint, batch: Batch): void {
+    this.hostsWithEnough.delete(hostId);
     const sessionEpoch = this.queues.session(hostId)?.epoch;
     if (sessionEpoch === undefined) return;
     for (const task of this.queues.next(hostId)) {

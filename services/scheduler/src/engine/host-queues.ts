@@ -7,6 +7,8 @@ import type { Lane } from "./unfinished-hosts.js";
 
 /** How many commands that have not started are sent to a host ahead. */
 export const aheadPerHost = 4;
+/** With more than so many that have not started a host does not run dry while the next ones are recorded and handed over. */
+const enoughAhead = 1;
 
 /** Keeps some requests from releasing to some hosts. */
 export interface HostGate {
@@ -170,6 +172,17 @@ export class HostQueues {
   /** Whether a command runs on the host that others wait for. */
   isBusy(hostId: bigint): boolean {
     return (this.hosts.get(hostId)?.running ?? 0) > 0;
+  }
+
+  /** Whether a host has commands to start in each order in which something waits for it. */
+  hasEnough(hostId: bigint): boolean {
+    const host = this.hosts.get(hostId);
+    if (host === undefined) return true;
+    const { runs, beside, unstarted, unstartedBeside } = host;
+    return (
+      (runs.length === 0 || unstarted > enoughAhead) &&
+      (beside.length === 0 || unstartedBeside > enoughAhead)
+    );
   }
 
   /** The tasks that the host's agent is to cancel and has not answered about. */
