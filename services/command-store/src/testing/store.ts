@@ -64,17 +64,20 @@ export function openSession(
   });
 }
 
-/** Opens sessions of hosts with defaults, and gives what finds a host's own. */
+/** Opens sessions of hosts with defaults, and gives what finds a host's own; who opens another one notes its epoch there. */
 export async function openHosts(
   store: TestStore,
   names: readonly string[],
-): Promise<(name: string) => { readonly hostId: bigint; readonly sessionEpoch: bigint }> {
-  const hosts = new Map<string, OpenSessionResponse>();
-  for (const name of names) hosts.set(name, await openSession(store, name));
+): Promise<(name: string) => { hostId: bigint; sessionEpoch: bigint }> {
+  const hosts = new Map<string, { hostId: bigint; sessionEpoch: bigint }>();
+  for (const name of names) {
+    const { hostId, sessionEpoch } = await openSession(store, name);
+    hosts.set(name, { hostId, sessionEpoch });
+  }
   return (name) => {
     const found = hosts.get(name);
     if (found === undefined) throw new Error(`no session of ${name} was opened`);
-    return { hostId: found.hostId, sessionEpoch: found.sessionEpoch };
+    return found;
   };
 }
 
