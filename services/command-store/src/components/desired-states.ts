@@ -3,8 +3,7 @@ import {
   componentCommandOf,
   nextDesiredState,
 } from "@howdah/state/component-states";
-import type { SqlText } from "../database/query.js";
-import type { Statement } from "../database/together.js";
+import type { SqlText, Statement } from "../database/statement.js";
 import type { NewRequest } from "../store/insert-request.js";
 import type { RequestRow } from "../store/request-rows.js";
 import type { ChangedTask } from "../store/task-rows.js";

@@ -1,6 +1,7 @@
 import type { Knex } from "knex";
 import type { Connection } from "mysql2";
-import { type Answer, type Statement, sendTogether, type Transaction } from "./together.js";
+import type { Answer, Statement } from "./statement.js";
+import { sendTogether, type Transaction } from "./together.js";
 
 /** A transaction and its ends, of which there is one: committed or not, it must be closed. */
 export interface OpenedTransaction {

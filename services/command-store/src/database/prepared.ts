@@ -1,5 +1,5 @@
 import type { Connection, ResultSetHeader } from "mysql2";
-import type { Executed } from "./query.js";
+import type { Executed } from "./statement.js";
 import { type Database, isTransaction } from "./together.js";
 
 /** A value of a prepared statement. Bytes go as they are: in the text of a statement they take twice the room, as hex. */

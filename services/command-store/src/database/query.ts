@@ -1,23 +1,5 @@
+import type { Binding, Executed } from "./statement.js";
 import { type Database, together } from "./together.js";
-
-/** A piece of SQL in the place of a value. */
-export interface SqlText {
-  toSqlString(): string;
-}
-
-/** The id that the last INSERT of this connection into a table with AUTO_INCREMENT got. */
-export const newId: SqlText = { toSqlString: () => "last_insert_id()" };
-
-/** A value in the place of a `?`. An array stands for a list, `(1, 2)`; an array of arrays for rows, `(1, 2), (3, 4)`. */
-export type Binding =
-  | string
-  | number
-  | bigint
-  | null
-  | Buffer
-  | SqlText
-  | readonly (string | number | null | SqlText)[]
-  | readonly (readonly (string | number | bigint | null | Buffer | SqlText)[])[];
 
 /** Runs a SELECT. BIGINT columns come as numbers: ids and times stay far below 2^53. */
 export async function query<Row>(
@@ -27,14 +9,6 @@ export async function query<Row>(
 ): Promise<Row[]> {
   const [rows] = await together(db, [{ sql, bindings }]);
   return rows as Row[];
-}
-
-/** What a statement did. */
-export interface Executed {
-  /** Rows matched by an UPDATE's conditions, whether or not their values changed; rows inserted or deleted otherwise. */
-  readonly affectedRows: number;
-  /** The id that AUTO_INCREMENT gave to an INSERT of one row. */
-  readonly insertId: number;
 }
 
 /** Runs an INSERT, UPDATE or DELETE. */

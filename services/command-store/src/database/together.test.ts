@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { isDuplicate } from "./database-errors.js";
-import { newId, query } from "./query.js";
+import { query } from "./query.js";
+import { newId } from "./statement.js";
 import { together } from "./together.js";
 import { commitTogether, inTransaction } from "./transaction.js";
 

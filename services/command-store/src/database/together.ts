@@ -1,17 +1,8 @@
 import type { Knex } from "knex";
-import type { Binding, Executed } from "./query.js";
-
-/** A statement and the values of its `?`. */
-export interface Statement {
-  readonly sql: string;
-  readonly bindings: readonly Binding[];
-}
+import type { Answer, Executed, Statement } from "./statement.js";
 
 /** What stands between statements that go together. */
 export const between = ";\n";
-
-/** The rows of a SELECT, what any other statement did. */
-export type Answer<Row = unknown> = readonly Row[] | Executed;
 
 /** A transaction that is open: `inTransaction` gives it to its work, and ends it. */
 export interface Transaction {

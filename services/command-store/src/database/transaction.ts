@@ -2,7 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Knex } from "knex";
 import { isConflict, isLostConnection } from "./database-errors.js";
 import { openTransaction } from "./open-transaction.js";
-import type { Answer, Statement, Transaction } from "./together.js";
+import type { Answer, Statement } from "./statement.js";
+import type { Transaction } from "./together.js";
 
 const attempts = 6;
 

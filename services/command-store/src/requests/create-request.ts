@@ -10,7 +10,7 @@ import {
 import type { Knex } from "knex";
 import { desiredStates } from "../components/desired-states.js";
 import { isDuplicate } from "../database/database-errors.js";
-import { type Executed, newId } from "../database/query.js";
+import { type Executed, newId } from "../database/statement.js";
 import { together } from "../database/together.js";
 import { commitTogether, inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";

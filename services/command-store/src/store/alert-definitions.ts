@@ -1,6 +1,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type AlertDefinition, AlertDefinitionSchema } from "@howdah/proto/howdah/v1/alert";
-import { type Binding, bytes, execute, query } from "../database/query.js";
+import { bytes, execute, query } from "../database/query.js";
+import type { Binding } from "../database/statement.js";
 import type { Database, Transaction } from "../database/together.js";
 
 /** A definition of a cluster. */

@@ -1,6 +1,7 @@
 import { createBoundedMap } from "../bounded-map.js";
 import { execute, query } from "../database/query.js";
-import type { Database, Statement } from "../database/together.js";
+import type { Statement } from "../database/statement.js";
+import type { Database } from "../database/together.js";
 
 /** The documents that commands run with. */
 export interface Binding {

@@ -10,8 +10,9 @@ import {
 } from "@howdah/proto/howdah/v1/store_request_creation";
 import { componentCommandOf } from "@howdah/state/component-states";
 import { onFailureOf } from "@howdah/state/failure-budget";
-import { bytes, execute, newId, query, type SqlText } from "../database/query.js";
-import type { Database, Statement, Transaction } from "../database/together.js";
+import { bytes, execute, query } from "../database/query.js";
+import { newId, type SqlText, type Statement } from "../database/statement.js";
+import type { Database, Transaction } from "../database/together.js";
 
 /** A request as it comes in: its header and stages. */
 export interface NewRequest {

@@ -1,5 +1,6 @@
 import type { AlertState } from "@howdah/proto/howdah/v1/alert";
-import { type Binding, execute, query } from "../database/query.js";
+import { execute, query } from "../database/query.js";
+import type { Binding } from "../database/statement.js";
 import type { Database } from "../database/together.js";
 import { fromStoredState } from "./alert-states.js";
 

@@ -1,5 +1,6 @@
 import type { AlertState } from "@howdah/proto/howdah/v1/alert";
-import { type Binding, query } from "../database/query.js";
+import { query } from "../database/query.js";
+import type { Binding } from "../database/statement.js";
 import type { Database } from "../database/together.js";
 import {
   fromStoredFirmness,

@@ -1,5 +1,6 @@
 import type { ComponentState } from "@howdah/proto/howdah/v1/fleet";
-import { type Binding, query } from "../database/query.js";
+import { query } from "../database/query.js";
+import type { Binding } from "../database/statement.js";
 import type { Database } from "../database/together.js";
 
 /** A component on a host, as lists show it. */

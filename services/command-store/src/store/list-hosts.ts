@@ -1,4 +1,5 @@
-import { type Binding, query } from "../database/query.js";
+import { query } from "../database/query.js";
+import type { Binding } from "../database/statement.js";
 import type { Database } from "../database/together.js";
 
 /** What decides whether a host is selected. */

@@ -1,5 +1,6 @@
 import type { TaskStatus } from "@howdah/state/statuses";
-import { type Binding, query } from "../database/query.js";
+import { query } from "../database/query.js";
+import type { Binding } from "../database/statement.js";
 import type { Database } from "../database/together.js";
 import { type RawTaskRow, type TaskRow, taskColumns, toTaskRow } from "./task-rows.js";
 

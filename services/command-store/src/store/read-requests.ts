@@ -2,8 +2,9 @@ import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { Counts } from "@howdah/state/counts";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { statuses } from "@howdah/state/statuses";
-import { query, type SqlText } from "../database/query.js";
-import { type Answer, type Database, type Statement, together } from "../database/together.js";
+import { query } from "../database/query.js";
+import type { Answer, SqlText, Statement } from "../database/statement.js";
+import { type Database, together } from "../database/together.js";
 import { counterColumns, counterList, type RawCounts, toCounts } from "./counter-columns.js";
 
 /** A request as people see it. */

@@ -1,6 +1,7 @@
 import type { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import type { TaskStatus } from "@howdah/state/statuses";
-import { type Answer, type Statement, type Transaction, together } from "../database/together.js";
+import type { Answer, Statement } from "../database/statement.js";
+import { type Transaction, together } from "../database/together.js";
 import { type ClusterDigests, selectClusterDigests } from "./bindings.js";
 import { selectTasks, type TaskRow, tasksOf } from "./task-rows.js";
 

@@ -1,5 +1,6 @@
 import { isDuplicate } from "../database/database-errors.js";
-import { type Binding, bytes, execute, query } from "../database/query.js";
+import { bytes, execute, query } from "../database/query.js";
+import type { Binding } from "../database/statement.js";
 import type { Database } from "../database/together.js";
 import { noNewerScheduler } from "./scheduler-fence.js";
 

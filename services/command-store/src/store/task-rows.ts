@@ -2,7 +2,8 @@ import type { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { ComponentCommand } from "@howdah/state/component-states";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { query } from "../database/query.js";
-import { type Answer, type Database, type Statement, together } from "../database/together.js";
+import type { Answer, Statement } from "../database/statement.js";
+import { type Database, together } from "../database/together.js";
 
 /** A row of host_role_command, as far as what happens to a task depends on it or changes it. */
 export interface TaskRow {

@@ -1,8 +1,7 @@
 import type { ComponentKey, ComponentMove } from "../components/component-moves.js";
 import { mappedState, takesBinding } from "../components/state-map.js";
 import { jsonRows } from "../database/json-rows.js";
-import type { SqlText } from "../database/query.js";
-import type { Statement } from "../database/together.js";
+import type { SqlText, Statement } from "../database/statement.js";
 
 const mapColumn = "varchar(26) character set utf8mb4";
 const componentName = "varchar(100) character set utf8mb4";

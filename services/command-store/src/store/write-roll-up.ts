@@ -1,7 +1,7 @@
 import type { Counts } from "@howdah/state/counts";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { jsonRows } from "../database/json-rows.js";
-import type { Statement } from "../database/together.js";
+import type { Statement } from "../database/statement.js";
 import { counterList, type RawCounts, toCounts } from "./counter-columns.js";
 import type { RequestRow } from "./request-rows.js";
 

@@ -1,7 +1,8 @@
 import { openStatuses } from "@howdah/state/statuses";
 import { StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
-import type { Statement, Write } from "../database/together.js";
+import type { Statement } from "../database/statement.js";
+import type { Write } from "../database/together.js";
 import type { ChangedTask, TaskRow } from "./task-rows.js";
 
 type Value = string | number | null;

@@ -3,7 +3,8 @@ import { OutputStream } from "@howdah/proto/howdah/v1/command";
 import { OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { Knex } from "knex";
-import { type Binding, execute, query } from "../database/query.js";
+import { execute, query } from "../database/query.js";
+import type { Binding } from "../database/statement.js";
 import { createSample, openSession, type TestStore } from "./store.js";
 
 /** A history to make. */
