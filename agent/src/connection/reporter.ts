@@ -19,7 +19,8 @@ export interface ReportSink {
   /** How many reports may be under way without an acknowledgement. */
   readonly credit: number;
   readonly uploads: OutputUploads;
-  send(report: CommandReport): void;
+  /** Sends what goes in one message. */
+  send(reports: CommandReport[]): void;
   /** The server says that the session is not the host's any more. */
   stale(): void;
 }
@@ -34,6 +35,9 @@ const events: Readonly<Record<CommandResult["status"], TaskEvent>> = {
 
 /** How long a start waits for the end: a short command needs no report of its start. */
 const startDelayMs = 50;
+
+/** From how many bytes of output on, about, the next report goes in a message of its own: far below what a message may have. */
+const bytesTogether = 256 * 1024;
 
 /**
  * Reports what happens to the journal's attempts and keeps at it until each result is acknowledged. What is not acknowledged when a
@@ -123,14 +127,23 @@ export class Reporter {
   private sendWaiting(): void {
     const { sink } = this;
     if (sink === undefined) return;
+    let together: CommandReport[] = [];
+    let bytes = 0;
     for (const [text, entry] of this.waiting) {
-      if (this.underWay.size >= sink.credit) return;
+      if (this.underWay.size >= sink.credit) break;
       this.waiting.delete(text);
       const told = reportText(text, eventOf(entry));
       if (this.underWay.has(told)) continue;
       this.underWay.add(told);
-      sink.send(message(entry, sink));
+      const report = message(entry, sink);
+      together.push(report);
+      for (const { data } of report.output) bytes += data.length;
+      if (bytes < bytesTogether) continue;
+      sink.send(together);
+      together = [];
+      bytes = 0;
     }
+    if (together.length > 0) sink.send(together);
   }
 
   /** The server's answer to reports. */

@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { RegistrationResult } from "@howdah/proto/howdah/v1/agent_registration";
 import {
   AckResult,
+  CommandReportsSchema,
   type ConnectRequest,
   ConnectRequestSchema,
   type ConnectResponse,
@@ -197,9 +198,9 @@ export class SessionTalk {
     reporter.connected({
       storeId,
       credit: Math.min(mostCredit, positive(result.maxUnackedReports, defaultCredit)),
-      send: (value) => {
-        this.accepted.delete(attemptText(value));
-        this.say({ case: "commandReport", value });
+      send: (reports) => {
+        for (const report of reports) this.accepted.delete(attemptText(report));
+        this.say({ case: "commandReports", value: create(CommandReportsSchema, { reports }) });
       },
       stale: () => this.fail("the session is no longer the host's", Code.Aborted),
       uploads: createOutputUploads({

@@ -210,17 +210,18 @@ export async function serveDispatcher(t: Ends): Promise<TestDispatcher> {
     if (message.case === "alertReport" && !script.holdAlertAcks) {
       session.say({ case: "alertReportAck", value: { sequence: message.value.sequence } });
     }
-    if (message.case === "commandReport") {
-      const { taskId, attempt } = message.value;
-      reports.push(message.value);
+    if (message.case !== "commandReports") return;
+    for (const report of message.value.reports) {
+      const { taskId, attempt } = report;
+      reports.push(report);
       // Who reports on a command has accepted it.
       if (!answers.has(`${taskId} ${attempt}`)) {
         answered(create(CommandAckSchema, { taskId, attempt, result: AckResult.ACCEPTED }));
       }
       unacked += 1;
       dispatcher.mostUnacked = Math.max(dispatcher.mostUnacked, unacked);
-      if (script.holdAcks) held.push({ session, report: message.value });
-      else acknowledge(session, message.value);
+      if (script.holdAcks) held.push({ session, report });
+      else acknowledge(session, report);
     }
   }
 

@@ -67,9 +67,12 @@ async function commandTime(
 ): Promise<number> {
   const ended = new Promise<void>((resolve, reject) => {
     session.onHeard = (message) => {
-      if (message.case !== "commandReport" || message.value.taskId !== BigInt(taskId)) return;
-      const { exitCode, endedAtMs } = message.value;
-      if (endedAtMs === 0n) return;
+      if (message.case !== "commandReports") return;
+      const end = message.value.reports.find(
+        (report) => report.taskId === BigInt(taskId) && report.endedAtMs !== 0n,
+      );
+      if (end === undefined) return;
+      const { exitCode } = end;
       if (exitCode === 0) resolve();
       else reject(new Error(`the script of task ${taskId} ended with ${exitCode}`));
     };

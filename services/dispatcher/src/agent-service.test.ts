@@ -160,6 +160,39 @@ test("rubbish bytes end the stream and nothing else", async (t) => {
   await good.next("unsupported");
 });
 
+test("reports of one message are each taken and acknowledged, and one bad one refused alone", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { store } = fixture;
+  for (const id of [1n, 2n]) store.addTask(id, "web-1");
+  const { agent } = await fixture.dispatcher();
+  const one = agent();
+  await one.register("web-1");
+  const event = TaskEvent.SUCCEEDED;
+  one.say({
+    case: "commandReports",
+    value: { reports: [1n, 0n, 2n].map((taskId) => ({ taskId, attempt: 1, event })) },
+  });
+  await eventually("all acknowledgements", () => one.acks.length === 3);
+  const outcomes = new Map(one.acks.map(({ taskId, outcome }) => [taskId, outcome]));
+  assert.deepEqual(
+    [1n, 0n, 2n].map((taskId) => outcomes.get(taskId)),
+    [ReportOutcome.RECORDED, ReportOutcome.REFUSED, ReportOutcome.RECORDED],
+  );
+});
+
+test("an agent that ignores its credit in one message loses its stream", async (t) => {
+  const fixture = await Fixture.start(t);
+  const { agent } = await fixture.dispatcher({ maxUnackedReports: 5 });
+  const one = agent();
+  await one.register("web-1");
+  fixture.store.down = true;
+  const reports = Array.from({ length: 11 }, (_, at) => ({
+    ...{ taskId: BigInt(at + 1), attempt: 1, event: TaskEvent.STARTED },
+  }));
+  one.say({ case: "commandReports", value: { reports } });
+  assert.equal(failure(await one.end()).code, Code.ResourceExhausted);
+});
+
 test("an agent that ignores its credit loses its stream", async (t) => {
   const fixture = await Fixture.start(t);
   const { agent } = await fixture.dispatcher({ maxUnackedReports: 5 });
@@ -207,8 +240,10 @@ test("an agent that reports and reads nothing loses its stream before it costs m
   const reporting = setInterval(() => {
     for (let id = 1n; id <= 50n; id += 1n) {
       one.say({
-        case: "commandReport",
-        value: { taskId: id, attempt: 1, event: TaskEvent.STARTED, reason: "r".repeat(200) },
+        case: "commandReports",
+        value: {
+          reports: [{ taskId: id, attempt: 1, event: TaskEvent.STARTED, reason: "r".repeat(200) }],
+        },
       });
     }
   }, 2);

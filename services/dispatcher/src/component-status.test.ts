@@ -63,7 +63,10 @@ test("while a batch is under way the newest word of each component waits, and is
     for (const each of agents) say(each, ["NN", times % 2 === 0 ? STARTED : INSTALLED]);
   }
   for (const each of agents) {
-    each.say({ case: "commandReport", value: { taskId: 0n, attempt: 1, event: 2 } });
+    each.say({
+      case: "commandReports",
+      value: { reports: [{ taskId: 0n, attempt: 1, event: 2 }] },
+    });
     await eventually("all of it to be read", () => each.acks.length === 1);
   }
   hold.resolve();

@@ -51,7 +51,7 @@ test("an agent that speaks before it has registered is asked to register", async
   const early = agent();
   early.report(1n, TaskEvent.STARTED);
   const { reason } = await early.next("registrationCommand");
-  assert.equal(reason, "the first message must be register, not commandReport");
+  assert.equal(reason, "the first message must be register, not commandReports");
   assert.equal(await early.end(), "ok");
   assert.deepEqual(fixture.store.reportBatches, []);
 });

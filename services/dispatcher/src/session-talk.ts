@@ -53,8 +53,11 @@ export function takeSaid(parts: SessionTalkParts, session: Session, message: Sai
     case "commandAck":
       answered(parts, session, message.value);
       break;
-    case "commandReport":
-      report(parts, session, message.value);
+    case "commandReports":
+      for (const one of message.value.reports) {
+        if (session.outbox.ended) return;
+        report(parts, session, one);
+      }
       break;
     case "unsupported":
       parts.log.warn(

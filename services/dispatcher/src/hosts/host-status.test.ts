@@ -19,7 +19,7 @@ function recorded({ store }: Fixture): string[][] {
 /** Waits until all that the agent said before has been read. */
 async function read(agent: RawAgent): Promise<void> {
   const before = agent.acks.length;
-  agent.say({ case: "commandReport", value: { taskId: 0n, attempt: 1, event: 2 } });
+  agent.say({ case: "commandReports", value: { reports: [{ taskId: 0n, attempt: 1, event: 2 }] } });
   await eventually("all of it to be read", () => agent.acks.length > before);
 }
 

@@ -103,7 +103,7 @@ export class RawAgent {
   }
 
   report(taskId: bigint, event: number, attempt = 1): void {
-    this.say({ case: "commandReport", value: { taskId, attempt, event } });
+    this.say({ case: "commandReports", value: { reports: [{ taskId, attempt, event }] } });
   }
 
   all<C extends Incoming["case"]>(kind: C): Value<C>[] {
