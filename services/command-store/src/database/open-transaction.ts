@@ -18,7 +18,7 @@ export interface OpenedTransaction {
  */
 export async function openTransaction(
   db: Knex,
-  before: readonly string[],
+  before: readonly string[] = [],
 ): Promise<OpenedTransaction> {
   const connection: Connection = await db.client.acquireConnection();
   let waiting: Statement[] = [...before, "begin"].map(textOnly);

@@ -18,9 +18,14 @@ export function inTransaction<T>(db: Knex, work: (trx: Transaction) => Promise<T
   return untilItHolds(() => once(db, work));
 }
 
-/** As `inTransaction`, for reads that all see the same moment; once only. */
-export function inSnapshot<T>(db: Knex, read: (trx: Transaction) => Promise<T>): Promise<T> {
-  return once(db, read, "set transaction isolation level repeatable read");
+/** Runs reads that all see the same moment; once only. Nobody waits for its end, at which nothing is committed. */
+export async function inSnapshot<T>(db: Knex, read: (trx: Transaction) => Promise<T>): Promise<T> {
+  const opened = await openTransaction(db, ["set transaction isolation level repeatable read"]);
+  try {
+    return await read(opened.trx);
+  } finally {
+    void opened.close();
+  }
 }
 
 /**
@@ -31,12 +36,8 @@ export function commitTogether(db: Knex, statements: readonly Statement[]): Prom
   return inTransaction(db, (trx) => trx.finish(statements));
 }
 
-async function once<T>(
-  db: Knex,
-  work: (trx: Transaction) => Promise<T>,
-  ...before: readonly string[]
-): Promise<T> {
-  const opened = await openTransaction(db, before);
+async function once<T>(db: Knex, work: (trx: Transaction) => Promise<T>): Promise<T> {
+  const opened = await openTransaction(db);
   try {
     const result = await work(opened.trx);
     await opened.commit();

@@ -2,7 +2,7 @@ import type { Knex } from "knex";
 import { execute, query } from "../database/query.js";
 import { untilItHolds } from "../database/transaction.js";
 
-const blockSize = 1_000;
+const blockSize = 10_000;
 
 /** Gives out task ids, each once among all replicas. */
 export interface TaskIds {
@@ -11,7 +11,7 @@ export interface TaskIds {
 }
 
 /**
- * Ids come in blocks of at least 1,000, taken by compare-and-set, so that making a request waits for no row that others want. What is
+ * Ids come in blocks of at least 10,000, taken by compare-and-set, so that making a request waits for no row that others want. What is
  * left of a block when the process ends is never used.
  */
 export function createTaskIds(): TaskIds {

@@ -1,5 +1,5 @@
 import { query } from "../database/query.js";
-import type { Database } from "../database/together.js";
+import type { Database, Statement } from "../database/together.js";
 
 /** What is in maintenance. A host: cluster 0 and no names. A service: host 0 and no component. Else a component on a host. */
 export interface MaintenanceKey {
@@ -42,15 +42,17 @@ export function listMaintenance(
   );
 }
 
-/** The services of clusters that are in maintenance. */
-export function readServiceMaintenance(
-  db: Database,
-  clusterIds: readonly number[],
-): Promise<(MaintenanceRow & { clusterId: number; serviceName: string })[]> {
-  return query(
-    db,
-    `select cluster_id as clusterId, service_name as serviceName, reason, since from maintenance
+/** A service in maintenance. */
+export type ServiceMaintenanceRow = MaintenanceRow & {
+  readonly clusterId: number;
+  readonly serviceName: string;
+};
+
+/** What reads the services of clusters that are in maintenance, as `ServiceMaintenanceRow`. */
+export function selectServiceMaintenance(clusterIds: readonly number[]): Statement {
+  return {
+    sql: `select cluster_id as clusterId, service_name as serviceName, reason, since from maintenance
     where cluster_id in (?) and component_name = '' and host_id = 0`,
-    [clusterIds],
-  );
+    bindings: [clusterIds],
+  };
 }

@@ -1,5 +1,5 @@
 import { query } from "../database/query.js";
-import type { Database } from "../database/together.js";
+import { type Database, type Statement, together } from "../database/together.js";
 import type {
   ClusterContent,
   Placement,
@@ -8,7 +8,7 @@ import type {
   TypeVersion,
 } from "../fleet/cluster.js";
 import { compareHostNames } from "../fleet/cluster.js";
-import { readServiceMaintenance } from "./list-maintenance.js";
+import { type ServiceMaintenanceRow, selectServiceMaintenance } from "./list-maintenance.js";
 
 interface ClusterRow {
   readonly cluster_id: number;
@@ -92,28 +92,26 @@ export async function readClusterHeader(
 async function readParts(db: Database, clusters: readonly ClusterRow[]): Promise<ClusterSummary[]> {
   if (clusters.length === 0) return [];
   const ids = clusters.map((cluster) => cluster.cluster_id);
-  const services = await query<{ cluster_id: number; service_name: string }>(
-    db,
-    "select cluster_id, service_name from cluster_service where cluster_id in (?) order by service_name",
-    [ids],
-  );
-  const components = await query<{
-    cluster_id: number;
-    service_name: string;
-    component_name: string;
-    host_name: string;
-  }>(
-    db,
-    `select cluster_id, service_name, component_name, host_name from host_component where cluster_id in (?)
-    order by service_name, component_name`,
-    [ids],
-  );
-  const maintenance = await readServiceMaintenance(db, ids);
-  const autoStart = await query<AutoStartRow>(
-    db,
-    `select cluster_id, service_name, component_name, enabled from auto_start where cluster_id in (?)`,
-    [ids],
-  );
+  const of = (sql: string): Statement => ({ sql, bindings: [ids] });
+  const answers = await together(db, [
+    of(
+      `select cluster_id, service_name from cluster_service where cluster_id in (?) order by service_name`,
+    ),
+    // A row for each host of each component would take most of the time of reading a large cluster.
+    of(`select cluster_id, service_name, component_name, group_concat(host_name separator '/') as host_names
+      from host_component where cluster_id in (?) group by cluster_id, service_name, component_name
+      order by service_name, component_name`),
+    selectServiceMaintenance(ids),
+    of(
+      `select cluster_id, service_name, component_name, enabled from auto_start where cluster_id in (?)`,
+    ),
+  ]);
+  const [services, components, maintenance, autoStart] = answers as unknown as [
+    { cluster_id: number; service_name: string }[],
+    PlacementRow[],
+    ServiceMaintenanceRow[],
+    AutoStartRow[],
+  ];
   return clusters.map((row) => ({
     clusterId: row.cluster_id,
     name: row.name,
@@ -147,24 +145,27 @@ interface AutoStartRow {
   readonly enabled: number;
 }
 
+interface PlacementRow {
+  readonly cluster_id: number;
+  readonly service_name: string;
+  readonly component_name: string;
+  /** With a character between them that is in no host's name. */
+  readonly host_names: string;
+}
+
 function placements(
-  rows: readonly { service_name: string; component_name: string; host_name: string }[],
+  rows: readonly PlacementRow[],
   autoStart: readonly AutoStartRow[],
 ): Placement[] {
-  const found = new Map<string, Placement & { hostNames: string[] }>();
   const said = new Map(autoStart.map((row) => [`${row.service_name}/${row.component_name}`, row]));
-  for (const { service_name: service, component_name: component, host_name } of rows) {
-    const key = `${service}/${component}`;
-    const enabled = said.get(key)?.enabled;
-    const placement = found.get(key) ?? {
-      ...{ service, component, hostNames: [] },
+  return rows.map(({ service_name: service, component_name: component, host_names }) => {
+    const enabled = said.get(`${service}/${component}`)?.enabled;
+    return {
+      ...{ service, component },
+      hostNames: host_names.split("/").sort(compareHostNames),
       autoStart: enabled === undefined ? undefined : enabled === 1,
     };
-    placement.hostNames.push(host_name);
-    found.set(key, placement);
-  }
-  for (const { hostNames } of found.values()) hostNames.sort(compareHostNames);
-  return [...found.values()];
+  });
 }
 
 async function readNewestTypes(
