@@ -1,5 +1,6 @@
 import { query } from "../database/query.js";
-import type { Database, Statement } from "../database/together.js";
+import type { Statement } from "../database/statement.js";
+import type { Database } from "../database/together.js";
 
 /** What is in maintenance. A host: cluster 0 and no names. A service: host 0 and no component. Else a component on a host. */
 export interface MaintenanceKey {

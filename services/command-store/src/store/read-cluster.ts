@@ -1,5 +1,6 @@
 import { query } from "../database/query.js";
-import { type Database, type Statement, together } from "../database/together.js";
+import type { Statement } from "../database/statement.js";
+import { type Database, together } from "../database/together.js";
 import type {
   ClusterContent,
   Placement,
