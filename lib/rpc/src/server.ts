@@ -22,6 +22,7 @@ import { type OpenCall, type ServeOptions, serveCall } from "./serve-call.js";
 import { type StreamMethod, serveStream } from "./serve-stream.js";
 import type { OpenStream } from "./served-stream.js";
 import { createServerInterceptors, type ServerInterceptorOptions } from "./server-interceptors.js";
+import { listenWithWindow } from "./server-window.js";
 import { serverCredentials, type TlsFiles } from "./tls.js";
 
 /** How to make a server. */
@@ -42,6 +43,11 @@ export interface RpcServerOptions extends ServerInterceptorOptions {
   drainGraceMs?: number | undefined;
   /** The largest message, in and out. Default 4 MiB. */
   maxMessageBytes?: number | undefined;
+  /**
+   * What a client may have on its way on each stream, and on all of a connection, before it waits for word that more may come: memory that
+   * each may take. Default HTTP/2's 64 KiB; more is for few clients that send large messages.
+   */
+  windowBytes?: number | undefined;
   /** The name of the setting that the listen address comes from, for messages. Default "listen". */
   listenOption?: string | undefined;
 }
@@ -75,7 +81,7 @@ export interface RpcServer {
 
 /** Makes a server. Throws TlsFileError when a TLS file is not as it should be. */
 export function createRpcServer(options: RpcServerOptions): RpcServer {
-  const { name, log } = options;
+  const { name, log, windowBytes } = options;
   const keepalive = options.keepalive ?? defaultKeepalive;
   const maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes;
   const listenOption = options.listenOption ?? "listen";
@@ -185,7 +191,10 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     async listen(text) {
       const address = parseListenAddress(text, listenOption);
       assertListenAllowed(address, options.tls !== undefined, listenOption);
-      const port = await bind(server, formatAddress(address), credentials, listenOption);
+      const listen = () => bind(server, formatAddress(address), credentials, listenOption);
+      const port = await (windowBytes === undefined
+        ? listen()
+        : listenWithWindow(windowBytes, listen));
       const real = formatAddress({ host: address.host, port });
       bound.push(real);
       health.state.setAll(true);

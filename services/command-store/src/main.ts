@@ -16,6 +16,9 @@ import { createCommandStoreService } from "./requests/command-store-service.js";
 import { keepPurging } from "./requests/purge-abandoned.js";
 import { createStackService } from "./stacks/stack-service.js";
 
+/** Dispatchers send a MiB of output in a call, up to three at a time; with HTTP/2's own window each costs both a turn for each 64 KiB. */
+const windowBytes = 2 << 20;
+
 await runService({
   name: "command-store",
   listen: "127.0.0.1:7420",
@@ -31,6 +34,7 @@ await runService({
       log,
       tls: serverTls(config),
       listenOption: "HOWDAH_LISTEN",
+      windowBytes,
       mapError,
       observe: metrics?.observe,
       interceptors: [gate.interceptor],
