@@ -1,5 +1,6 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { serviceNodeOptions } from "@howdah/launcher/service-unit";
 import { endChild, firstWord } from "../bare/child.js";
 
 /** A message that came: where it begins in the output, how long it is, and when it was there by the wall clock, in ms. */
@@ -25,15 +26,16 @@ export interface OutputReaders {
 }
 
 const program = fileURLToPath(new URL("./output-reader.js", import.meta.url));
-/** As services are run: the reader of a store is a gateway. */
-const asServices = "--initial-old-space-size=128";
 
 /** Starts the process, which is connected to the store of that address then, and reads there until closed or interrupted. */
 export async function openOutputReaders(
   address: string,
   interrupted: AbortSignal,
 ): Promise<OutputReaders> {
-  const child = fork(program, [address], { execArgv: [...process.execArgv, asServices] });
+  const child = fork(program, [address], {
+    // The reader of a store is a gateway.
+    execArgv: [...process.execArgv, ...serviceNodeOptions],
+  });
   const end = () => endChild(child);
   interrupted.addEventListener("abort", end, { once: true });
   await firstWord(child);

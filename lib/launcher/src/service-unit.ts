@@ -20,9 +20,14 @@ const usualAgentPort = 7440;
 
 /**
  * How Node runs a service. To the engine every buffer is growth of a heap of 15 MiB, so it looked through all of that after each 8 to 15 MiB
- * that passed, half of the process's time with output. Up to 128 MiB it collects what is young only, which is where buffers die.
+ * that passed, half of the process's time with output. Up to 128 MiB it collects what is young only, which is where buffers die. And it
+ * does that by itself: several threads take more time to meet than the few MiB take to look through.
  */
-const nodeOptions = ["--enable-source-maps", "--initial-old-space-size=128"];
+export const serviceNodeOptions: readonly string[] = [
+  "--initial-old-space-size=128",
+  "--no-parallel-scavenge",
+];
+const nodeOptions = ["--enable-source-maps", ...serviceNodeOptions];
 
 /** What the processes of an installation share. */
 export interface Surroundings {

@@ -92,7 +92,10 @@ describe("startInstallation()", () => {
     assert.equal(identities.length, 6);
     for (const { pid } of Object.values(all.services).flat()) {
       const line = await readFile(`/proc/${pid}/cmdline`, "utf8");
-      assert.ok(line.includes("--initial-old-space-size=128"), "as docs/operating.md says");
+      assert.ok(
+        line.includes("--initial-old-space-size=128\0--no-parallel-scavenge"),
+        "as docs/operating.md says",
+      );
     }
 
     assert.equal((await given("command-store-1")).HOWDAH_DATABASE_URL, all.databaseUrl);

@@ -19,7 +19,12 @@ export interface Simulator {
  * Room for what thousands of connections say at once, and for output as the services have it: else half of the process's time goes into
  * looking through all of them for garbage, and a benchmark's machine is the simulator's.
  */
-const flags = ["--enable-source-maps", "--max-semi-space-size=64", "--initial-old-space-size=128"];
+const flags = [
+  "--enable-source-maps",
+  "--max-semi-space-size=64",
+  "--initial-old-space-size=128",
+  "--no-parallel-scavenge",
+];
 
 /** Starts a simulator for a dispatcher, which tells its counts ten times a second. */
 export function startSimulator(server: string, ...args: string[]): Simulator {
