@@ -99,7 +99,7 @@ function serveUnary(
       if (context !== undefined) void run(context);
     },
     onCancel() {
-      context?.abort(cancelReason(call, options.keepalive));
+      cancelled(context, call, options.keepalive);
     },
   });
 }
@@ -169,7 +169,7 @@ function serveStream(
       setImmediate(() => reader?.end());
     },
     onCancel() {
-      context?.abort(cancelReason(call, options.keepalive));
+      cancelled(context, call, options.keepalive);
     },
   });
 }
@@ -186,6 +186,15 @@ function openCall(
       call.sendStatus(toStatus(reason, new Headers()));
     },
   };
+}
+
+/** grpc-js says this of calls that ended by themselves too, for which no reason is made: it would have a stack. */
+function cancelled(
+  context: CallContext | undefined,
+  call: ServerInterceptingCallInterface,
+  keepalive: Keepalive,
+): void {
+  if (context?.signal.aborted === false) context.abort(cancelReason(call, keepalive));
 }
 
 function contextOf(
