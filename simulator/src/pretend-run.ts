@@ -1,6 +1,7 @@
 import type { CommandResult, JournalEntry } from "@howdah/agent/journal/entry";
 import { isJsonObject } from "@howdah/agent/json";
 import { uptimeMs } from "@howdah/agent/process-table";
+import type { Cancel } from "@howdah/agent/run/cancel";
 import { type Behaviour, fateOf } from "./behaviour.js";
 import { failureText, type PretendedOutput } from "./pretended-output.js";
 
@@ -27,7 +28,7 @@ const portionEveryMs = 50;
  */
 export async function pretendRun(
   entry: JournalEntry,
-  cancel: AbortSignal,
+  cancel: Cancel,
   detach: AbortSignal,
   { behaviour, output }: PretendOptions,
 ): Promise<CommandResult> {
@@ -40,11 +41,10 @@ export async function pretendRun(
   const lived = () => (lastsMs === 0 ? 1 : Math.min(1, (performance.now() - beganAt) / lastsMs));
   const writing = portionTimer(() => output.wrote(key, Math.floor(outputBytes * lived())));
   try {
-    const cancelled = await untilOver(lastsMs, cancel, detach);
+    const cancelReason = await untilOver(lastsMs, cancel, detach);
     // It went on for as long as the clock says, so that what was uploaded meanwhile is what it wrote.
-    const stdoutBytes = cancelled ? Math.floor(outputBytes * lived()) : outputBytes;
-    const ending = endingOf(cancelled ? String(cancel.reason) : undefined);
-    return resultOf(entry, ending, stdoutBytes);
+    const share = cancelReason === undefined ? 1 : lived();
+    return resultOf(entry, endingOf(cancelReason), Math.floor(outputBytes * share));
   } finally {
     clearInterval(writing);
     output.over(key);
@@ -68,24 +68,32 @@ export async function pretendRun(
   }
 }
 
-/** Waits; true when a cancel came before. What takes no time needs no timer, nor anybody who listens. */
-async function untilOver(ms: number, cancel: AbortSignal, detach: AbortSignal): Promise<boolean> {
+/**
+ * Waits; resolves with a cancel's reason when one came before. What takes no time needs no timer, nor anybody who listens, nor a signal
+ * to listen to.
+ */
+async function untilOver(
+  ms: number,
+  cancel: Cancel,
+  detach: AbortSignal,
+): Promise<string | undefined> {
   detach.throwIfAborted();
-  if (cancel.aborted || ms === 0) return cancel.aborted;
+  if (cancel.reason !== undefined || ms === 0) return cancel.reason;
+  const { signal } = cancel;
   return new Promise((resolve, reject) => {
     const end = (settle: () => void) => () => {
       clearTimeout(timer);
-      cancel.removeEventListener("abort", onCancel);
+      signal.removeEventListener("abort", onCancel);
       detach.removeEventListener("abort", onDetach);
       settle();
     };
-    const onCancel = end(() => resolve(true));
+    const onCancel = end(() => resolve(cancel.reason));
     const onDetach = end(() => reject(detach.reason));
     const timer = setTimeout(
-      end(() => resolve(false)),
+      end(() => resolve(undefined)),
       ms,
     );
-    cancel.addEventListener("abort", onCancel);
+    signal.addEventListener("abort", onCancel);
     detach.addEventListener("abort", onDetach);
   });
 }

@@ -4,6 +4,7 @@ import type { CommandResult, JournalEntry } from "../journal/entry.js";
 import type { AcceptAnswer, Journal } from "../journal/journal.js";
 import type { Json } from "../json.js";
 import { keyText, type TaskKey } from "../task-key.js";
+import { Cancel } from "./cancel.js";
 import { findOrphans } from "./record-folders.js";
 import {
   type CommandContext,
@@ -25,7 +26,7 @@ export interface RunQueueOptions extends QueueTells {
    */
   readonly run: (
     entry: JournalEntry,
-    cancel: AbortSignal,
+    cancel: Cancel,
     detach: AbortSignal,
   ) => Promise<CommandResult>;
   /**
@@ -74,14 +75,14 @@ export interface CommandQueue {
 
 interface Running {
   readonly key: TaskKey;
-  readonly cancel: AbortController;
+  readonly cancel: Cancel;
 }
 
 /** Takes up what the journal holds unfinished, in its order, and then what is accepted, and runs it on this host. */
 export function openQueue(options: QueueOptions): CommandQueue {
   return openRunQueue({
     ...options,
-    run: (entry, cancel, detach) => runCommand(entry, cancel, { ...options, detach }),
+    run: (entry, cancel, detach) => runCommand(entry, cancel.signal, { ...options, detach }),
     ahead: (entry) => makeFilesAhead(entry, options),
     hasLiveOrphan: findOrphans(options.folders, options.journal),
   });
@@ -121,11 +122,11 @@ export function openRunQueue(options: RunQueueOptions): CommandQueue {
   async function takeTurn(text: string, key: TaskKey): Promise<void> {
     const entry = journal.entry(key);
     if (detach.signal.aborted || !waiting.delete(text) || !entry) return;
-    const cancel = new AbortController();
+    const cancel = new Cancel();
     running.set(text, { key, cancel });
     try {
       if (entry.cancel) cancel.abort(entry.cancel.reason);
-      await end(key, await run(entry, cancel.signal));
+      await end(key, await run(entry, cancel));
     } catch (error) {
       if (!detach.signal.aborted) broken(error as Error);
     } finally {
@@ -134,13 +135,13 @@ export function openRunQueue(options: RunQueueOptions): CommandQueue {
     }
   }
 
-  async function run(entry: JournalEntry, cancel: AbortSignal): Promise<CommandResult> {
+  async function run(entry: JournalEntry, cancel: Cancel): Promise<CommandResult> {
     const text = keyText(entry.key);
     const starting = begun.get(text);
     begun.delete(text);
     const goesOn = entry.state !== "RECEIVED" && starting === undefined;
     if (goesOn) return options.run(entry, cancel, detach.signal);
-    if (cancel.aborted) return neverStartedResult(entry);
+    if (cancel.reason !== undefined) return neverStartedResult(entry);
     await (starting ?? journal.started(entry.key));
     const started = journal.entry(entry.key) ?? entry;
     options.onStarted?.(started);
