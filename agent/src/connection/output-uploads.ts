@@ -242,8 +242,7 @@ export function createOutputUploads(options: OutputUploadsOptions): OutputUpload
   }
 
   function acknowledge(attempt: Attempt): void {
-    if (!attempts.has(keyText(attempt.key))) return;
-    attempts.delete(keyText(attempt.key));
+    if (!attempts.delete(keyText(attempt.key))) return;
     stopFollowing(attempt);
     forget(attempt.key);
   }

@@ -126,9 +126,9 @@ export function keepJournal(kept: KeptState, log: RecordLog): Journal {
     return log.append(change);
   }
 
-  function known(key: TaskKey): JournalEntry {
-    const entry = state.entries.get(keyText(key));
-    if (!entry) throw new Error(`the journal does not know ${keyText(key)}`);
+  function known(text: string): JournalEntry {
+    const entry = state.entries.get(text);
+    if (!entry) throw new Error(`the journal does not know ${text}`);
     return entry;
   }
 
@@ -193,27 +193,30 @@ export function keepJournal(kept: KeptState, log: RecordLog): Journal {
     accept,
     tombstone,
     started: async (key) => {
-      if (known(key).state !== "RECEIVED") return;
+      const text = keyText(key);
+      if (known(text).state !== "RECEIVED") return;
       const start = { atMs: now(), uptimeMs: uptimeMs(), bootId: bootId() };
-      await record(keyText(key), { type: "start", key, start });
+      await record(text, { type: "start", key, start });
     },
     ended: async (key, result) => {
       const text = keyText(key);
-      if (known(key).state === "ENDED") return written.get(text);
+      if (known(text).state === "ENDED") return written.get(text);
       const cut = { ...result, reason: cutText(result.reason) };
       await durably(text, record(text, { type: "end", key, result: cut }));
     },
     acknowledged: async (key) => {
-      const entry = known(key);
+      const text = keyText(key);
+      const entry = known(text);
       if (entry.result === null) {
-        throw new Error(`${keyText(key)} has not ended: there is no result to acknowledge`);
+        throw new Error(`${text} has not ended: there is no result to acknowledge`);
       }
       if (entry.acknowledgedAtMs !== null) return;
-      await record(keyText(key), { type: "acknowledged", key, atMs: now() });
+      await record(text, { type: "acknowledged", key, atMs: now() });
     },
     filesMoved: async (key, suffix) => {
-      known(key);
-      await record(keyText(key), { type: "files", key, suffix });
+      const text = keyText(key);
+      known(text);
+      await record(text, { type: "files", key, suffix });
     },
     syncs: log.syncs,
     close: log.close,
