@@ -18,10 +18,14 @@ export class TaskKeyError extends Error {
 
 /** The last store id that was found to be one. */
 let lastStoreId = "";
+/** The last key that was asked for, and its text. */
+let lastKey: TaskKey | undefined;
+let lastText = "";
 
 /** `store:task:attempt`, unique for a key; also the value of the processes' tag `HOWDAH_TASK`. Throws `TaskKeyError`. */
 export function keyText(key: TaskKey): string {
-  // There is one store, and this is asked some twenty times for each command.
+  // This is asked some thirty times for each command: mostly again for the same key, and there is one store.
+  if (key === lastKey) return lastText;
   if (key.storeId !== lastStoreId) {
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(key.storeId)) {
       throw new TaskKeyError(
@@ -36,7 +40,9 @@ export function keyText(key: TaskKey): string {
   if (!Number.isSafeInteger(key.attempt) || key.attempt < 1) {
     throw new TaskKeyError(`the attempt ${key.attempt} of task ${key.taskId} must be 1 or more`);
   }
-  return `${key.storeId}:${key.taskId}:${key.attempt}`;
+  lastText = `${key.storeId}:${key.taskId}:${key.attempt}`;
+  lastKey = key;
+  return lastText;
 }
 
 /** The name of the key's own folder. */
