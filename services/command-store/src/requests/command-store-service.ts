@@ -40,7 +40,7 @@ import {
   checkRecordTransitions,
   leaseLost,
 } from "./command-store-requests.js";
-import { createCommandParts, keepInMind, mergedSpec } from "./commands.js";
+import { assembleCommands, createCommandParts, keepInMind, mergedSpec } from "./commands.js";
 import { createRequest, keyTaken } from "./create-request.js";
 import { acquireLease } from "./leases.js";
 import { openSessions } from "./open-sessions.js";
@@ -178,16 +178,19 @@ export function createCommandStoreService(
     },
 
     async createRequest(stream) {
-      const made = await createRequest(db, taskIds, stream, Date.now);
+      const made = await createRequest(db, taskIds, parts.bindings, stream, Date.now);
       const { requestId, created, taskIds: ids, stored } = made;
       if (stored === undefined) {
         const { request } = await viewOf(BigInt(requestId));
         return { request, created, taskIds: ids.map(BigInt) };
       }
-      keepInMind(parts, requestId, stored.draft);
-      const pending = { [Status.PENDING]: ids.length };
-      const request = toRequestMessage(stored.request, pending, Date.now());
-      return { request, created, taskIds: ids.map(BigInt) };
+      const { draft, released } = stored;
+      keepInMind(parts, requestId, draft);
+      const commands = await assembleCommands(db, parts, released);
+      const queued = released.length;
+      const counts = { [Status.PENDING]: ids.length - queued, [Status.QUEUED]: queued };
+      const request = toRequestMessage(stored.request, counts, Date.now());
+      return { request, created, taskIds: ids.map(BigInt), commands };
     },
 
     async findRequest({ idempotencyKey, contentDigest }) {

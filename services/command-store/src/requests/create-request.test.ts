@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import {
-  type CreateRequestRequest,
-  CreateRequestRequestSchema,
-  type WholeRequest,
-  WholeRequestSchema,
-} from "@howdah/proto/howdah/v1/store_request_creation";
 import { execute, query } from "../database/query.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { rejects } from "../testing/rejects.js";
@@ -20,19 +13,9 @@ import {
   requestParts,
   startStore,
   type TestStore,
+  wholeOf,
 } from "../testing/store.js";
 import { purgeAbandoned } from "./purge-abandoned.js";
-
-/** The same in one message. */
-function wholeOf(parts: readonly CreateRequestRequest[]): WholeRequest {
-  const whole = create(WholeRequestSchema);
-  for (const { part } of parts) {
-    if (part.case === "header") whole.header = part.value;
-    else if (part.case === "stage") whole.stages.push(part.value);
-    else if (part.case === "tasks") whole.tasks.push(...part.value.tasks);
-  }
-  return whole;
-}
 
 describe("CreateRequest", () => {
   let database: TestDatabase;
@@ -221,9 +204,7 @@ describe("CreateRequest", () => {
     const sample = { key: "whole", stages: [[{ role: "A", hosts: hosts(30) }]], chunk: 10 };
     const parts = [...requestParts(sample)];
     await assert.rejects(store.client.createRequest(asynchronous(parts.slice(0, -1))));
-    const whole = create(CreateRequestRequestSchema, {
-      part: { case: "whole", value: wholeOf(parts) },
-    });
+    const whole = wholeOf(parts);
     const { request, created, taskIds } = await store.client.createRequest(asynchronous([whole]));
     assert.deepEqual([created, taskIds.length, request?.counts?.pending], [true, 30, 30]);
     assert.equal(await rowsOf(request?.requestId ?? 0n), 30);

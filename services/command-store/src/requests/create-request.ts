@@ -5,16 +5,19 @@ import {
   RequestCommitSchema,
   RequestHeaderSchema,
   TaskChunkSchema,
+  type TaskRelease,
   type TaskSpec,
 } from "@howdah/proto/howdah/v1/store_request_creation";
 import type { Knex } from "knex";
 import { desiredStates } from "../components/desired-states.js";
 import { isDuplicate } from "../database/database-errors.js";
-import { type Executed, newId } from "../database/statement.js";
+import { type Executed, newId, type Statement } from "../database/statement.js";
 import { together } from "../database/together.js";
 import { commitTogether, inTransaction } from "../database/transaction.js";
 import { invalid } from "../invalid.js";
+import type { Bindings } from "../store/bindings.js";
 import {
+  allPending,
   findByKey,
   makeReady,
   type NewTask,
@@ -25,7 +28,9 @@ import {
 } from "../store/insert-request.js";
 import { abandonPreparing, deleteAbandoned } from "../store/purge-preparing.js";
 import { requestOf, type StoredRequest, selectRequest } from "../store/read-requests.js";
-import { readTasks } from "../store/task-rows.js";
+import { readTasks, type TaskRow } from "../store/task-rows.js";
+import { countsOf, firstReleases, standingOf } from "./first-releases.js";
+import { newTask } from "./new-task.js";
 import { createDraft, type RequestDraft } from "./request-draft.js";
 import type { TaskIds } from "./task-ids.js";
 
@@ -34,20 +39,30 @@ export interface Created {
   readonly requestId: number;
   /** False when it was there already. */
   readonly created: boolean;
-  /** Of all its tasks, in the order sent; only when `created`. */
+  /** Of all its tasks, in the order sent; only when `created`, and not when it is not known which of them were released with it. */
   readonly taskIds: readonly number[];
   /** What was stored now, as it was committed; absent when that was another call. */
-  readonly stored?: { readonly request: StoredRequest; readonly draft: RequestDraft };
+  readonly stored?: Stored;
+}
+
+/** A request as it was committed. */
+interface Stored {
+  readonly request: StoredRequest;
+  readonly draft: RequestDraft;
+  /** The tasks that were released with it, in the order asked for. */
+  readonly released: readonly TaskRow[];
 }
 
 /**
- * Stores a request that comes in parts. One that fits in one chunk is one transaction, in one round trip. A larger one is PREPARING, and
+ * Stores a request that comes in parts. One that fits in one chunk is one transaction, in one round trip, or two when tasks are released
+ * with it. A larger one is PREPARING, and
  * seen by nobody, while its chunks are written in transactions of their own; a last small one makes it visible. What broke off half-way
  * is made anew when the same key comes again.
  */
 export async function createRequest(
   db: Knex,
   ids: TaskIds,
+  bindings: Bindings,
   parts: AsyncIterable<CreateRequestRequest>,
   clock: () => number,
 ): Promise<Created> {
@@ -56,10 +71,10 @@ export async function createRequest(
   let waiting: readonly TaskSpec[] = [];
   const taskIds: number[] = [];
 
-  const number = async (specs: readonly TaskSpec[]): Promise<NewTask[]> => {
+  const number = async (of: RequestDraft, specs: readonly TaskSpec[]): Promise<NewTask[]> => {
     const taken = await ids.take(db, specs.length);
     for (const id of taken) taskIds.push(id);
-    return specs.map((spec, i) => ({ taskId: taken[i] ?? 0, spec }));
+    return specs.map((spec, i) => newTask(of, taken[i] ?? 0, spec));
   };
 
   for await (const part of unfolded(parts)) {
@@ -83,13 +98,21 @@ export async function createRequest(
             if (stored !== undefined) return stored;
             preparing = await prepare(db, draft, clock());
           }
-          await insertChunk(db, preparing, draft, await number(waiting), clock());
+          await insertChunk(db, preparing, draft, await number(draft, waiting), clock());
         }
         waiting = part.value.tasks;
         break;
-      case "commit":
+      case "releases":
+        draft.addReleases(part.value);
+        break;
+      case "commit": {
         draft.commit(part.value);
-        return finish(db, draft, preparing, await number(waiting), taskIds, clock());
+        const tasks = await number(draft, waiting);
+        const now = clock();
+        return preparing === undefined
+          ? insertWhole(db, bindings, draft, tasks, now)
+          : finish(db, draft, preparing, tasks, taskIds, now);
+      }
       case undefined:
         throw invalid(
           "part",
@@ -105,16 +128,20 @@ export async function createRequest(
   );
 }
 
+/** A part; what is released with a request comes by itself, before the commit. */
+type Part =
+  | Exclude<CreateRequestRequest["part"], { case: "whole" }>
+  | { readonly case: "releases"; readonly value: readonly TaskRelease[] };
+
 /** The parts one by one, those of a request that came in one message too. */
-async function* unfolded(
-  messages: AsyncIterable<CreateRequestRequest>,
-): AsyncGenerator<Exclude<CreateRequestRequest["part"], { case: "whole" }>> {
+async function* unfolded(messages: AsyncIterable<CreateRequestRequest>): AsyncGenerator<Part> {
   for await (const { part } of messages) {
     if (part.case === "whole") {
-      const { header = create(RequestHeaderSchema), stages, tasks } = part.value;
+      const { header = create(RequestHeaderSchema), stages, tasks, releases } = part.value;
       yield { case: "header", value: header };
       for (const stage of stages) yield { case: "stage", value: stage };
       if (tasks.length > 0) yield { case: "tasks", value: create(TaskChunkSchema, { tasks }) };
+      yield { case: "releases", value: releases };
       const commit = create(RequestCommitSchema, { taskCount: tasks.length });
       yield { case: "commit", value: commit };
     } else yield part;
@@ -143,7 +170,7 @@ export function keyTaken(key: string, requestId: number): ConnectError {
 /** Begins a request that is written in several transactions. */
 async function prepare(db: Knex, draft: RequestDraft, now: number): Promise<number> {
   try {
-    const [made] = await commitTogether(db, requestRows(draft, { ready: false, now }));
+    const [made] = await commitTogether(db, requestRows(draft, allPending, { ready: false, now }));
     return (made as Executed).insertId;
   } catch (error) {
     if (isDuplicate(error)) throw overtaken(draft);
@@ -171,7 +198,7 @@ async function insertChunk(
       if (!(await touchPreparing(trx, requestId, header.idempotencyKey, now))) {
         throw overtaken(draft);
       }
-      await together(trx, taskRows(requestId, draft, tasks));
+      await together(trx, taskRows(requestId, tasks));
     });
   } catch (error) {
     // The ids are ours alone, so it was committed and the answer was lost.
@@ -182,16 +209,16 @@ async function insertChunk(
 /** How many tasks' components are written in one transaction. */
 const wantedAtOnce = 1_000;
 
+/** Makes visible a request that was written in several transactions. `taskIds`: of all its tasks; `tasks`: those not written yet. */
 async function finish(
   db: Knex,
   draft: RequestDraft,
-  preparing: number | undefined,
+  preparing: number,
   tasks: readonly NewTask[],
   taskIds: readonly number[],
   now: number,
 ): Promise<Created> {
-  if (preparing === undefined) return insertWhole(db, draft, tasks, taskIds, now);
-  const { header, stages, counts } = draft;
+  const { header, stages } = draft;
   const earlier = taskIds.slice(0, taskIds.length - tasks.length);
   // A piece at a time, before the commit that makes it ready: in one with that, a large request's would keep the reports about every
   // component waiting for half a minute. What was asked for stands there then, should the request never come to be.
@@ -199,7 +226,7 @@ async function finish(
     const piece = desiredStates(preparing, draft, earlier.slice(from, from + wantedAtOnce));
     if (piece.length > 0) await commitTogether(db, piece);
   }
-  const own = tasks.map(({ taskId }) => taskId);
+  const own = tasks.map(({ row }) => row.taskId);
   const request = await inTransaction(db, async (trx) => {
     if (!(await makeReady(trx, preparing, header.idempotencyKey, now))) {
       // Ready already: the commit before this one was lost on its way back.
@@ -208,38 +235,36 @@ async function finish(
       throw overtaken(draft);
     }
     const answers = await together(trx, [
-      ...taskRows(preparing, draft, tasks),
-      roleRows(preparing, stages, counts),
+      ...taskRows(preparing, tasks),
+      roleRows(preparing, stages, countsOf(draft, [])),
       ...desiredStates(preparing, draft, own),
       selectRequest(preparing),
     ]);
     return requestOf(answers.at(-1));
   });
-  const stored = request && { request, draft };
+  const stored = request && { request, draft, released: [] };
   return { requestId: preparing, created: true, taskIds, ...(stored && { stored }) };
 }
 
 async function insertWhole(
   db: Knex,
+  bindings: Bindings,
   draft: RequestDraft,
   tasks: readonly NewTask[],
-  taskIds: readonly number[],
   now: number,
 ): Promise<Created> {
-  const { stages, counts } = draft;
+  const taskIds = tasks.map(({ row }) => row.taskId);
   for (let tries = 1; tries <= 2; tries += 1) {
     try {
-      const answers = await commitTogether(db, [
-        ...requestRows(draft, { ready: true, now }),
-        roleRows(newId, stages, counts),
-        ...taskRows(newId, draft, tasks),
-        ...desiredStates(newId, draft, taskIds),
-        selectRequest(newId),
-      ]);
-      const request = requestOf(answers.at(-1));
-      if (request === undefined) throw new Error("a request is not there that was just made");
-      const { requestId } = request;
-      return { requestId, created: true, taskIds, stored: { request, draft } };
+      const stored = await inTransaction(db, async (trx) => {
+        const released = await firstReleases(trx, bindings, draft, tasks, now);
+        const answers = await trx.finish(wholeRows(draft, tasks, released, now));
+        const request = requestOf(answers.at(-1));
+        if (request === undefined) throw new Error("a request is not there that was just made");
+        const { requestId } = request;
+        return { request, draft, released: released.map((row) => ({ ...row, requestId })) };
+      });
+      return { requestId: stored.request.requestId, created: true, taskIds, stored };
     } catch (error) {
       if (!isDuplicate(error)) throw error;
     }
@@ -249,7 +274,28 @@ async function insertWhole(
     if (stored === undefined) continue;
     const first = taskIds[0] ?? 0;
     const ours = (await readTasks(db, [first])).get(first)?.requestId === stored.requestId;
-    return ours ? { ...stored, created: true, taskIds } : stored;
+    if (!ours) return stored;
+    return { ...stored, created: true, taskIds: draft.releases.length > 0 ? [] : taskIds };
   }
   throw overtaken(draft);
+}
+
+/** Inserts a request and all it has, some of its tasks released, and reads it. */
+function wholeRows(
+  draft: RequestDraft,
+  tasks: readonly NewTask[],
+  released: readonly TaskRow[],
+  now: number,
+): Statement[] {
+  const counts = countsOf(draft, released);
+  const rows = new Map(released.map((row) => [row.taskId, row]));
+  const made = tasks.map(({ row, command }) => ({ row: rows.get(row.taskId) ?? row, command }));
+  const taskIds = tasks.map(({ row }) => row.taskId);
+  return [
+    ...requestRows(draft, standingOf(draft, counts), { ready: true, now }),
+    roleRows(newId, draft.stages, counts),
+    ...taskRows(newId, made),
+    ...desiredStates(newId, draft, taskIds),
+    selectRequest(newId),
+  ];
 }

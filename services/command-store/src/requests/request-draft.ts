@@ -4,6 +4,7 @@ import type {
   RequestHeader,
   StageHeader,
   TaskChunk,
+  TaskRelease,
 } from "@howdah/proto/howdah/v1/store_request_creation";
 import { invalid } from "../invalid.js";
 import { abandonedPrefix } from "../store/purge-preparing.js";
@@ -25,8 +26,12 @@ export interface RequestDraft {
   readonly counts: readonly (readonly number[])[];
   /** Whether one of its tasks has something of its own in what it runs. */
   readonly hasOwnCommands: boolean;
+  /** Tasks that are to be released with it. */
+  readonly releases: readonly TaskRelease[];
   addStage(stage: StageHeader): void;
   addTasks(chunk: TaskChunk): void;
+  /** Of the tasks of the only chunk, after it. */
+  addReleases(releases: readonly TaskRelease[]): void;
   commit(commit: RequestCommit): void;
 }
 
@@ -35,6 +40,7 @@ export function createDraft(header: RequestHeader): RequestDraft {
   checkHeader(header);
   const stages: StageHeader[] = [];
   const counts: number[][] = [];
+  const releases: TaskRelease[] = [];
   let taskCount = 0;
   let lastStage = 0;
   let hasOwnCommands = false;
@@ -42,6 +48,7 @@ export function createDraft(header: RequestHeader): RequestDraft {
     header,
     stages,
     counts,
+    releases,
     get hasOwnCommands() {
       return hasOwnCommands;
     },
@@ -92,6 +99,18 @@ export function createDraft(header: RequestHeader): RequestDraft {
         lastStage = stageId;
       }
       taskCount += tasks.length;
+    },
+    addReleases(added) {
+      const seen = new Set<number>();
+      for (const release of added) {
+        const { task } = release;
+        if (task < 0 || task >= taskCount) {
+          throw invalid("whole.releases.task", task, "is no place of a task");
+        }
+        if (seen.has(task)) throw invalid("whole.releases.task", task, "comes twice");
+        seen.add(task);
+        releases.push(release);
+      }
     },
     commit({ taskCount: sent }) {
       if (taskCount === 0) {

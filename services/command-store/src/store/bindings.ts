@@ -46,6 +46,14 @@ export function selectClusterDigests(requestIds: readonly number[]): Statement {
   };
 }
 
+/** What reads the documents of a cluster as `ClusterDigests`. */
+export function selectDigestsOf(clusterId: number): Statement {
+  return {
+    sql: `select cluster_id as clusterId, ${digestColumns} from cluster where cluster_id = ?`,
+    bindings: [clusterId],
+  };
+}
+
 /** Keeps the last 1,000 bindings in mind. */
 export function createBindings(): Bindings {
   const byDigests = createBoundedMap<string, Binding>(1_000);

@@ -1,18 +1,21 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
+import { type CommandSpec, CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
 import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import { RequestSchema } from "@howdah/proto/howdah/v1/request";
+import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type RequestHeader,
   type StageHeader,
   StageHeaderSchema,
-  type TaskSpec,
 } from "@howdah/proto/howdah/v1/store_request_creation";
-import { componentCommandOf } from "@howdah/state/component-states";
+import type { Counts } from "@howdah/state/counts";
 import { onFailureOf } from "@howdah/state/failure-budget";
+import type { TaskStatus } from "@howdah/state/statuses";
 import { bytes, execute, query } from "../database/query.js";
-import { newId, type SqlText, type Statement } from "../database/statement.js";
+import { type Binding, newId, type SqlText, type Statement } from "../database/statement.js";
 import type { Database, Transaction } from "../database/together.js";
+import { counterColumns } from "./counter-columns.js";
+import type { TaskRow } from "./task-rows.js";
 
 /** A request as it comes in: its header and stages. */
 export interface NewRequest {
@@ -20,11 +23,24 @@ export interface NewRequest {
   readonly stages: readonly StageHeader[];
 }
 
-/** A task as it comes in, and its id. */
+/** A task to be inserted. */
 export interface NewTask {
-  readonly taskId: number;
-  readonly spec: TaskSpec;
+  /** Its `requestId` counts for nothing. */
+  readonly row: TaskRow;
+  /** What is its own in what it runs. */
+  readonly command: CommandSpec | undefined;
 }
+
+/** What the tasks of a new request come to. */
+export interface NewStanding {
+  readonly status: TaskStatus;
+  readonly progress: number;
+  /** Of its stages; those that are not in it are as the request is. */
+  readonly stages: readonly TaskStatus[];
+}
+
+/** Of a request none of whose tasks is released with it. */
+export const allPending: NewStanding = { status: Status.PENDING, progress: 0, stages: [] };
 
 /**
  * Inserts a request and its stages: two statements, of which the first one's answer has its id. Not `ready`: PREPARING, seen by no reader
@@ -32,6 +48,7 @@ export interface NewTask {
  */
 export function requestRows(
   { header, stages }: NewRequest,
+  { status, progress, stages: statuses }: NewStanding,
   { ready, now }: { readonly ready: boolean; readonly now: number },
 ): [Statement, Statement] {
   const { options = create(RequestOptionsSchema), skippedHosts } = header;
@@ -40,12 +57,15 @@ export function requestRows(
     sql: `insert into request (idempotency_key, content_digest, ready, open, status, display_status, progress_percent, version,
       owner_token, run, cluster_id, stage_count, cancel_requested, aborted, paused, budget_failures, on_failure,
       request_context, abort_reason, pause_reason, options, skipped_hosts, create_time, start_time, end_time)
-    values (?, ?, ?, ?, 'PENDING', 'PENDING', 0, 1, ?, 1, ?, ?, 0, 0, 0, 0, ?, ?, '', '', ?, ?, ?, 0, 0)`,
+    values (?, ?, ?, ?, ?, ?, ?, 1, ?, 1, ?, ?, 0, 0, 0, 0, ?, ?, '', '', ?, ?, ?, 0, 0)`,
     bindings: [
       header.idempotencyKey,
       bytes(header.contentDigest),
       flag,
       flag,
+      status,
+      status,
+      progress,
       Number(header.schedulerToken),
       Number(header.clusterId),
       stages.length,
@@ -59,8 +79,8 @@ export function requestRows(
   const rows = stages.map((stage) => [
     newId,
     stage.stageId,
-    "PENDING",
-    "PENDING",
+    statuses[stage.stageId] ?? status,
+    statuses[stage.stageId] ?? status,
     0,
     0,
     bytes(toBinary(StageHeaderSchema, stage)),
@@ -72,62 +92,66 @@ export function requestRows(
   return [request, ofStages];
 }
 
+const taskColumns = `task_id, request_id, stage_id, role_index, host_id, role, role_command, component_command, batch,
+    manual, status, attempt, cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time`;
+
 /** Inserts so many tasks: a list each, from the task's id to its attempt. */
 export function insertTasksSql(tasks: number): string {
-  return `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command, component_command, batch,
-    manual, status, attempt, cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time)
+  return `insert into host_role_command (${taskColumns})
   values ${Array.from({ length: tasks }, () => "(?, 0, 0, 0, 1, 0, 0, 0)").join(", ")}`;
+}
+
+/** Inserts so many tasks that are released: a list each as above, then its session, its binding, when it was released, and its host once more. */
+function insertReleasedSql(tasks: number): string {
+  return `insert into host_role_command (${taskColumns}, open_host_id)
+  values ${Array.from({ length: tasks }, () => "(?, 0, ?, ?, 1, ?, 0, 0, ?)").join(", ")}`;
 }
 
 /** Inserts the commands of tasks: a list of rows. */
 export const insertCommandsSql = "insert into execution_command (task_id, command) values ?";
 
-/** Inserts tasks of a request, PENDING, and the command of each. */
-export function taskRows(
-  requestId: number | SqlText,
-  { header, stages }: NewRequest,
-  tasks: readonly NewTask[],
-): Statement[] {
+/** Inserts tasks of a request, PENDING or QUEUED, and the command of each. */
+export function taskRows(requestId: number | SqlText, tasks: readonly NewTask[]): Statement[] {
   if (tasks.length === 0) return [];
-  const rows = tasks.map(({ taskId, spec: { stageId, roleIndex, hostId, batch } }) => {
-    const role = stages[stageId]?.roles[roleIndex];
-    if (role === undefined) throw new Error(`stage ${stageId} has no role ${roleIndex}`);
-    const componentCommand =
-      header.clusterId === 0n
-        ? undefined
-        : componentCommandOf(role.roleCommand, role.command?.customCommand ?? "");
-    return [
-      taskId,
+  const pending: Binding[] = [];
+  const released: Binding[] = [];
+  for (const { row } of tasks) {
+    const columns = [
+      row.taskId,
       requestId,
-      stageId,
-      roleIndex,
-      Number(hostId),
-      role.role,
-      role.roleCommand,
-      componentCommand ?? null,
-      batch,
-      role.manual ? 1 : 0,
-      1,
-      1,
+      row.stageId,
+      row.roleIndex,
+      row.hostId,
+      row.role,
+      row.roleCommand,
+      row.componentCommand,
+      row.batch,
+      row.manual ? 1 : 0,
+      row.status,
+      row.attempt,
     ];
-  });
-  const commands = tasks.map(({ taskId, spec: { command } }) => [
+    if (row.status === Status.PENDING) pending.push(columns);
+    else released.push(columns, row.sessionEpoch, row.bindingId, row.queueTime, row.hostId);
+  }
+  const commands = tasks.map(({ row: { taskId }, command }) => [
     taskId,
     command === undefined ? noBytes : bytes(toBinary(CommandSpecSchema, command)),
   ]);
+  const queued = tasks.length - pending.length;
   return [
-    { sql: insertTasksSql(rows.length), bindings: rows },
+    ...(pending.length > 0 ? [{ sql: insertTasksSql(pending.length), bindings: pending }] : []),
+    ...(queued > 0 ? [{ sql: insertReleasedSql(queued), bindings: released }] : []),
     { sql: insertCommandsSql, bindings: [commands] },
   ];
 }
 
 const noBytes = Buffer.alloc(0);
 
-/** Inserts the roles of a request's stages, with how many tasks each has: `counts` by stage and role. */
+/** Inserts the roles of a request's stages, with how many tasks each has, and how many of those are QUEUED. */
 export function roleRows(
   requestId: number | SqlText,
   stages: readonly StageHeader[],
-  counts: readonly (readonly number[])[],
+  counts: readonly (readonly Counts[])[],
 ): Statement {
   const rows = stages.flatMap(({ stageId, roles }) =>
     roles.map((role, index) => [
@@ -138,12 +162,13 @@ export function roleRows(
       role.roleCommand,
       role.command?.customCommand ?? "",
       role.successFactor,
-      counts[stageId]?.[index] ?? 0,
+      counts[stageId]?.[index]?.[Status.PENDING] ?? 0,
+      counts[stageId]?.[index]?.[Status.QUEUED] ?? 0,
     ]),
   );
   return {
     sql: `insert into role_success_criteria (request_id, stage_id, role_index, role, role_command, custom_command,
-      success_factor, pending) values ?`,
+      success_factor, ${counterColumns[Status.PENDING]}, ${counterColumns[Status.QUEUED]}) values ?`,
     bindings: [rows],
   };
 }

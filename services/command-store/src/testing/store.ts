@@ -8,6 +8,8 @@ import {
   CreateRequestRequestSchema,
   type CreateRequestResponse,
   type RequestHeaderSchema,
+  type TaskReleaseSchema,
+  WholeRequestSchema,
 } from "@howdah/proto/howdah/v1/store_request_creation";
 import type {
   OpenSessionRequestSchema,
@@ -169,6 +171,29 @@ export function createSample(
   sample: SampleRequest,
 ): Promise<CreateRequestResponse> {
   return client.createRequest(asynchronous(requestParts(sample)));
+}
+
+/** The same in one message, with these tasks released. */
+export function wholeOf(
+  parts: Iterable<CreateRequestRequest>,
+  releases: MessageInitShape<typeof TaskReleaseSchema>[] = [],
+): CreateRequestRequest {
+  const whole = create(WholeRequestSchema, { releases });
+  for (const { part } of parts) {
+    if (part.case === "header") whole.header = part.value;
+    else if (part.case === "stage") whole.stages.push(part.value);
+    else if (part.case === "tasks") whole.tasks.push(...part.value.tasks);
+  }
+  return create(CreateRequestRequestSchema, { part: { case: "whole", value: whole } });
+}
+
+/** Makes a request of which these tasks are released, by their places and the epochs of their sessions. */
+export function createReleased(
+  { client }: TestStore,
+  sample: SampleRequest,
+  releases: MessageInitShape<typeof TaskReleaseSchema>[],
+): Promise<CreateRequestResponse> {
+  return client.createRequest(asynchronous([wholeOf(requestParts(sample), releases)]));
 }
 
 /** An async iterable of a synchronous one. */
