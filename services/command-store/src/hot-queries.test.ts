@@ -14,7 +14,13 @@ import { purgeAbandoned } from "./requests/purge-abandoned.js";
 import { findScans, recorded } from "./testing/explained.js";
 import { type Fixture, openFixture } from "./testing/fixture.js";
 import { openFleet } from "./testing/sample-cluster.js";
-import { asynchronous, createSample, openSession, requestParts } from "./testing/store.js";
+import {
+  asynchronous,
+  createReleased,
+  createSample,
+  openSession,
+  requestParts,
+} from "./testing/store.js";
 
 /** Tables of which a scan would cost more with every request ever made. */
 const large =
@@ -52,6 +58,8 @@ describe("hot queries", () => {
       const [a = 0n, b = 0n, c = 0n] = subject.taskIds;
       const large = { stages: [[{ role: "A", hosts: [hostId, hostId] }]], chunk: 1 };
       await createSample(store, large);
+      const small = { stages: [[{ role: "A", hosts: [hostId] }]], header: { clusterId } };
+      await createReleased(store, small, [{ task: 0, sessionEpoch }]);
       await assert.rejects(
         store.client.createRequest(asynchronous([...requestParts(large)].slice(0, -1))),
       );

@@ -3,11 +3,8 @@ import { after, before, describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
-import { execute, query } from "../database/query.js";
-import { together } from "../database/together.js";
-import { inTransaction } from "../database/transaction.js";
+import { execute } from "../database/query.js";
 import { createBindings } from "../store/bindings.js";
-import { selectSchedulerToken } from "../store/scheduler-fence.js";
 import { type ComponentFixture, openComponentFixture } from "../testing/component-fixture.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { rejects } from "../testing/rejects.js";
@@ -141,24 +138,6 @@ describe("releases with CreateRequest", () => {
       assert.deepEqual([old.taskIds.length, old.commands], [5, []]);
       const current = await createReleased(store, sample({ token: 2n }), [release(0, "h1")]);
       assert.equal(current.commands.length, 1);
-    } finally {
-      await execute(database.db, "delete from lease", []);
-    }
-  });
-
-  it("should let nobody take the lease while it is being decided", async () => {
-    await execute(
-      database.db,
-      `insert into lease (name, holder, token, counter, duration_ms, address, renewed_at)
-      values ('scheduler', 's/1', 1, 1, 6000, '', 0)`,
-      [],
-    );
-    try {
-      await inTransaction(store.db, async (trx) => {
-        await together(trx, [selectSchedulerToken]);
-        const take = "select token from lease where name = 'scheduler' for update nowait";
-        await assert.rejects(query(database.db, take), { errno: 1205 });
-      });
     } finally {
       await execute(database.db, "delete from lease", []);
     }

@@ -8,7 +8,7 @@ import { progressPercent, requestStatus, stageStatus } from "@howdah/state/roll-
 import { type Transaction, together } from "../database/together.js";
 import { type Bindings, type ClusterDigests, selectDigestsOf } from "../store/bindings.js";
 import type { NewStanding, NewTask } from "../store/insert-request.js";
-import { schedulerTokenOf, selectSchedulerToken } from "../store/scheduler-fence.js";
+import { selectUnlessReplaced } from "../store/scheduler-fence.js";
 import type { TaskRow } from "../store/task-rows.js";
 import { nextTask } from "./next-task.js";
 import type { RequestDraft } from "./request-draft.js";
@@ -28,11 +28,11 @@ export async function firstReleases(
   now: number,
 ): Promise<TaskRow[]> {
   if (releases.length === 0) return [];
-  const [lease, digests] = await together(trx, [
-    selectSchedulerToken,
+  const [leading, digests] = await together(trx, [
+    selectUnlessReplaced(Number(header.schedulerToken)),
     selectDigestsOf(Number(header.clusterId)),
   ]);
-  if (schedulerTokenOf(lease) > Number(header.schedulerToken)) return [];
+  if ((leading as readonly unknown[]).length === 0) return [];
   const bound = await bindings.ofClusters(trx, digests as readonly ClusterDigests[]);
   const bindingId = bound.get(Number(header.clusterId))?.bindingId ?? 0;
   const { options = create(RequestOptionsSchema) } = header;
