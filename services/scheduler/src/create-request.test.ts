@@ -5,7 +5,7 @@ import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
 import { RequestOptionsSchema } from "@howdah/proto/howdah/v1/operation";
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import type { CreateRequestRequest } from "@howdah/proto/howdah/v1/store_request_creation";
-import { createRequestMessages } from "./create-request.js";
+import { createRequestMessages, newRequest } from "./create-request.js";
 import type { PlannedRequest } from "./planned-request.js";
 
 /** A request of so many stages, each of one role on so many hosts, whose command has a text of so many bytes. */
@@ -26,13 +26,15 @@ function planned(stages: number, hosts: number, commandBytes = 10): PlannedReque
   };
 }
 
+const frame = {
+  ...{ idempotencyKey: "key", contentDigest: new Uint8Array(32), context: "Start A" },
+  ...{ options: create(RequestOptionsSchema), schedulerToken: 7n },
+};
+
 async function partsOf(request: PlannedRequest): Promise<CreateRequestRequest["part"][]> {
   const parts: CreateRequestRequest["part"][] = [];
-  const frame = {
-    ...{ idempotencyKey: "key", contentDigest: new Uint8Array(32), context: "Start A" },
-    ...{ options: create(RequestOptionsSchema), schedulerToken: 7n },
-  };
-  for await (const { part } of createRequestMessages(request, frame)) parts.push(part);
+  for await (const { part } of createRequestMessages(newRequest(request, frame), []))
+    parts.push(part);
   return parts;
 }
 
@@ -75,4 +77,18 @@ describe("createRequestMessages()", () => {
       assert.equal(last.value.taskCount, sent.flat().length);
     });
   }
+
+  it("should carry what is released with it in the one message, as much as the answer can bring", async () => {
+    const releases = [{ task: 1, sessionEpoch: 7n }];
+    const small = newRequest(planned(1, 1_000), frame);
+    const large = newRequest(planned(1, 1_000, 200 << 10), frame);
+    assert.ok(small.mostReleases >= 1_000, `${small.mostReleases}`);
+    assert.equal(large.mostReleases, 10);
+    assert.equal(newRequest(planned(1, 1_001), frame).mostReleases, 0);
+    for await (const { part } of createRequestMessages(small, releases)) {
+      assert.ok(part.case === "whole");
+      const [release] = part.value.releases;
+      assert.deepEqual([release?.task, release?.sessionEpoch], [1, 7n]);
+    }
+  });
 });

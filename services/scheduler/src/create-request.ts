@@ -1,20 +1,24 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { CommandSpecSchema } from "@howdah/proto/howdah/v1/command";
 import {
   Concurrency,
   ExecutionType,
   type RequestOptions,
   type Rolling,
 } from "@howdah/proto/howdah/v1/operation";
-import type { Request } from "@howdah/proto/howdah/v1/request";
+import { type Request, RequestSchema } from "@howdah/proto/howdah/v1/request";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import {
   type CreateRequestRequest,
   CreateRequestRequestSchema,
+  type RequestHeader,
   RequestHeaderSchema,
   type StageHeader,
   StageHeaderSchema,
 } from "@howdah/proto/howdah/v1/store_request_creation";
 import { inPlaceRetryMs } from "@howdah/state/in-place-retries";
+import type { TaskStatus } from "@howdah/state/statuses";
+import type { Making } from "./engine/agenda.js";
 import type { RunContents } from "./engine/run-contents.js";
 import { backoffOf, runOptions } from "./engine/run-options.js";
 import { type PlannedRequest, skippedOf } from "./planned-request.js";
@@ -26,6 +30,9 @@ const tasksPerChunk = 1_000;
 /** What the stages of a request may be that goes in one message, whose end is far away then. */
 const mostStagesInOne = 20;
 const mostBytesInOne = 256 << 10;
+/** What the commands may come to that the answer brings, likewise: each has its role's, and some ids and digests. */
+const mostBytesAnswered = 2 << 20;
+const bytesOfIds = 1 << 10;
 
 /** What a request is called and how it runs, besides its plan. */
 export interface RequestFrame {
@@ -79,15 +86,19 @@ export function checkBatches({ plan }: PlannedRequest, options: RequestOptions |
   }
 }
 
-/** The messages that make a plan a request in the store: one, or a header, its stages, its tasks in chunks, a commit. */
-export async function* createRequestMessages(
-  planned: PlannedRequest,
-  frame: RequestFrame,
-): AsyncGenerator<CreateRequestRequest> {
+/** A plan as the store takes it. */
+export interface NewRequest {
+  readonly header: RequestHeader;
+  readonly stages: readonly StageHeader[];
+  readonly tasks: readonly TaskPlace[];
+  /** How many of its tasks may be released as it is stored; 0 when it goes in several messages. */
+  readonly mostReleases: number;
+}
+
+/** Turns a plan into what the store takes. */
+export function newRequest(planned: PlannedRequest, frame: RequestFrame): NewRequest {
   const { plan, clusterId } = planned;
   const { idempotencyKey, contentDigest, context, options, schedulerToken } = frame;
-  const message = (part: MessageInitShape<typeof CreateRequestRequestSchema>["part"] & {}) =>
-    create(CreateRequestRequestSchema, { part });
   const header = create(RequestHeaderSchema, {
     ...{ idempotencyKey, contentDigest, context, clusterId, options, schedulerToken },
     skippedHosts: skippedOf(plan),
@@ -109,8 +120,22 @@ export async function* createRequestMessages(
     return create(StageHeaderSchema, { stageId, roles });
   });
   const tasks = taskPlaces(planned, options.rolling);
-  if (fitsOneMessage(tasks.length, stages)) {
-    yield message({ case: "whole", value: { header, stages, tasks } });
+  return { header, stages, tasks, mostReleases: mostReleases(tasks.length, stages) };
+}
+
+/**
+ * The messages that make a plan a request in the store: one, or a header, its stages, its tasks in chunks, a commit.
+ * @param releases what is released with it; none of a request that goes in several
+ */
+export async function* createRequestMessages(
+  { header, stages, tasks, mostReleases }: NewRequest,
+  releases: Making["releases"],
+): AsyncGenerator<CreateRequestRequest> {
+  const message = (part: MessageInitShape<typeof CreateRequestRequestSchema>["part"] & {}) =>
+    create(CreateRequestRequestSchema, { part });
+  if (mostReleases > 0) {
+    const whole = { header, stages: [...stages], tasks: [...tasks], releases: [...releases] };
+    yield message({ case: "whole", value: whole });
     return;
   }
   yield message({ case: "header", value: header });
@@ -122,18 +147,36 @@ export async function* createRequestMessages(
   yield message({ case: "commit", value: { taskCount: tasks.length } });
 }
 
-/** Each message waits until the connection has taken the one before. */
-function fitsOneMessage(tasks: number, stages: readonly StageHeader[]): boolean {
-  if (tasks > tasksPerChunk || stages.length > mostStagesInOne) return false;
+/** One message, if it can be: each waits until the connection has taken the one before. */
+function mostReleases(tasks: number, stages: readonly StageHeader[]): number {
+  if (tasks > tasksPerChunk || stages.length > mostStagesInOne) return 0;
   const bytes = stages.map((stage) => toBinary(StageHeaderSchema, stage).length);
-  return bytes.reduce((sum, length) => sum + length, 0) <= mostBytesInOne;
+  if (bytes.reduce((sum, length) => sum + length, 0) > mostBytesInOne) return 0;
+  const commands = stages.flatMap(({ roles }) =>
+    roles.map(({ command }) => (command ? toBinary(CommandSpecSchema, command).length : 0)),
+  );
+  return Math.floor(mostBytesAnswered / (Math.max(...commands) + bytesOfIds));
 }
 
-/** What the engine drives, without reading back what was just written. */
+/** A plan as the engine would drive it, were it stored: the ids of its tasks are their places, from 0. */
+export function draftOf(planned: PlannedRequest, { header, tasks }: NewRequest): RunContents {
+  const request = create(RequestSchema, { ...(header.options && { options: header.options }) });
+  return contentsOf(
+    planned,
+    request,
+    tasks.map((_, at) => BigInt(at)),
+  );
+}
+
+/**
+ * What the engine drives, without reading back what was just written.
+ * @param released the sessions of the tasks that were released with it, by their ids; all others are PENDING
+ */
 export function contentsOf(
   planned: PlannedRequest,
   request: Request,
   taskIds: readonly bigint[],
+  released: ReadonlyMap<bigint, bigint> = new Map(),
 ): RunContents {
   const { requestId, version } = request;
   const { options } = request;
@@ -141,6 +184,8 @@ export function contentsOf(
   const tasks = places.map(({ stageId, roleIndex, hostId, batch, role }, at) => {
     const taskId = taskIds[at];
     if (taskId === undefined) throw new Error(`request ${requestId}: task ${at} got no id`);
+    const sessionEpoch = released.get(taskId);
+    const status: TaskStatus = sessionEpoch === undefined ? Status.PENDING : Status.QUEUED;
     return {
       taskId,
       requestId,
@@ -149,11 +194,11 @@ export function contentsOf(
       hostId,
       batch,
       timeoutMs: Number(role.spec.timeoutMs),
-      status: Status.PENDING as const,
+      status,
       attempt: 1,
       version,
       cancelRequested: false,
-      sessionEpoch: 0n,
+      sessionEpoch: sessionEpoch ?? 0n,
       asked: false,
       backingOff: false,
       since: performance.now(),

@@ -15,7 +15,15 @@ import {
 import type { PlanningSources } from "./cluster-input.js";
 import { confirmFirst } from "./confirm-first.js";
 import { contentDigest } from "./content-digest.js";
-import { checkBatches, contentsOf, createRequestMessages } from "./create-request.js";
+import {
+  checkBatches,
+  contentsOf,
+  createRequestMessages,
+  draftOf,
+  type NewRequest,
+  newRequest,
+} from "./create-request.js";
+import type { Making } from "./engine/agenda.js";
 import type { Engine } from "./engine/engine.js";
 import { invalidArgument } from "./invalid-argument.js";
 import { planRequest } from "./plan-request.js";
@@ -70,23 +78,48 @@ export async function submitRequest(
     return { request: found, created: false };
   };
   if ("found" in planned) return there(planned.found);
-  const messages = createRequestMessages(planned, {
+  const asked = newRequest(planned, {
     idempotencyKey: request.idempotencyKey || randomUUID(),
     contentDigest: digest,
     context: request.context || planned.context,
     options: request.options ?? create(RequestOptionsSchema),
     schedulerToken: token,
   });
+  const making = beginMaking(engine, planned, asked);
+  const messages = createRequestMessages(asked, making.releases);
   const answer = await store.createRequest(messages, { signal }).catch((error: unknown) => {
-    // It may be made all the same.
-    engine.suspect();
+    // It may be made all the same, and its hosts are kept for it until that is known.
+    if (refusals.has(ConnectError.from(error).code)) making.end();
+    else engine.suspect(making.end);
     throw error;
   });
-  const { request: made, created, taskIds } = answer;
-  if (made === undefined) throw new ConnectError("the store's answer is empty", Code.Internal);
-  if (!created) return there(made);
-  engine.add(contentsOf(planned, made, taskIds));
-  return { request: made, created };
+  const { request: made, created, taskIds, commands } = answer;
+  if (made !== undefined && created && taskIds.length === 0) {
+    engine.suspect(making.end);
+    return { request: made, created };
+  }
+  try {
+    if (made === undefined) throw new ConnectError("the store's answer is empty", Code.Internal);
+    if (!created) return there(made);
+    const sessions = new Map(
+      making.releases.map(({ task, sessionEpoch }) => [taskIds[task], sessionEpoch]),
+    );
+    const released = new Map(commands.map(({ taskId }) => [taskId, sessions.get(taskId) ?? 0n]));
+    engine.add(contentsOf(planned, made, taskIds, released), commands);
+    return { request: made, created };
+  } finally {
+    making.end();
+  }
+}
+
+/** After these nothing was stored. */
+const refusals: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.AlreadyExists]);
+
+/** Has the engine say what is released as the request is stored. */
+function beginMaking(engine: Engine, planned: PlannedRequest, asked: NewRequest): Making {
+  const { mostReleases: most } = asked;
+  const hostIds = new Set(planned.hostIds.values());
+  return engine.make(hostIds, most === 0 ? undefined : { draft: draftOf(planned, asked), most });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { Batch } from "./batch.js";
+import { type FirstReleases, firstReleases } from "./first-releases.js";
 import { type HostGate, HostQueues } from "./host-queues.js";
 import type { RequestRun } from "./request-run.js";
 import { Turns } from "./turns.js";
@@ -21,6 +22,14 @@ export interface AgendaOptions {
   readonly rest: (run: RequestRun, forMs: number) => void;
   /** Called when something is to be looked at although nothing was told: a maintenance window has opened or shut. */
   readonly wake: () => void;
+}
+
+/** A request that is being stored. */
+export interface Making {
+  /** What is released with it, what is most urgent first: the place of each task among the request's, and its host's session. */
+  readonly releases: readonly { readonly task: number; readonly sessionEpoch: bigint }[];
+  /** To be called when it is driven, or will not be: its hosts are free for others. */
+  end(): void;
 }
 
 /** Why a task is ABORTED that was held, when a person said so. */
@@ -82,6 +91,25 @@ export class Agenda {
   /** What was being asked about has been answered. */
   unhold(): void {
     this.wants.push(...this.held.splice(0));
+  }
+
+  /** A request is about to be stored that wants these hosts. `first`: what of it may be released with that; undefined for nothing. */
+  make(hostIds: ReadonlySet<bigint>, first: FirstReleases | undefined): Making {
+    const { queues } = this;
+    const isCapped = this.options.maxInFlight > 0;
+    const tasks = first === undefined || isCapped ? [] : firstReleases(queues, first);
+    const held = new Set(tasks.map(({ hostId }) => hostId));
+    const end = queues.beingMade.begin(hostIds, held);
+    return {
+      releases: tasks.map(({ taskId, hostId }) => ({
+        task: Number(taskId),
+        sessionEpoch: queues.session(hostId)?.epoch ?? 0n,
+      })),
+      end: () => {
+        end();
+        for (const hostId of held) this.lookAtHost(hostId);
+      },
+    };
   }
 
   /** Drives a request. */

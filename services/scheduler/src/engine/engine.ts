@@ -1,17 +1,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ExecutionCommand } from "@howdah/proto/howdah/v1/command";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { failedStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
 import { NotLeadingError } from "../not-leading.js";
-import { Agenda } from "./agenda.js";
+import { Agenda, type Making } from "./agenda.js";
 import { CommitWaiters } from "./commit-waiters.js";
 import { Deadlines } from "./deadlines.js";
 import type { Resolution } from "./decision.js";
 import type { DispatcherEvents } from "./dispatcher-link.js";
 import type { EngineOptions } from "./engine-options.js";
 import { type HostAway, hostsAway, type Waiting, waitsOf } from "./explain-wait.js";
+import type { FirstReleases } from "./first-releases.js";
 import { FromDispatchers } from "./from-dispatchers.js";
-import { type HandOverOptions, handOverCancels } from "./hand-over.js";
+import { type HandOverOptions, handOverCancels, handOverCommands } from "./hand-over.js";
 import { MaintenanceGate } from "./maintenance-gate.js";
 import { OfflineExpiry } from "./offline-expiry.js";
 import { Recorder } from "./recorder.js";
@@ -42,6 +44,8 @@ export class Engine {
   private readonly asides: SetAside;
   private readonly recorder: Recorder;
   private readonly waiters = new CommitWaiters<RequestRun>();
+  /** All that is unfinished has been taken over. */
+  private isComplete = false;
   private readonly stopping = new AbortController();
   private wake: () => void = () => undefined;
 
@@ -114,9 +118,24 @@ export class Engine {
     return this.agenda.runs.has(requestId);
   }
 
-  /** A request may have been made whose maker was not told so: it is looked for soon. */
-  suspect(): void {
-    this.reader.suspect();
+  /**
+   * A request is about to be stored that wants these hosts: says what is released with it. Nothing while not all is known that wants
+   * them. Its end is to be called after `add`, or when it was not stored.
+   */
+  make(hostIds: ReadonlySet<bigint>, first: FirstReleases | undefined): Making {
+    const making = this.agenda.make(hostIds, this.isComplete ? first : undefined);
+    return {
+      releases: making.releases,
+      end: () => {
+        making.end();
+        this.wake();
+      },
+    };
+  }
+
+  /** A request may have been made whose maker was not told so: it is looked for soon. `looked` is called when that was done. */
+  suspect(looked: () => void = () => undefined): void {
+    this.reader.suspect(looked);
   }
 
   /** The epoch of a host's session; undefined while its agent is away. */
@@ -133,6 +152,7 @@ export class Engine {
     let reconciling: Promise<void> | undefined;
     try {
       await this.reader.takeOver();
+      this.isComplete = true;
       reconciling = this.reader.keepReading();
       while (!signal.aborted) {
         const batch = this.agenda.collect();
@@ -147,6 +167,7 @@ export class Engine {
 
   /** Ends the drive, for good. */
   stop(): void {
+    this.isComplete = false;
     this.stopping.abort();
     this.deadlines.stop();
     this.asides.stop();
@@ -169,8 +190,11 @@ export class Engine {
     this.wake();
   }
 
-  /** Takes in a request: a new one, one to take over, or one that is to run again. */
-  add(contents: RunContents): void {
+  /**
+   * Takes in a request: a new one, one to take over, or one that is to run again.
+   * @param commands of its tasks that are QUEUED, to be handed over now; default: they are asked for
+   */
+  add(contents: RunContents, commands: readonly ExecutionCommand[] = []): void {
     const former = this.agenda.runs.get(contents.requestId);
     if (former !== undefined && !former.over) return;
     const run = new RequestRun(contents);
@@ -181,15 +205,19 @@ export class Engine {
     this.expiry.add(run, contents);
     for (const task of run.tasksIn(new Set([Status.PENDING])))
       if (task.backingOff) this.deadlines.follow(task);
+    const inHand = new Set(commands.map(({ taskId }) => taskId));
     const inherited: RunTask[] = [];
     for (const task of run.tasksIn(openStatuses)) {
       this.deadlines.follow(task);
       // A scheduler that died may have recorded a release or a cancel, and told nobody.
-      if (task.status === Status.QUEUED) this.want(task, TaskEvent.RELEASED);
+      if (task.status === Status.QUEUED && !inHand.has(task.taskId)) {
+        this.want(task, TaskEvent.RELEASED);
+      }
       if (!task.cancelRequested) continue;
       inherited.push(task);
       this.deadlines.followCancel(task);
     }
+    handOverCommands(this.handing, [{ commands: [...commands] }]);
     handOverCancels(this.handing, inherited);
     this.wake();
   }

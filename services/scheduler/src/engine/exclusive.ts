@@ -1,4 +1,5 @@
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
+import type { BeingMade } from "./being-made.js";
 import type { RequestRun } from "./request-run.js";
 
 /**
@@ -12,6 +13,8 @@ export class Exclusive {
   private first: RequestRun | undefined;
   /** It runs alone. */
   private alone = false;
+
+  constructor(private readonly beingMade: BeingMade) {}
 
   /** Takes in a request; it counts from the next look on, since older ones may be taken in after it. */
   add(run: RequestRun): void {
@@ -48,11 +51,17 @@ export class Exclusive {
   }
 
   private drained(first: RequestRun): boolean {
+    if (this.beingMade.holding) return false;
     for (const run of this.runs) {
       if (run === first || run.over) continue;
       if (run.inFlight > 0 || (run.requestId < first.requestId && !run.parked)) return false;
     }
     return true;
+  }
+
+  /** Whether a request that is about to be stored has nothing to do with any of them: there is none, and it is none. */
+  leavesFree({ options }: RequestRun): boolean {
+    return this.exclusives.size === 0 && options.concurrency !== Concurrency.EXCLUSIVE;
   }
 
   /** Whether a request may release. */

@@ -94,6 +94,10 @@ function hostWaits(agenda: Agenda, run: RequestRun, task: RunTask, away: Waiting
     const text = `request ${before.requestId} comes first on its host and is not done there`;
     waits.push({ kind: "HOST_BUSY", text, since });
   }
+  if (queues.beingMade.holds(hostId)) {
+    const text = "its host gets the first command of a request that is just being stored";
+    waits.push({ kind: "HOST_BUSY", text, since });
+  }
   const { unstarted = 0, running = 0 } = queues.hostState(hostId) ?? {};
   if (before === undefined && unstarted >= aheadPerHost) {
     const text = `${unstarted} commands that have not started were sent to its host ahead of it`;

@@ -21,7 +21,7 @@ export interface HandOverOptions {
  */
 export function handOverCommands(
   { runs, queues, enqueue }: HandOverOptions,
-  results: readonly RequestTransitionsResult[],
+  results: readonly Pick<RequestTransitionsResult, "commands">[],
 ): void {
   const lists = new Map<string, ReleasedCommand[]>();
   for (const { commands } of results) {

@@ -1,5 +1,6 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { liveStatuses, openStatuses, type TaskStatus } from "@howdah/state/statuses";
+import { BeingMade } from "./being-made.js";
 import { Exclusive } from "./exclusive.js";
 import type { RequestRun } from "./request-run.js";
 import type { RunTask } from "./run-task.js";
@@ -53,7 +54,8 @@ interface HostQueue {
  * that order.
  */
 export class HostQueues {
-  readonly exclusive = new Exclusive();
+  readonly beingMade = new BeingMade();
+  readonly exclusive = new Exclusive(this.beingMade);
   private readonly hosts = new Map<bigint, HostQueue>();
   private live = 0;
   /** Of a host that was never heard of: it may have been away since before this process knew of any. */
@@ -193,7 +195,7 @@ export class HostQueues {
   /** The tasks that the host may be given now, in order; the caller marks those it takes as asked. */
   next(hostId: bigint): readonly RunTask[] {
     const host = this.hosts.get(hostId);
-    if (host?.session === undefined) return [];
+    if (host?.session === undefined || this.beingMade.holds(hostId)) return [];
     const found: RunTask[] = [];
     let room = aheadPerHost - host.unstarted;
     const busy = host.unstarted + host.running;
@@ -215,6 +217,14 @@ export class HostQueues {
       room -= tasks.length;
     }
     return found;
+  }
+
+  /** The tasks of a request that is about to be stored that the host could start at once: none while anybody else wants it. */
+  startable(run: RequestRun, hostId: bigint): readonly RunTask[] {
+    const host = this.hosts.get(hostId);
+    if (host?.session === undefined || this.beingMade.wants(hostId)) return [];
+    if (host.runs.length + host.beside.length > 0 || !this.exclusive.leavesFree(run)) return [];
+    return [...run.releasable(hostId, 1), ...run.releasable(hostId, aheadPerHost, "beside")];
   }
 
   /** The oldest request that the task's host does before this one; undefined when it is this one's turn. */

@@ -53,7 +53,8 @@ export class StoreReader {
   /** Requests whose standing is being read, and whether it must be once more. */
   private readonly looking = new Map<RequestRun, boolean>();
   private readonly readAt = new WeakMap<RequestRun, number>();
-  private isSuspected = false;
+  /** Called after the next pass, which is made though nothing is driven. */
+  private readonly suspicions: (() => void)[] = [];
 
   constructor(private readonly options: StoreReaderOptions) {}
 
@@ -106,9 +107,12 @@ export class StoreReader {
     }
   }
 
-  /** A request may have been made whose maker was not told so: it is looked for with the next pass, though nothing is driven. */
-  suspect(): void {
-    this.isSuspected = true;
+  /**
+   * A request may have been made whose maker was not told so: it is looked for with the next pass, though nothing is driven.
+   * @param looked called when a pass that began after this has looked
+   */
+  suspect(looked: () => void = () => undefined): void {
+    this.suspicions.push(looked);
   }
 
   /**
@@ -121,15 +125,15 @@ export class StoreReader {
     while (!signal.aborted) {
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      const isIdle = runs.size === 0 && !this.isSuspected;
+      const isIdle = runs.size === 0 && this.suspicions.length === 0;
       if (isIdle && leftOut < leftOutWhenIdle) {
         leftOut += 1;
         continue;
       }
       leftOut = 0;
-      const wasSuspected = this.isSuspected;
-      this.isSuspected = false;
-      if (!(await this.tryPass())) this.isSuspected ||= wasSuspected;
+      const suspicions = this.suspicions.splice(0);
+      if (await this.tryPass()) for (const looked of suspicions) looked();
+      else this.suspicions.unshift(...suspicions);
     }
   }
 

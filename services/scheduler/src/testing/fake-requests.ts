@@ -7,6 +7,7 @@ import { Status } from "@howdah/proto/howdah/v1/status";
 import type {
   CreateRequestRequest,
   RequestHeader,
+  TaskRelease,
   TaskSpec,
 } from "@howdah/proto/howdah/v1/store_request_creation";
 import {
@@ -37,10 +38,12 @@ export async function readRequest(messages: AsyncIterable<CreateRequestRequest>)
   const stages: Stored["stages"] = [];
   const specs: TaskSpec[] = [];
   const commands: CommandSpec[] = [];
+  const releases: TaskRelease[] = [];
   for await (const { part } of messages) {
     const whole = part.case === "whole" ? part.value : undefined;
     if (part.case === "header") header = part.value;
     header ??= whole?.header;
+    releases.push(...(whole?.releases ?? []));
     if (part.case === "tasks" || part.case === "whole") specs.push(...part.value.tasks);
     for (const { roles } of part.case === "stage" ? [part.value] : (whole?.stages ?? [])) {
       commands.push(...roles.flatMap(({ command }) => command ?? []));
@@ -52,7 +55,7 @@ export async function readRequest(messages: AsyncIterable<CreateRequestRequest>)
     }
   }
   if (header === undefined) throw new ConnectError("no header", Code.InvalidArgument);
-  return { header, stages, specs, commands };
+  return { header, stages, specs, commands, releases };
 }
 
 /** What its tasks come to. */

@@ -37,7 +37,7 @@ import {
   toChange,
 } from "./fake-requests.js";
 import { FakeSchedules } from "./fake-schedules.js";
-import { applyTransitions } from "./fake-transitions.js";
+import { applyTransitions, commandOf } from "./fake-transitions.js";
 
 /** A role of a request to be put into the store: on these hosts. */
 export interface RoleOnHosts {
@@ -76,11 +76,19 @@ export class FakeStore implements FleetContent, RequestContent {
   down = false;
   /** The calls that fail with UNAVAILABLE, by name; so far of those that make a request. */
   fail: (method: "createRequest") => boolean = () => false;
+  /** The tasks that were released as their requests were stored, one list for each. */
+  readonly releasedFirst: bigint[][] = [];
   /** How many calls of RecordTransitions commit and then fail. */
   loseAnswers = 0;
   /** While set, RecordTransitions waits for it before it commits, and then for the other before it answers. */
   hold: Promise<void> | undefined;
   holdAnswers: Promise<void> | undefined;
+  /** While set, CreateRequest waits for it after it committed. */
+  holdCreated: Promise<void> | undefined;
+  /** While true, calls of CreateRequest meet their own commit, and do not say what it made of the tasks. */
+  meetsOwnCommit = false;
+  /** While true, they commit and then fail. */
+  loseCreated = false;
   /** Called before a request's tasks are listed. */
   beforeTasks: (requestId: bigint) => Promise<void> | undefined = () => undefined;
   /** Transitions that are skipped although they would do. */
@@ -183,7 +191,7 @@ export class FakeStore implements FleetContent, RequestContent {
   }
 
   private async create(messages: AsyncIterable<CreateRequestRequest>) {
-    const { header, stages, specs, commands } = await readRequest(messages);
+    const { header, stages, specs, commands, releases } = await readRequest(messages);
     const there = this.find(header.idempotencyKey, header.contentDigest);
     if (there !== undefined) return { request: there, created: false, taskIds: [] };
     const requestId = BigInt(this.requests.size + 1);
@@ -196,15 +204,20 @@ export class FakeStore implements FleetContent, RequestContent {
       ...{ requestId, idempotencyKey, context, skippedHosts, version: 1n, run: 1 },
       ...(options && { options }),
     });
-    this.requests.set(requestId, {
-      request,
-      stages,
-      tasks,
-      commands,
-      header,
-      ownerToken: schedulerToken,
+    const released = releases.flatMap(({ task: place, sessionEpoch }) => {
+      const task = tasks[place];
+      return task ? [Object.assign(task, { status: Status.QUEUED, sessionEpoch })] : [];
     });
-    return { request, created: true, taskIds: tasks.map(({ taskId }) => taskId) };
+    const ownerToken = schedulerToken;
+    this.requests.set(requestId, { request, stages, tasks, commands, header, ownerToken });
+    this.releasedFirst.push(released.map(({ taskId }) => taskId));
+    await this.holdCreated;
+    if (this.meetsOwnCommit) return { request, created: true, taskIds: [] };
+    if (this.loseCreated) throw new ConnectError("the connection was lost", Code.Unavailable);
+    return {
+      ...{ request, created: true, taskIds: tasks.map(({ taskId }) => taskId) },
+      commands: released.map((task) => commandOf(task, this.padding)),
+    };
   }
 
   private find(idempotencyKey: string, contentDigest: Uint8Array): Request | undefined {

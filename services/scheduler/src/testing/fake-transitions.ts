@@ -101,7 +101,8 @@ function applyOne(stored: Stored, one: TaskTransition): Task | undefined {
   return task;
 }
 
-function commandOf(task: Task, padding: number): ExecutionCommand {
+/** The command of a task that is released. */
+export function commandOf(task: Task, padding: number): ExecutionCommand {
   const { taskId, attempt, requestId, stageId, hostId, role, cancelRequested } = task;
   return create(ExecutionCommandSchema, {
     ...{ taskId, attempt, requestId, stageId, hostId, role, cancelRequested },

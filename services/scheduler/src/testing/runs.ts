@@ -2,7 +2,7 @@ import { Concurrency, OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { RequestRun } from "../engine/request-run.js";
-import type { RoleContents, RunOptions } from "../engine/run-contents.js";
+import type { RoleContents, RunContents, RunOptions } from "../engine/run-contents.js";
 import type { RunTask } from "../engine/run-task.js";
 
 /** Where a task is, for tests of what has no I/O. */
@@ -73,10 +73,15 @@ export function run(more: RunDetails = {}): RequestRun {
 
 /** A request that was just taken in. */
 export function newRun(more: RunDetails = {}): RequestRun {
+  return new RequestRun(runContents(more));
+}
+
+/** What a request is made of. */
+export function runContents(more: RunDetails = {}): RunContents {
   const { factor = 1, requestId = 1n, runNumber = 1, statuses = {}, attempts = {} } = more;
   const { places = usualPlaces, stopping = false, paused = false, ...others } = more;
   const stages = others.stages ?? [[role("A", { successFactor: factor }), role("B")], [role("C")]];
-  return new RequestRun({
+  return {
     ...{ requestId, version: 1n, run: runNumber, ageMs: 0, hostNames: new Map() },
     ...{ stopping, cancelRequested: false, reason: "", paused, pauseReason: "" },
     options: { ...usualOptions, ...others },
@@ -86,7 +91,7 @@ export function newRun(more: RunDetails = {}): RequestRun {
       status: statuses[place[0]] ?? Status.PENDING,
       attempt: attempts[place[0]] ?? 1,
     })),
-  });
+  };
 }
 
 let version = 1n;
