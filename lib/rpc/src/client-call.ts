@@ -170,7 +170,11 @@ export function callStream<I extends DescMessage, O extends DescMessage>(
   });
 }
 
-function startable(method: DescMethod, { channel, timeoutMs, openCalls }: ClientCallOptions) {
+/** A call that can be started, and the way to cancel it. */
+export function startable(
+  method: DescMethod,
+  { channel, timeoutMs, openCalls }: ClientCallOptions,
+) {
   const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
   const path = `/${method.parent.typeName}/${method.name}`;
   const call = channel.createCall(path, deadline, null, null, null);

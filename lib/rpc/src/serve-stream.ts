@@ -7,9 +7,10 @@ import { logEnd } from "./log-interceptor.js";
 import { decode, encode } from "./message-size.js";
 import { maxPendingBytes, messageOverheadBytes } from "./message-writer.js";
 import { toHeaders } from "./metadata.js";
+import type { OpenCall } from "./open-calls.js";
 import { createPeer, type Peer } from "./peer.js";
-import type { OpenCall, ServeOptions } from "./serve-call.js";
 import type { OpenStream, ServedStream, StreamListener } from "./served-stream.js";
+import type { ServeOptions } from "./serving-call.js";
 import { type WatchedCall, watchCall } from "./watch-call.js";
 
 /** A method that is served message by message, and how. */
@@ -55,8 +56,8 @@ class ServedCall<I extends DescMessage, O extends DescMessage>
     this.peer = createPeer(call.getPeer(), () => call.getAuthContext().sslPeerCertificate);
   }
 
-  get kind(): "bidi_streaming" {
-    return "bidi_streaming";
+  drain(reason: ConnectError): void {
+    this.end(reason);
   }
 
   read(): void {

@@ -17,12 +17,14 @@ import { createHealth, type HealthState } from "./health.js";
 import { defaultKeepalive, type Keepalive, keepaliveOptions } from "./keepalive.js";
 import { assertListenAllowed, formatAddress, parseListenAddress } from "./listen-address.js";
 import { defaultMaxMessageBytes } from "./message-size.js";
+import { OpenCalls } from "./open-calls.js";
 import { createReflection } from "./reflection.js";
-import { type OpenCall, type ServeOptions, serveCall } from "./serve-call.js";
+import { serveCall } from "./serve-call.js";
 import { type StreamMethod, serveStream } from "./serve-stream.js";
 import type { OpenStream } from "./served-stream.js";
 import { createServerInterceptors, type ServerInterceptorOptions } from "./server-interceptors.js";
 import { listenWithWindow } from "./server-window.js";
+import type { ServeOptions } from "./serving-call.js";
 import { serverCredentials, type TlsFiles } from "./tls.js";
 
 /** How to make a server. */
@@ -90,7 +92,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const streams = new Map<string, StreamMethod<DescMessage, DescMessage>>();
   const services: DescService[] = [];
   const health = createHealth();
-  const openCalls = new Set<OpenCall>();
+  const openCalls = new OpenCalls();
   const bound: string[] = [];
   const serving: ServeOptions = {
     interceptors: [...createServerInterceptors(options), ...(options.interceptors ?? [])],
@@ -144,7 +146,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     await turn();
     await turn();
     const goodbye = new ConnectError(`${name} is shutting down`, Code.Unavailable);
-    for (const call of openCalls) if (call.kind !== "unary") call.end(goodbye);
+    openCalls.drain(goodbye);
     const graceMs = Math.min(options.drainGraceMs ?? 10_000, keepalive.timeMs);
     // grpc-js cuts connections off after a grace in `drain` only: its forceShutdown misses those of a server without
     // channelz, and `drain` those that tryShutdown has closed before. It tells the clients CANCELLED, so calls get their
@@ -158,7 +160,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
             "calls did not end within the drain's grace",
           );
         }
-        for (const call of openCalls) call.end(goodbye);
+        openCalls.end(goodbye);
       }, graceMs);
       // A connection that never got as far as HTTP/2 keeps the listener from closing; nobody waits for it.
       const last = setTimeout(resolve, graceMs + 1_000);

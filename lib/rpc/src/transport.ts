@@ -1,5 +1,5 @@
 import "./grpc-log.js";
-import type { DescMethod } from "@bufbuild/protobuf";
+import { create, type DescMethod } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -10,6 +10,7 @@ import {
 import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
 import { Channel, type ChannelOptions, connectivityState } from "@grpc/grpc-js";
 import { callIdHeader, newCallId } from "./call-id.js";
+import { CallStreams } from "./call-streams.js";
 import { type ClientCallOptions, callStream, callUnary, type OpenCall } from "./client-call.js";
 import { connectTarget } from "./connect-target.js";
 import { endsWithChannel } from "./ends-with-channel.js";
@@ -45,6 +46,12 @@ export interface RpcTransportOptions {
   maxMessageBytes?: number | undefined;
   /** The name of the setting that the address comes from, for messages. Default "address". */
   addressOption?: string | undefined;
+  /**
+   * Make unary calls that bring no headers and no deadline of their own over streams that are kept: for few clients that call often. Their
+   * server must be one of `createRpcServer`. Headers and trailers of answers are not told, nor the default deadline: the call is cancelled
+   * when it passes. Default false.
+   */
+  keepStreams?: boolean | undefined;
   /** Options of grpc-js that win over all others. */
   channelOptions?: ChannelOptions | undefined;
 }
@@ -80,6 +87,9 @@ export function createRpcTransport(options: RpcTransportOptions): RpcTransport {
   const credentials = endsWithChannel(channelCredentials(options.tls));
   const channel = new Channel(target, credentials, channelOptions(options));
   const openCalls = new Set<OpenCall>();
+  const streams = options.keepStreams
+    ? new CallStreams({ channel, maxMessageBytes, openCalls })
+    : undefined;
 
   // Kept here, since a closed channel of grpc-js comes to life again when its state is asked for.
   let closed = false;
@@ -100,6 +110,13 @@ export function createRpcTransport(options: RpcTransportOptions): RpcTransport {
     async unary(method, signal, timeoutMs, header, input, contextValues) {
       assertOpen();
       const call = callOptions(timeoutMs ?? defaultTimeoutMs);
+      const isPlain = timeoutMs === undefined && header === undefined && interceptors === undefined;
+      if (streams !== undefined && isPlain) {
+        const message = create(method.input, input);
+        const answer = await streams.call(method, message, { signal, timeoutMs: call.timeoutMs });
+        const none = { header: new Headers(), trailer: new Headers() };
+        return { ...none, stream: false, service: method.parent, method, message: answer };
+      }
       return runUnaryCall({
         ...optional({ interceptors, signal, timeoutMs: call.timeoutMs }),
         req: {

@@ -31,6 +31,7 @@ const windowBytes = 512 << 10;
 export function connectService(options: ConnectServiceOptions): RpcTransport {
   return createRpcTransport({
     ...options,
+    keepStreams: true,
     keepalive: { timeMs: 10_000, timeoutMs: 5_000 },
     channelOptions: {
       "grpc.initial_reconnect_backoff_ms": 200,

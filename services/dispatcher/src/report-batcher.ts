@@ -45,7 +45,7 @@ export function createReportBatcher(options: ReportBatcherOptions): AdaptiveBatc
     wanted: ({ session }) => !session.replaced,
     async send(batch, sending) {
       const reports = batch.map(({ report }) => report);
-      const answer = await store.recordReports({ reports }, { signal: sending, timeoutMs: 30_000 });
+      const answer = await store.recordReports({ reports }, { signal: sending });
       if (answer.changes.length > 0) options.changed(answer.changes);
       return answer.results;
     },

@@ -60,7 +60,7 @@ export function createStatusBatcher({ store, signal, log }: StatusBatcherOptions
         item.sent = item.state;
         return toMessage(item);
       });
-      await store.recordComponentStatuses({ statuses }, { signal: sending, timeoutMs: 30_000 });
+      await store.recordComponentStatuses({ statuses }, { signal: sending });
       return batch.map(() => undefined);
     },
     settled(item) {

@@ -58,7 +58,7 @@ export function createHostStatusBatcher(options: HostStatusBatcherOptions): Host
         const { statusJson, problems } = item.said;
         return create(HostStatusSchema, { session: item.session.key, statusJson, problems });
       });
-      await store.recordHostStatuses({ statuses }, { signal: sending, timeoutMs: 30_000 });
+      await store.recordHostStatuses({ statuses }, { signal: sending });
       return batch.map(() => undefined);
     },
     settled(item) {
