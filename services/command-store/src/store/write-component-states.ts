@@ -35,14 +35,14 @@ export function moveWrites(moves: readonly ComponentMove[], now: number): Statem
 }
 
 // Sorted, so that requests for the same components wait for each other instead of for ever.
+// The maps stand in an expression: rows of JSON would be read anew for each task.
 const updateDesired = `update (
-  select t.role, t.host_id from host_role_command t force index (primary)
-  where t.task_id between ? and ? and t.request_id = ?
+  select t.role, t.host_id, elt(field(t.role, ?), ?) as next from host_role_command t force index (primary)
+  where t.task_id between ? and ? and t.request_id = ? and t.role in (?)
   group by t.role, t.host_id order by t.role, t.host_id
-) o straight_join ${jsonRows("v", { component_name: componentName, next: mapColumn })} on v.component_name = o.role
-  straight_join host_component hc force index (primary)
+) o straight_join host_component hc force index (primary)
     on hc.cluster_id = ? and hc.component_name = o.role and hc.host_id = o.host_id
-set hc.desired_state = ${mappedState("v.next", "hc.desired_state", "hc.client")}, hc.desired_request_id = ?`;
+set hc.desired_state = ${mappedState("o.next", "hc.desired_state", "hc.client")}, hc.desired_request_id = ?`;
 
 const updateWished = `update ${jsonRows("v", {
   cluster_id: "bigint",
@@ -88,6 +88,8 @@ export function desiredRows(
 ): Statement[] {
   if (maps.size === 0 || taskIds.length === 0) return [];
   const [first, last] = [Math.min(...taskIds), Math.max(...taskIds)];
-  const bindings = [first, last, requestId, JSON.stringify([...maps]), clusterId, requestId];
+  const roles = [...maps.keys()];
+  const asked = [roles, [...maps.values()]];
+  const bindings = [...asked, first, last, requestId, roles, clusterId, requestId];
   return [{ sql: updateDesired, bindings }];
 }
