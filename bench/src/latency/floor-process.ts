@@ -12,7 +12,7 @@ import { callWork, workMethod } from "./call-work.js";
 // One process of the floor of `latency`: bare grpc-js, bare mysql2, no more code than the work takes. Which one, the arguments say:
 //   store URL          a call commits one row, or none, as its first byte says
 //   dispatcher         passes what it is called with to the stream of the runner
-//   scheduler PORTS    a call: asks the store, has it commit, answers, has it commit again, calls the dispatcher
+//   scheduler PORTS    a call: asks the store, has it commit, answers, calls the dispatcher
 //   runner PORT FILE   what comes is written to the file and synced, then run
 
 const streamMethod = bytesMethod("/floor/Stream");
@@ -63,7 +63,7 @@ function scheduler(storePort: string, dispatcherPort: string): void {
   serve(async (message) => {
     await callWork(toStore, as(0, message));
     await callWork(toStore, as(1, message));
-    void callWork(toStore, as(1, message)).then(() => callWork(toDispatcher, message));
+    void callWork(toDispatcher, message);
   });
 }
 

@@ -9,7 +9,7 @@ import { callWork } from "./call-work.js";
 import { createTimeNote, nowMs } from "./note-time.js";
 
 /**
- * Does the same commits, hops and one spawn, one after the other, by programs that do nothing else: from the call to the script's first
+ * Does the same commit, hops and one spawn, one after the other, by programs that do nothing else: from the call to the script's first
  * instruction, in ms.
  */
 export type LatencyFloor = () => Promise<number>;

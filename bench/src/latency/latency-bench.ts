@@ -8,7 +8,7 @@ import { startExecProbe } from "./submit-to-exec.js";
 /** Rounds before the first that counts: code that has not run yet is not compiled yet. */
 const warmUps = 30;
 
-/** How soon a command starts on an idle system, beside the same commits, hops and spawn done by bare programs. */
+/** How soon a command starts on an idle system, beside the same commit, hops and spawn done by bare programs. */
 export const latencyBench: Bench = {
   name: "latency",
   about: "from a submit to the exec of its script, on an idle system with one real agent",
@@ -58,7 +58,7 @@ async function measure(
     ],
     notes: [
       "Submit: SubmitRequest at the scheduler, as the gateway calls it, of an ad-hoc command for one host that has the bundled agent. Exec: the first instruction of its script, in bash, by the wall clock of the same machine.",
-      "Floor, in turn with it: four bare programs in the places of scheduler, store, dispatcher and agent. 9 gRPC messages from process to process (submit; hosts read, request stored, release recorded, with an answer each; command handed over; command sent), 2 commits of one row each on the same database, 1 synced write of the agent's journal, 1 spawn of the same script.",
+      "Floor, in turn with it: four bare programs in the places of scheduler, store, dispatcher and agent. 7 gRPC messages from process to process (submit; hosts read, request stored with its release, with an answer each; command handed over; command sent), 1 commit of one row on the same database, 1 synced write of the agent's journal, 1 spawn of the same script.",
     ],
   };
 }
