@@ -11,7 +11,7 @@ const log = pino({ level: "silent" });
 function batcherOf(
   send: (items: number[]) => Promise<number[]>,
   signal: AbortSignal,
-  { atOnce = 1, gatherMs = 0 } = {},
+  atOnce?: number,
 ) {
   const settled: number[] = [];
   const refused: number[] = [];
@@ -19,7 +19,7 @@ function batcherOf(
     name: "numbers",
     maxRows: 100,
     maxBytes: 1_000,
-    ...{ atOnce, gatherMs },
+    ...(atOnce !== undefined && { atOnce }),
     sizeOf: (item) => (item >= 1_000 ? 600 : 1),
     send,
     settled: (item) => settled.push(item),
@@ -64,7 +64,7 @@ test("full batches are under way side by side, as many as may be; what fills non
     await gate.promise;
     return items;
   };
-  const { batcher, settled } = batcherOf(send, stop.signal, { atOnce: 2 });
+  const { batcher, settled } = batcherOf(send, stop.signal, 2);
   batcher.add(1);
   await eventually("the first", () => batches.length === 1);
   for (let item = 2; item <= 100; item += 1) batcher.add(item);
@@ -93,38 +93,6 @@ test("full batches are under way side by side, as many as may be; what fills non
     Array.from({ length: 350 }, (_, n) => n + 1),
   );
   assert.equal(batcher.pendingBytes, 0);
-});
-
-test("what comes one by one is gathered for a while, until there is enough for a full batch or somebody wants it flushed", async (t) => {
-  const batches: number[][] = [];
-  const stop = new AbortController();
-  t.after(() => stop.abort());
-  const send = async (items: number[]) => {
-    batches.push(items);
-    return items;
-  };
-  const short = batcherOf(send, stop.signal, { gatherMs: 30 }).batcher;
-  for (const item of [1, 2, 3]) {
-    short.add(item);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  await eventually("what was gathered", () => batches.length > 0);
-  assert.deepEqual(batches.splice(0), [[1, 2, 3]]);
-
-  const long = batcherOf(send, stop.signal, { gatherMs: 600_000 }).batcher;
-  for (let item = 0; item < 100; item += 1) {
-    assert.deepEqual(batches, []);
-    long.add(item);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  await eventually("a full one", () => batches.length > 0);
-  assert.equal(batches.splice(0)[0]?.length, 100);
-
-  long.add(7);
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.deepEqual(batches, []);
-  await long.flushed(stop.signal);
-  assert.deepEqual(batches, [[7]]);
 });
 
 test("an item on which the receiver always fails rests while the others go on", async (t) => {

@@ -1,5 +1,4 @@
 import { ConnectError } from "@connectrpc/connect";
-import { joinSignals } from "@howdah/rpc/join-signals";
 import type { Logger } from "pino";
 import { createBackoff, isAway, isRefusal, messageOf, pause } from "./retry.js";
 
@@ -11,8 +10,6 @@ export interface BatcherOptions<T, R> {
   readonly maxBytes: number;
   /** How many batches may be under way: a further one begins when there is enough for a full one. Default 1. */
   readonly atOnce?: number;
-  /** How long a batch that is not full waits for more: for what nobody waits for, and of which much comes one by one. Default 0. */
-  readonly gatherMs?: number;
   /** About how many bytes an item has in its message. */
   sizeOf(item: T): number;
   /** Whether the item is still to be sent, asked when its batch is made. Default: always. */
@@ -54,14 +51,12 @@ const restMs = 15_000;
  * again rests while the others go on.
  */
 export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): AdaptiveBatcher<T> {
-  const { name, signal, log, atOnce = 1, gatherMs = 0 } = options;
+  const { name, signal, log, atOnce = 1 } = options;
   let queue: T[] = [];
   let queuedBytes = 0;
   let pending = 0;
   let pendingBytes = 0;
   let pumps = 0;
-  /** Ends the wait for more. */
-  let hurry = () => {};
   /** Looks again whether what somebody waits for has come. */
   const waiters = new Set<() => void>();
 
@@ -138,22 +133,12 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
     await commit(batch.slice(middle));
   }
 
-  async function gather(): Promise<void> {
-    if (gatherMs === 0 || isFull()) return;
-    const hurried = new AbortController();
-    hurry = () => hurried.abort();
-    const either = joinSignals(signal, hurried.signal);
-    await pause(gatherMs, either.signal);
-    either.release();
-  }
-
   async function pump(): Promise<void> {
     pumps += 1;
     // What other connections have to say in this turn of the event loop comes along.
     await new Promise((resolve) => setImmediate(resolve));
     try {
       while (queue.length > 0 && (pumps === 1 || isFull()) && !signal.aborted) {
-        await gather();
         await commit(take());
       }
     } finally {
@@ -165,7 +150,6 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
   function enqueue(items: T[]): void {
     queue.push(...items);
     for (const item of items) queuedBytes += options.sizeOf(item);
-    if (isFull()) hurry();
     if (pumps === 0 || (pumps < atOnce && isFull())) void pump();
   }
 
@@ -199,10 +183,7 @@ export function createAdaptiveBatcher<T, R>(options: BatcherOptions<T, R>): Adap
     get pendingBytes() {
       return pendingBytes;
     },
-    flushed(until) {
-      hurry();
-      return when(() => pending === 0, until);
-    },
+    flushed: (until) => when(() => pending === 0, until),
     room: (bytes, until) => when(() => pendingBytes <= bytes, until),
   };
 }

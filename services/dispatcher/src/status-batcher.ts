@@ -9,9 +9,6 @@ import { createAdaptiveBatcher } from "./adaptive-batcher.js";
 import { maxStatuses, statusProblem } from "./component-status.js";
 import type { Session } from "./session.js";
 
-/** While services start and stop, hosts have one word each to say about a component: a call for each would cost as much as its task's end. */
-const gatherMs = 100;
-
 /** Passes what agents say about their components to the store. */
 export interface StatusBatcher {
   /**
@@ -55,7 +52,6 @@ export function createStatusBatcher({ store, signal, log }: StatusBatcherOptions
     name: "component statuses",
     maxRows: 1_000,
     maxBytes: 1 << 20,
-    gatherMs,
     // Never less than it has on the wire.
     sizeOf: ({ componentName }) => 48 + componentName.length * 3,
     wanted: ({ session }) => session.current,
