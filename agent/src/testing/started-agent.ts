@@ -33,10 +33,20 @@ export interface StartedAgent {
   entry(taskId: number, attempt?: number): JournalEntry | undefined;
 }
 
-/** A prefix of its own with an ini file, removed when the test ends. */
+/** How the agents of a test are ended. What a test does at its end happens in the order it was asked for: a folder would be removed under its agent. */
+const endsOf = new WeakMap<TestContext, (() => Promise<void>)[]>();
+
+async function endAgents(t: TestContext): Promise<void> {
+  await Promise.all((endsOf.get(t) ?? []).map((end) => end()));
+}
+
+/** A prefix of its own with an ini file, removed when the test ends, after the test's agents have ended. */
 export function agentPrefix(t: TestContext, ini: string): { prefix: string; iniFile: string } {
   const prefix = mkdtempSync(join(tmpdir(), "howdah-agent-"));
-  t.after(() => rmSync(prefix, { recursive: true, force: true, maxRetries: 5 }));
+  t.after(async () => {
+    await endAgents(t);
+    rmSync(prefix, { recursive: true, force: true, maxRetries: 5 });
+  });
   mkdirSync(join(prefix, "conf"));
   const iniFile = join(prefix, "conf", "howdah-agent.ini");
   writeFileSync(iniFile, ini.replaceAll("PREFIX", prefix));
@@ -93,10 +103,13 @@ export function startAgentWith(
   }
 
   start();
-  t.after(async () => {
+  const ends = endsOf.get(t) ?? [];
+  endsOf.set(t, ends);
+  ends.push(async () => {
     child.kill("SIGKILL");
     await ended();
   });
+  t.after(() => endAgents(t));
   return {
     ...{ folders, log, start, ended, journal },
     errors: () => errors,
