@@ -73,6 +73,11 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && error.name === "KnexTimeoutError";
 }
 
+/** The guard behind a statement that has not matched its rows has ended what was sent with it. */
+export function isUnmatched(error: unknown): boolean {
+  return codeOf(error) === "ER_DATA_OUT_OF_RANGE" && reasonOf(error).includes("row_count()");
+}
+
 /** A row with this unique key is there already. */
 export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === "ER_DUP_ENTRY";

@@ -1,5 +1,6 @@
 import type { Knex } from "knex";
 import type { Connection } from "mysql2";
+import { isUnmatched, StaleReadError } from "./database-errors.js";
 import type { Answer, Statement } from "./statement.js";
 import { sendTogether, type Transaction } from "./together.js";
 
@@ -30,13 +31,21 @@ export async function openTransaction(
     statements: readonly Statement[],
     ...after: readonly Statement[]
   ): Promise<Answer[]> {
-    const first = waiting.length;
-    const all = [...waiting, ...statements, ...after];
+    const before = waiting.flatMap(guarded);
+    const asked = statements.map(guarded);
+    const all = [...before, ...asked.flat(), ...after];
     waiting = [];
     if (all.length === 0) return [];
     begun = true;
-    const answers = await sendTogether(db, all, connection);
-    return answers.slice(first, first + statements.length);
+    const answers = await sendTogether(db, all, connection).catch((error: unknown) => {
+      throw isUnmatched(error) ? new StaleReadError("a row is not as it was read") : error;
+    });
+    let at = before.length;
+    return asked.map((group) => {
+      const answer = answers[at] as Answer;
+      at += group.length;
+      return answer;
+    });
   }
 
   async function finish(statements: readonly Statement[]): Promise<Answer[]> {
@@ -73,6 +82,16 @@ export async function openTransaction(
       }
     },
   };
+}
+
+/**
+ * A statement, and what keeps those after it from being done when it has not matched its rows: nobody looks at its answer before COMMIT,
+ * which may be one of them. A number that is too large is an error of MySQL and MariaDB in every mode (1690).
+ */
+function guarded(statement: Statement): Statement[] {
+  if (statement.rows === undefined) return [statement];
+  const guard = "select pow(10, if(row_count() = ?, 0, 999)) as matched";
+  return [statement, { sql: guard, bindings: [statement.rows] }];
 }
 
 function textOnly(sql: string): Statement {

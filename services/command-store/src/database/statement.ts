@@ -21,6 +21,11 @@ export type Binding =
 export interface Statement {
   readonly sql: string;
   readonly bindings: readonly Binding[];
+  /**
+   * How many rows an UPDATE in a transaction must match. On any other number its transaction goes no further, to COMMIT neither:
+   * `StaleReadError`. Default: not looked at.
+   */
+  readonly rows?: number;
 }
 
 /** What a statement did. */

@@ -1,5 +1,5 @@
 import type { Knex } from "knex";
-import type { Answer, Executed, Statement } from "./statement.js";
+import type { Answer, Statement } from "./statement.js";
 
 /** What stands between statements that go together. */
 export const between = ";\n";
@@ -53,25 +53,4 @@ export async function sendTogether(
     if (error instanceof Error && "sql" in error) delete error.sql;
     throw error;
   }
-}
-
-/** A write among others that go together, and what its answer must be. */
-export interface Write {
-  readonly statement: Statement;
-  /** Throws when what it did is not what it should have done. Default: nothing is checked. */
-  readonly check?: (done: Executed) => void;
-}
-
-/** Sends writes together, then looks at the answers; `read` is read after them, in the same round trip. */
-export async function writeTogether<Row = unknown>(
-  trx: Transaction,
-  writes: readonly Write[],
-  read?: Statement,
-): Promise<readonly Row[]> {
-  const statements = writes.map(({ statement }) => statement);
-  if (read !== undefined) statements.push(read);
-  if (statements.length === 0) return [];
-  const answers = await together(trx, statements);
-  for (const [at, { check }] of writes.entries()) check?.(answers[at] as Executed);
-  return read === undefined ? [] : (answers.at(-1) as readonly Row[]);
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
+import { roundTrips } from "../testing/explained.js";
 import { isDuplicate, StaleReadError } from "./database-errors.js";
 import { execute, query } from "./query.js";
 import type { Transaction } from "./together.js";
-import { inSnapshot, inTransaction } from "./transaction.js";
+import { commitTogether, inSnapshot, inTransaction } from "./transaction.js";
 
 /** A promise and the function that resolves it. */
 function deferred(): { readonly promise: Promise<void>; resolve(): void } {
@@ -85,19 +86,7 @@ describe("inTransaction()", () => {
     assert.equal(await countOf(4), 0);
   });
 
-  /** What is sent to the database by `work`, a round trip a text. */
-  async function sentBy(work: () => Promise<unknown>): Promise<string[]> {
-    const sent: string[] = [];
-    const note = ({ sql }: { sql: string }) => sent.push(sql);
-    database.db.on("query", note);
-    try {
-      await work();
-    } finally {
-      database.db.removeListener("query", note);
-    }
-    return sent;
-  }
-
+  const sentBy = (work: () => Promise<unknown>) => roundTrips(database.db, work);
   const setTo = (id: number, n: number) => ({
     sql: "update counter set n = ? where id = ?",
     bindings: [n, id],
@@ -134,6 +123,58 @@ describe("inTransaction()", () => {
       inTransaction(database.db, async (trx) => trx.later([setTo(4, 0)])),
     );
     assert.deepEqual(written, [`begin;\n${update};\ncommit`]);
+  });
+
+  it("should do nothing, and run again, when a statement does not match its rows, wherever it stands", async () => {
+    const wrong = { ...setTo(4, 9), rows: 2 };
+    const works: ((trx: Transaction) => Promise<unknown>)[] = [
+      (trx) => trx.send([wrong, setTo(4, 8)]),
+      async (trx) => trx.later([wrong, setTo(4, 8)]),
+      (trx) => trx.finish([wrong]),
+    ];
+    for (const work of works) {
+      let runs = 0;
+      const twice = async (trx: Transaction) => {
+        runs += 1;
+        if (runs === 1) await work(trx);
+      };
+      await inTransaction(database.db, twice);
+      assert.equal(runs, 2);
+      assert.deepEqual(await openTransactions(), []);
+      assert.equal(await countOf(4), 0);
+    }
+    await assert.rejects(inTransaction(database.db, works[2] as never), StaleReadError);
+  });
+
+  it("should tell the answers of statements that must match their rows as of all others", async () => {
+    const one = { sql: "select ? as n", bindings: [1] };
+    const answers = await inTransaction(database.db, async (trx) => {
+      trx.later([{ ...setTo(4, 7), rows: 1 }]);
+      // Matched, though not changed.
+      return trx.send([{ ...setTo(4, 7), rows: 1 }, one, { ...setTo(-1, 0), rows: 0 }, one]);
+    });
+    const [first, second, third, fourth] = answers;
+    assert.deepEqual([second, fourth], [[{ n: 1 }], [{ n: 1 }]]);
+    const affected = [first, third].map(
+      (each) => each && "affectedRows" in each && each.affectedRows,
+    );
+    assert.deepEqual(affected, [1, 0]);
+    await commitTogether(database.db, [setTo(4, 0)]);
+  });
+
+  it("should tell an error of a number that is too large as it is where no rows were to be matched", async () => {
+    let runs = 0;
+    await assert.rejects(
+      inTransaction(database.db, (trx) => {
+        runs += 1;
+        return trx.finish([
+          { ...setTo(4, 0), rows: 1 },
+          { sql: "select pow(10, 999)", bindings: [] },
+        ]);
+      }),
+      { code: "ER_DATA_OUT_OF_RANGE" },
+    );
+    assert.equal(runs, 1);
   });
 
   it("should send nothing for work that has nothing to send, and drop what waits when it fails", async () => {

@@ -4,6 +4,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { CommandStoreService } from "@howdah/proto/howdah/v1/command_store_service";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { type Lease, LeaseSchema } from "@howdah/proto/howdah/v1/store_leases";
+import type { TaskChange } from "@howdah/proto/howdah/v1/task_change";
 import { isDone, type TaskStatus } from "@howdah/state/statuses";
 import type { Knex } from "knex";
 import type { Logger } from "pino";
@@ -27,6 +28,7 @@ import {
 import { readStoreId } from "../store/read-store-id.js";
 import { writeClosedSessions } from "../store/sessions.js";
 import { stageName } from "../store/stage-headers.js";
+import { createTaskRequests, type TaskKey } from "../store/task-requests.js";
 import { appendOutput } from "./append-output.js";
 import { createChangeFeed } from "./change-feed.js";
 import {
@@ -66,6 +68,7 @@ export function createCommandStoreService(
   const output = createOutputFeed(db, log);
   const parts = createCommandParts();
   const taskIds = createTaskIds();
+  const taskRequests = createTaskRequests();
   let storeId: string | undefined;
   const openNext = createSessionOpener(async (requests) => {
     storeId ??= await readStoreId(db);
@@ -186,6 +189,7 @@ export function createCommandStoreService(
       }
       const { draft, released } = stored;
       keepInMind(parts, requestId, draft);
+      taskRequests.keep(released);
       const commands = await assembleCommands(db, parts, released);
       const queued = released.length;
       const counts = { [Status.PENDING]: ids.length - queued, [Status.QUEUED]: queued };
@@ -217,6 +221,8 @@ export function createCommandStoreService(
     async recordTransitions(request) {
       checkRecordTransitions(request);
       const results = await recordTransitions(db, parts, request, Date.now());
+      // Soon their agents will have something to say about them.
+      for (const { changes } of results) taskRequests.keep(changes.map(taskKeyOf));
       const over = results.filter(({ requestStatus }) => isDone(requestStatus));
       feed.requestsChanged(requestIdsOf(results), new Set(requestIdsOf(over)));
       output.tasksChanged(results.flatMap(({ changes }) => changes.map((c) => Number(c.taskId))));
@@ -225,7 +231,7 @@ export function createCommandStoreService(
 
     async recordReports(request) {
       checkRecordReports(request);
-      const recorded = await recordReports(db, request.reports, Date.now());
+      const recorded = await recordReports(db, taskRequests, request.reports, Date.now());
       const { results, changes, grown, over } = recorded;
       feed.requestsChanged(new Set(requestIdsOf(changes)), over);
       output.tasksChanged(new Set([...grown, ...changes.map(({ taskId }) => Number(taskId))]));
@@ -274,6 +280,10 @@ export function createCommandStoreService(
       return { leases: (await readLeases(db, prefix)).map(toLease) };
     },
   };
+}
+
+function taskKeyOf({ taskId, requestId }: TaskChange): TaskKey {
+  return { taskId: Number(taskId), requestId: Number(requestId) };
 }
 
 function requestIdsOf(all: readonly { readonly requestId: bigint }[]): number[] {

@@ -4,7 +4,6 @@ import { liveStatuses } from "@howdah/state/statuses";
 import type { Transaction } from "../database/together.js";
 import { lockRequests } from "../store/request-rows.js";
 import type { OpenTask } from "../store/sessions.js";
-import { readTasks } from "../store/task-rows.js";
 import { nextTask } from "./next-task.js";
 import { policyOf } from "./policy.js";
 import { createChangeSet } from "./task-changes.js";
@@ -36,13 +35,11 @@ export async function giveUpLost(
   const seen = open.filter(isLost);
   if (seen.length === 0) return [];
   const requestIds = [...new Set(seen.map(({ requestId }) => requestId))].sort((a, b) => a - b);
-  const requests = await lockRequests(trx, requestIds);
-  // Read again: until their requests were locked these may have moved on.
-  const tasks = await readTasks(
-    trx,
-    seen.map(({ taskId }) => taskId),
-  );
-  const changes = createChangeSet(requests, tasks);
+  // Read again: until their requests were locked the tasks may have moved on.
+  const taskIds = seen.map(({ taskId }) => taskId);
+  const locked = await lockRequests(trx, requestIds, taskIds);
+  const { requests, tasks } = locked;
+  const changes = createChangeSet(locked);
   for (const task of tasks.values()) {
     const request = requests.get(task.requestId);
     if (request === undefined || !isLost(task)) continue;

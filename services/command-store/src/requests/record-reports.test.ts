@@ -5,6 +5,7 @@ import { Guarantee, OnFailure } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { ReportOutcome } from "@howdah/proto/howdah/v1/store_reports";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
+import { roundTrips } from "../testing/explained.js";
 import { type Fixture, openFixture } from "../testing/fixture.js";
 import { openSession } from "../testing/store.js";
 
@@ -46,6 +47,59 @@ describe("RecordReports", () => {
         TaskEvent[event],
       );
     }
+  });
+
+  it("should take two round trips for a task that was released here, as its release does", async () => {
+    const subject = await fixture.subject(1);
+    // The command of a task that has its own is read once more, after the commit.
+    const trips = async (work: () => Promise<unknown>) =>
+      (await roundTrips(fixture.store.db, work)).filter((sql) => !/execution_command/.test(sql))
+        .length;
+    assert.equal(await trips(() => subject.transit(TaskEvent.RELEASED)), 2);
+    assert.equal(await trips(() => subject.report(TaskEvent.STARTED)), 2);
+    assert.equal(await trips(() => subject.report(TaskEvent.SUCCEEDED)), 2);
+  });
+
+  it("should not change a request of which all was said before", async () => {
+    const [repeated, moved] = [await released(), await released()];
+    await repeated.report(TaskEvent.STARTED);
+    const { version } = await repeated.request();
+    const { hostId, sessionEpoch } = fixture;
+    const reports = [repeated, moved].map(({ taskIds: [taskId = 0n] }) => ({
+      ...{ taskId, attempt: 1, hostId, sessionEpoch, event: TaskEvent.STARTED },
+    }));
+    const { results } = await fixture.store.client.recordReports({ reports });
+    assert.deepEqual(
+      results.map(({ outcome }) => outcome),
+      [ReportOutcome.KNOWN, ReportOutcome.RECORDED],
+    );
+    assert.equal((await repeated.request()).version, version);
+  });
+
+  it("should find tasks that are in other requests than before: an older database was restored", async () => {
+    const [before, after] = [await released(), await released()];
+    const [taskId] = after.taskIds;
+    const numbers = [before, after].map(({ requestId }) => Number(requestId));
+    // Keys are made of the request's: the task goes to the other request, and that one's away.
+    const { db } = fixture.database;
+    await db.raw("delete from host_role_command where request_id = ?", [numbers[0] ?? 0]);
+    await db.raw("update host_role_command set request_id = ? where task_id = ?", [
+      numbers[0] ?? 0,
+      Number(taskId),
+    ]);
+    const { results } = await after.report(TaskEvent.SUCCEEDED);
+    assert.equal(results[0]?.outcome, ReportOutcome.RECORDED);
+    const request = await before.request();
+    assert.equal(request.status, Status.COMPLETED);
+    const gone = await fixture.store.client.recordReports({
+      reports: [
+        {
+          ...{ taskId: before.taskIds[0] ?? 0n, attempt: 1, event: TaskEvent.SUCCEEDED },
+          ...{ hostId: fixture.hostId, sessionEpoch: fixture.sessionEpoch },
+        },
+      ],
+    });
+    assert.match(gone.results[0]?.reason ?? "", /^there is no task/);
   });
 
   it("should keep what the agent says about the end", async () => {

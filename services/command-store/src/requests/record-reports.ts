@@ -10,12 +10,14 @@ import {
 import { type TaskChange, TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { agentEvents, transition } from "@howdah/state/transitions";
 import type { Knex } from "knex";
+import { StaleReadError } from "../database/database-errors.js";
 import type { Transaction } from "../database/together.js";
 import { inTransaction } from "../database/transaction.js";
 import { insertOutput, readStored, type StreamKey, streamName } from "../store/output.js";
-import { lockRequests } from "../store/request-rows.js";
+import { type LockedRequests, lockRequests, type RequestRow } from "../store/request-rows.js";
 import { readSessionEpochs } from "../store/sessions.js";
-import { readTasks, type TaskRow } from "../store/task-rows.js";
+import type { TaskRequests } from "../store/task-requests.js";
+import type { TaskRow } from "../store/task-rows.js";
 import { writeFormerAttempts } from "../store/write-task-changes.js";
 import { type EventDetails, endOf, nextTask, stateOf } from "./next-task.js";
 import { type Append, chunkProblem, planAppends } from "./output-appends.js";
@@ -51,18 +53,16 @@ const refused = (reason: string): Verdict => ({ outcome: ReportOutcome.REFUSED, 
  */
 export function recordReports(
   db: Knex,
+  taskRequests: TaskRequests,
   reports: readonly TaskReport[],
   now: number,
 ): Promise<RecordedReports> {
   return inTransaction(db, async (trx) => {
-    const tasks = await readTasks(trx, taskIdsOf(reports));
+    const locked = await lockTasks(trx, taskRequests, taskIdsOf(reports));
+    const { tasks } = locked;
     const first = reports.map((report) => judge(report, tasks.get(Number(report.taskId))));
-    const moving = reports.flatMap((report, i) => {
-      const task = tasks.get(Number(report.taskId));
-      return task !== undefined && first[i] === recorded ? [task.requestId] : [];
-    });
-    const requests = await lockRequests(trx, ascending(moving));
-    const changes = createChangeSet(requests, tasks);
+    const moving = reports.filter((_, i) => first[i] === recorded);
+    const changes = createChangeSet({ ...locked, requests: requestsOf(moving, locked) });
     const verdicts = reports.map((report, i) => {
       const verdict = first[i] ?? known;
       return verdict === recorded ? apply(report, changes, now) : verdict;
@@ -82,6 +82,36 @@ export function recordReports(
   });
 }
 
+/** Locks the requests of tasks, and reads the tasks under that lock. */
+async function lockTasks(
+  trx: Transaction,
+  taskRequests: TaskRequests,
+  taskIds: readonly number[],
+): Promise<LockedRequests> {
+  const requestIds = await taskRequests.of(trx, taskIds);
+  const locked = await lockRequests(trx, requestIds, taskIds);
+  const gone = taskIds.filter((taskId) => !locked.tasks.has(taskId));
+  if (gone.length === 0) return locked;
+  // Or is this another database than before, an older one that was restored?
+  const elsewhere = await taskRequests.again(trx, gone);
+  if (elsewhere.every((requestId) => requestIds.includes(requestId))) return locked;
+  throw new StaleReadError("tasks are not of the requests they were of");
+}
+
+/** The requests that reports move: those of which all was said before stay as they are. */
+function requestsOf(
+  reports: readonly TaskReport[],
+  { requests, tasks }: LockedRequests,
+): Map<number, RequestRow> {
+  const moved = reports.map(({ taskId }) => tasks.get(Number(taskId))?.requestId ?? 0);
+  return new Map(
+    ascending(moved).flatMap((id) => {
+      const request = requests.get(id);
+      return request === undefined ? [] : [[id, request]];
+    }),
+  );
+}
+
 function isCorrection(before: TaskRow, after: TaskRow): boolean {
   return before.status === Status.UNKNOWN && after.status !== Status.UNKNOWN;
 }
@@ -94,7 +124,7 @@ function ascending(ids: readonly number[]): number[] {
   return [...new Set(ids)].sort((a, b) => a - b);
 }
 
-/** What can be said of a report before its request is locked; `recorded` when it may change its task. */
+/** What can be said of a report without its request; `recorded` when it may change its task. */
 function judge(report: TaskReport, task: TaskRow | undefined): Verdict {
   if (!agentEvents.has(report.event)) {
     return refused(`an agent cannot report ${TaskEvent[report.event] ?? report.event}`);

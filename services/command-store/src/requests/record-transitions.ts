@@ -49,7 +49,7 @@ export async function recordTransitions(
     // Under the lock of their requests nobody else changes the tasks.
     const locked = await lockOwnedRequests(trx, requestIds, token, taskIdsOf(requests));
     const bindingIds = await bindingsOf(trx, commandParts, requests, locked);
-    const changes = createChangeSet(locked.requests, locked.tasks);
+    const changes = createChangeSet(locked);
     const applied = requests.map((part) => applyPart(part, changes, bindingIds, now));
     await writeChanges(trx, changes, now);
     return applied.map(({ requestId, touched, released }): Part => {

@@ -1,12 +1,15 @@
 import { create } from "@bufbuild/protobuf";
 import { type TaskChange, TaskChangeSchema } from "@howdah/proto/howdah/v1/task_change";
-import type { RequestRow } from "../store/request-rows.js";
+import type { LockedRequests, RequestRow } from "../store/request-rows.js";
 import type { ChangedTask, TaskRow } from "../store/task-rows.js";
+import type { StageCounts } from "../store/write-roll-up.js";
 
 /** What a transaction does to tasks and their requests, gathered before it is written. Events of one batch build on each other. */
 export interface ChangeSet {
-  /** The requests, by id, locked by this transaction. Replaced by how they shall be. */
+  /** The requests, by id, locked by this transaction. Replaced by how they shall be. All of them are written. */
   readonly requests: Map<number, RequestRow>;
+  /** The stages of the requests, as they were when those were locked. */
+  readonly stages: readonly StageCounts[];
   /** A request as it was when it was locked. */
   requestBefore(requestId: number): RequestRow | undefined;
   /** The task as it is now, earlier events of the batch included. */
@@ -19,16 +22,14 @@ export interface ChangeSet {
   readonly superseded: TaskRow[];
 }
 
-/** Gathers changes to `tasks` of `requests`. Both maps are its own from then on. */
-export function createChangeSet(
-  requests: Map<number, RequestRow>,
-  tasks: ReadonlyMap<number, TaskRow>,
-): ChangeSet {
+/** Gathers changes to what is locked, which is its own from then on. */
+export function createChangeSet({ requests, stages, tasks }: LockedRequests): ChangeSet {
   const after = new Map<number, TaskRow>();
   const superseded: TaskRow[] = [];
   const before = new Map(requests);
   return {
     requests,
+    stages,
     requestBefore: (requestId) => before.get(requestId),
     superseded,
     task: (taskId) => after.get(taskId) ?? tasks.get(taskId),

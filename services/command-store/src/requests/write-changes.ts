@@ -1,19 +1,17 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { componentMovesOf } from "../components/component-moves.js";
 import { wishesOf } from "../components/desired-states.js";
-import { type Transaction, writeTogether } from "../database/together.js";
+import type { Transaction } from "../database/together.js";
 import type { RequestRow } from "../store/request-rows.js";
 import type { ChangedTask, TaskRow } from "../store/task-rows.js";
 import { moveWrites, wishWrites } from "../store/write-component-states.js";
 import {
-  type RawStageRole,
+  movedStages,
   requestWrites,
   type StageCounts,
-  selectStageCounts,
-  stageCountsOf,
   stageWrites,
 } from "../store/write-roll-up.js";
-import { attemptWrites, counterWrites } from "../store/write-task-changes.js";
+import { attemptWrites, counterWrites, roleMoves } from "../store/write-task-changes.js";
 import { taskWrites } from "../store/write-tasks.js";
 import { rolledUpRequest, rolledUpStage } from "./roll-up.js";
 import { spendBudgets } from "./spent-budget.js";
@@ -29,7 +27,8 @@ const failures: ReadonlySet<Status> = new Set([
 
 /**
  * Writes all that a transaction gathered: counters, tasks, former attempts, then what stages and requests come to. A constant number
- * of statements, whatever the number of tasks, in two round trips. `changes.requests` has the requests as they are then.
+ * of statements, whatever the number of tasks, which go along with COMMIT: what they come to follows from what was read under the lock.
+ * `changes.requests` has the requests as they are then.
  */
 export async function writeChanges(
   trx: Transaction,
@@ -38,7 +37,7 @@ export async function writeChanges(
 ): Promise<void> {
   const changed = changes.changed();
   const moved = changed.filter(({ before, after }) => before.status !== after.status);
-  const requestIds = [...new Set(moved.map(({ after }) => after.requestId))].sort((a, b) => a - b);
+  const movedRequests = new Set(moved.map(({ after }) => after.requestId));
   const ran = runningTimes(moved, changes, now);
   const failed = new Set(
     moved.filter(({ after }) => failures.has(after.status)).map(({ after }) => after.requestId),
@@ -49,12 +48,11 @@ export async function writeChanges(
       .filter(({ after: { requestId } }) => isNextRun(changes, requestId))
       .map(({ after }) => `${after.requestId}/${after.stageId}`),
   );
-  const counted = await writeTogether<RawStageRole>(
-    trx,
-    [...counterWrites(changed), ...taskWrites(changed), ...attemptWrites(changes.superseded)],
-    requestIds.length === 0 ? undefined : selectStageCounts(requestIds),
+  const moves = roleMoves(moved);
+  const stages = movedStages(
+    changes.stages.filter(({ requestId }) => movedRequests.has(requestId)),
+    moves,
   );
-  const stages = stageCountsOf(counted);
   const newStages = stages.flatMap((stage) => {
     const name = `${stage.requestId}/${stage.stageId}`;
     const from = again.has(name) ? { ...stage, startTime: 0, endTime: 0 } : stage;
@@ -79,6 +77,9 @@ export async function writeChanges(
     ({ after }) => after.status === Status.PENDING && isNextRun(changes, after.requestId),
   );
   trx.later([
+    ...counterWrites(moves),
+    ...taskWrites(changed),
+    ...attemptWrites(changes.superseded),
     ...stageWrites(newStages),
     ...requestWrites(written),
     ...moveWrites(componentMovesOf(changed, changes.requests), now),

@@ -4,6 +4,7 @@ import type { Answer, Statement } from "../database/statement.js";
 import { type Transaction, together } from "../database/together.js";
 import { type ClusterDigests, selectClusterDigests } from "./bindings.js";
 import { selectTasks, type TaskRow, tasksOf } from "./task-rows.js";
+import { type StageCounts, selectStageCounts, stageCountsOf } from "./write-roll-up.js";
 
 /** A row of request, as far as what happens to its tasks depends on it or changes it. */
 export interface RequestRow {
@@ -34,36 +35,37 @@ export interface RequestRow {
   readonly endTime: number;
 }
 
+/** Requests that a transaction has locked, and what is under their lock. */
+export interface LockedRequests {
+  /** By id, each with its next version: who changes one of them writes it. */
+  readonly requests: Map<number, RequestRow>;
+  /** The stages of the requests. */
+  readonly stages: readonly StageCounts[];
+  /** Those of the tasks asked for that are of one of the requests. */
+  readonly tasks: Map<number, TaskRow>;
+}
+
 /**
- * Gives requests their next version. The lock on their rows serialises all who change the same request, so this comes first in every
- * transaction that does, and all at once, in the order of their ids.
+ * Locks requests and reads what is under their lock, in one round trip. The lock on their rows serialises all who change the same
+ * request, so this comes first in every transaction that does, and all at once, in the order of their ids.
  */
 export async function lockRequests(
   trx: Transaction,
   requestIds: readonly number[],
-): Promise<Map<number, RequestRow>> {
-  if (requestIds.length === 0) return new Map();
-  const [, rows] = await together(trx, [
-    {
-      sql: "update request set version = version + 1 where request_id in (?) and ready = 1",
-      bindings: [requestIds],
-    },
-    selectRequests(requestIds),
-  ]);
-  return requestsOf(rows);
+  taskIds: readonly number[],
+): Promise<LockedRequests> {
+  const { clusters: _, ...locked } = await lockAndRead(trx, requestIds, taskIds, []);
+  return locked;
 }
 
 /** What a scheduler owns and has locked. */
-export interface OwnedRequests {
-  readonly requests: Map<number, RequestRow>;
-  readonly tasks: Map<number, TaskRow>;
+export interface OwnedRequests extends LockedRequests {
   readonly clusters: readonly ClusterDigests[];
 }
 
 /**
- * As `lockRequests`, for a scheduler: takes the requests over for its token. Requests that a higher token owns stay as they are and
- * are left out of the answer. With the tasks of these ids that are of the requests in the answer, and the documents of the requests'
- * clusters, as they are under the lock.
+ * As `lockRequests`, for a scheduler: takes the requests over for its token. Requests that a higher token owns are left out of the
+ * answer. With the documents of the requests' clusters, as they are under the lock.
  */
 export async function lockOwnedRequests(
   trx: Transaction,
@@ -71,26 +73,43 @@ export async function lockOwnedRequests(
   token: number,
   taskIds: readonly number[],
 ): Promise<OwnedRequests> {
-  if (requestIds.length === 0) return { requests: new Map(), tasks: new Map(), clusters: [] };
-  const [, rows, clusters, taskRows] = await together(trx, [
-    {
-      sql: `update request set version = version + 1, owner_token = ?
-      where request_id in (?) and ready = 1 and owner_token <= ?`,
-      bindings: [token, requestIds, token],
-    },
-    selectRequests(requestIds),
-    selectClusterDigests(requestIds),
-    ...(taskIds.length === 0 ? [] : [selectTasks(taskIds)]),
-  ]);
-  const requests = requestsOf(rows);
-  for (const { requestId, ownerToken } of requests.values()) {
-    if (ownerToken !== token) requests.delete(requestId);
+  const clusters = [selectClusterDigests(requestIds)];
+  const locked = await lockAndRead(trx, requestIds, taskIds, clusters);
+  const { requests } = locked;
+  for (const request of requests.values()) {
+    if (request.ownerToken > token) requests.delete(request.requestId);
+    else requests.set(request.requestId, { ...request, ownerToken: token });
   }
-  const tasks = tasksOf(taskRows);
+  const { tasks } = locked;
   for (const { taskId, requestId } of tasks.values()) {
     if (!requests.has(requestId)) tasks.delete(taskId);
   }
-  return { requests, tasks, clusters: clusters as readonly ClusterDigests[] };
+  return locked;
+}
+
+async function lockAndRead(
+  trx: Transaction,
+  requestIds: readonly number[],
+  taskIds: readonly number[],
+  clusters: readonly Statement[],
+): Promise<OwnedRequests> {
+  if (requestIds.length === 0)
+    return { requests: new Map(), stages: [], tasks: new Map(), clusters: [] };
+  const ids = [...requestIds].sort((a, b) => a - b);
+  const tasks = taskIds.length === 0 ? [] : [selectTasks(taskIds)];
+  const [rows, stageRows, ...others] = await together(trx, [
+    ...[lockedRequests(ids), selectStageCounts(ids)],
+    ...[...clusters, ...tasks],
+  ]);
+  const clusterRows = clusters.length === 0 ? [] : others.shift();
+  const requests = requestsOf(rows);
+  const found = [...tasksOf(others.shift())].filter(([, task]) => requests.has(task.requestId));
+  return {
+    requests,
+    stages: stageCountsOf(stageRows),
+    tasks: new Map(found),
+    clusters: clusterRows as readonly ClusterDigests[],
+  };
 }
 
 type Flag = "open" | "cancelRequested" | "aborted" | "paused";
@@ -102,14 +121,14 @@ type RawRequestRow = Omit<RequestRow, Flag> & {
   readonly paused: number;
 };
 
-/** Reads requests by their ids; those that do not exist or are still being made are left out. */
-function selectRequests(requestIds: readonly number[]): Statement {
+/** Locks and reads requests by their ids, in that order; those that do not exist or are still being made are left out. */
+function lockedRequests(requestIds: readonly number[]): Statement {
   return {
     sql: `select request_id as requestId, version, owner_token as ownerToken, open, status + 0 as status,
       display_status + 0 as displayStatus, progress_percent as progress, run, cluster_id as clusterId,
       cancel_requested as cancelRequested, aborted, abort_reason as abortReason, paused, pause_reason as pauseReason,
       budget_failures as budgetFailures, on_failure as onFailure, options, start_time as startTime, end_time as endTime
-    from request where request_id in (?) and ready = 1`,
+    from request force index (primary) where request_id in (?) and ready = 1 order by request_id for update`,
     bindings: [requestIds],
   };
 }
@@ -120,6 +139,7 @@ function requestsOf(answer: Answer | undefined): Map<number, RequestRow> {
       raw.requestId,
       {
         ...raw,
+        version: raw.version + 1,
         open: raw.open === 1,
         cancelRequested: raw.cancelRequested === 1,
         aborted: raw.aborted === 1,

@@ -1,7 +1,8 @@
 import { statuses, type TaskStatus } from "@howdah/state/statuses";
 import { jsonRows } from "../database/json-rows.js";
 import { execute } from "../database/query.js";
-import type { Transaction, Write } from "../database/together.js";
+import type { Statement } from "../database/statement.js";
+import type { Transaction } from "../database/together.js";
 import { counterColumns } from "./counter-columns.js";
 import type { ChangedTask, TaskRow } from "./task-rows.js";
 
@@ -16,50 +17,53 @@ function updateCounters(moved: readonly TaskStatus[]): string {
   set ${names.map((name) => `r.${name} = r.${name} + v.${name}`).join(", ")}`;
 }
 
-/** Moves the counters of each role by what changed: one statement, however many tasks. */
-export function counterWrites(changes: readonly ChangedTask[]): Write[] {
-  const roles = new Map<string, { key: number[]; deltas: Map<TaskStatus, number> }>();
-  for (const { before, after } of changes) {
-    if (before.status === after.status) continue;
-    const key = [before.requestId, before.stageId, before.roleIndex];
-    const name = key.join("/");
-    const role = roles.get(name) ?? { key, deltas: new Map<TaskStatus, number>() };
-    roles.set(name, role);
-    const { deltas } = role;
-    deltas.set(before.status, (deltas.get(before.status) ?? 0) - 1);
-    deltas.set(after.status, (deltas.get(after.status) ?? 0) + 1);
-  }
-  if (roles.size === 0) return [];
-  const moved = statuses.filter((status) =>
-    Array.from(roles.values()).some(({ deltas }) => (deltas.get(status) ?? 0) !== 0),
-  );
-  // As many as left a status came to it: nothing is to be moved.
-  if (moved.length === 0) return [];
-  const rows = Array.from(roles.values(), ({ key, deltas }) => [
-    ...key,
-    ...moved.map((status) => deltas.get(status) ?? 0),
-  ]).sort(byKey);
-  return [
-    {
-      statement: { sql: updateCounters(moved), bindings: [JSON.stringify(rows)] },
-      check({ affectedRows }) {
-        if (affectedRows !== rows.length)
-          throw new Error("a task's role is not in role_success_criteria");
-      },
-    },
-  ];
+/** By how much the counters of a role move; no delta is 0. */
+export interface RoleMove {
+  readonly requestId: number;
+  readonly stageId: number;
+  readonly roleIndex: number;
+  readonly deltas: ReadonlyMap<TaskStatus, number>;
 }
 
-function byKey(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < 3; i += 1) {
-    const order = (a[i] ?? 0) - (b[i] ?? 0);
-    if (order !== 0) return order;
+/** How the counters of roles move with their tasks, by request, stage and role. */
+export function roleMoves(changes: readonly ChangedTask[]): RoleMove[] {
+  const roles = new Map<string, RoleMove & { readonly deltas: Map<TaskStatus, number> }>();
+  for (const { before, after } of changes) {
+    if (before.status === after.status) continue;
+    const { requestId, stageId, roleIndex } = before;
+    const name = `${requestId}/${stageId}/${roleIndex}`;
+    const role = roles.get(name) ?? { requestId, stageId, roleIndex, deltas: new Map() };
+    roles.set(name, role);
+    add(role.deltas, before.status, -1);
+    add(role.deltas, after.status, 1);
   }
-  return 0;
+  // As many may have left a status as came to it.
+  return [...roles.values()].filter(({ deltas }) => deltas.size > 0).sort(byRole);
+}
+
+function add(deltas: Map<TaskStatus, number>, status: TaskStatus, by: number): void {
+  const delta = (deltas.get(status) ?? 0) + by;
+  if (delta === 0) deltas.delete(status);
+  else deltas.set(status, delta);
+}
+
+function byRole(a: RoleMove, b: RoleMove): number {
+  return a.requestId - b.requestId || a.stageId - b.stageId || a.roleIndex - b.roleIndex;
+}
+
+/** Moves counters: one statement, however many roles. `StaleReadError` when a role is not there. */
+export function counterWrites(moves: readonly RoleMove[]): Statement[] {
+  if (moves.length === 0) return [];
+  const moved = statuses.filter((status) => moves.some(({ deltas }) => deltas.has(status)));
+  const rows = moves.map(({ requestId, stageId, roleIndex, deltas }) => [
+    ...[requestId, stageId, roleIndex],
+    ...moved.map((status) => deltas.get(status) ?? 0),
+  ]);
+  return [{ sql: updateCounters(moved), bindings: [JSON.stringify(rows)], rows: rows.length }];
 }
 
 /** Keeps attempts that others follow. */
-export function attemptWrites(attempts: readonly TaskRow[]): Write[] {
+export function attemptWrites(attempts: readonly TaskRow[]): Statement[] {
   if (attempts.length === 0) return [];
   const rows = attempts.map((task) => [
     task.taskId,
@@ -78,7 +82,7 @@ export function attemptWrites(attempts: readonly TaskRow[]): Write[] {
   ]);
   const sql = `insert ignore into task_attempt (task_id, attempt, status, exit_code, session_epoch, binding_id, queue_time,
       start_time, end_time, stdout_length, stderr_length, structured_length, reason) values ?`;
-  return [{ statement: { sql, bindings: [rows] } }];
+  return [{ sql, bindings: [rows] }];
 }
 
 const correctAttempts = `update ${jsonRows("v", {

@@ -1,8 +1,6 @@
 import { openStatuses } from "@howdah/state/statuses";
-import { StaleReadError } from "../database/database-errors.js";
 import { jsonRows } from "../database/json-rows.js";
 import type { Statement } from "../database/statement.js";
-import type { Write } from "../database/together.js";
 import type { ChangedTask, TaskRow } from "./task-rows.js";
 
 type Value = string | number | null;
@@ -99,17 +97,7 @@ export function taskUpdate(changes: readonly ChangedTask[]): Statement {
 }
 
 /** Writes changed tasks, in the order of their ids. `StaleReadError` when one is not as it was read. */
-export function taskWrites(changes: readonly ChangedTask[]): Write[] {
+export function taskWrites(changes: readonly ChangedTask[]): Statement[] {
   if (changes.length === 0) return [];
-  return [
-    {
-      statement: taskUpdate(changes),
-      check({ affectedRows }) {
-        if (affectedRows === changes.length) return;
-        throw new StaleReadError(
-          `${changes.length - affectedRows} tasks were changed by somebody else`,
-        );
-      },
-    },
-  ];
+  return [{ ...taskUpdate(changes), rows: changes.length }];
 }

@@ -32,6 +32,19 @@ export async function recorded(db: Knex, work: () => Promise<unknown>): Promise<
   return [...sent.values()].filter(({ sql }) => /^\s*\(?(select|update|delete)\b/i.test(sql));
 }
 
+/** What is sent to the database while `work` runs, a round trip a text. */
+export async function roundTrips(db: Knex, work: () => Promise<unknown>): Promise<string[]> {
+  const sent: string[] = [];
+  const listen = ({ sql }: { sql: string }) => sent.push(sql);
+  db.on("query", listen);
+  try {
+    await work();
+  } finally {
+    db.removeListener("query", listen);
+  }
+  return sent;
+}
+
 /** The statements that went together in one round trip. knex names no bindings of a BEGIN. */
 export function* apart({ sql, bindings = [] }: SentTogether): Generator<Sent> {
   let at = 0;
