@@ -1,3 +1,5 @@
+import { guardHead } from "./guard.js";
+
 /**
  * Thrown inside a transaction when a row was not as the transaction had read it, or another transaction was first.
  * `inTransaction` runs it again with fresh reads.
@@ -73,9 +75,9 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && error.name === "KnexTimeoutError";
 }
 
-/** The guard behind a statement that has not matched its rows has ended what was sent with it. */
-export function isUnmatched(error: unknown): boolean {
-  return codeOf(error) === "ER_DATA_OUT_OF_RANGE" && reasonOf(error).includes("row_count()");
+/** What `onlyIf` asks for did not hold: nothing behind it was done. */
+export function isGuardError(error: unknown): boolean {
+  return codeOf(error) === "ER_DATA_OUT_OF_RANGE" && reasonOf(error).includes(guardHead);
 }
 
 /** A row with this unique key is there already. */

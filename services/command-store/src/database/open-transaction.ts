@@ -1,6 +1,7 @@
 import type { Knex } from "knex";
 import type { Connection } from "mysql2";
-import { isUnmatched, StaleReadError } from "./database-errors.js";
+import { isGuardError, StaleReadError } from "./database-errors.js";
+import { onlyIf } from "./guard.js";
 import type { Answer, Statement } from "./statement.js";
 import { sendTogether, type Transaction } from "./together.js";
 
@@ -38,7 +39,7 @@ export async function openTransaction(
     if (all.length === 0) return [];
     begun = true;
     const answers = await sendTogether(db, all, connection).catch((error: unknown) => {
-      throw isUnmatched(error) ? new StaleReadError("a row is not as it was read") : error;
+      throw isGuardError(error) ? new StaleReadError("something is not as it was read") : error;
     });
     let at = before.length;
     return asked.map((group) => {
@@ -84,14 +85,10 @@ export async function openTransaction(
   };
 }
 
-/**
- * A statement, and what keeps those after it from being done when it has not matched its rows: nobody looks at its answer before COMMIT,
- * which may be one of them. A number that is too large is an error of MySQL and MariaDB in every mode (1690).
- */
+/** A statement, and what keeps those after it from being done when it has not matched its rows. */
 function guarded(statement: Statement): Statement[] {
   if (statement.rows === undefined) return [statement];
-  const guard = "select pow(10, if(row_count() = ?, 0, 999)) as matched";
-  return [statement, { sql: guard, bindings: [statement.rows] }];
+  return [statement, onlyIf({ sql: "row_count() = ?", bindings: [statement.rows] })];
 }
 
 function textOnly(sql: string): Statement {

@@ -257,9 +257,10 @@ async function insertWhole(
   for (let tries = 1; tries <= 2; tries += 1) {
     try {
       const stored = await inTransaction(db, async (trx) => {
-        const released = await firstReleases(trx, bindings, draft, tasks, now);
-        const answers = await trx.finish(wholeRows(draft, tasks, released, now));
-        const request = requestOf(answers.at(-1));
+        const { released, fence } = await firstReleases(trx, bindings, draft, tasks, now);
+        const rows = wholeRows(draft, tasks, released, now);
+        const answers = await trx.finish([...rows, ...fence]);
+        const request = requestOf(answers[rows.length - 1]);
         if (request === undefined) throw new Error("a request is not there that was just made");
         const { requestId } = request;
         return { request, draft, released: released.map((row) => ({ ...row, requestId })) };

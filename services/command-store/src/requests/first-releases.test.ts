@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
+import { openTransaction } from "../database/open-transaction.js";
 import { execute } from "../database/query.js";
 import { createBindings } from "../store/bindings.js";
 import { type ComponentFixture, openComponentFixture } from "../testing/component-fixture.js";
@@ -20,7 +21,12 @@ import {
   type TestStore,
   wholeOf,
 } from "../testing/store.js";
+import { untilBlocked } from "../testing/until-blocked.js";
 import { createRequest } from "./create-request.js";
+
+/** Another scheduler takes the lease. */
+const leaseTaken = `insert into lease (name, holder, token, counter, duration_ms, address, renewed_at)
+  values ('scheduler', 's/2', 2, 1, 6000, '', 0)`;
 
 describe("releases with CreateRequest", () => {
   let database: TestDatabase;
@@ -126,12 +132,7 @@ describe("releases with CreateRequest", () => {
   });
 
   it("should release nothing for a scheduler that another one has replaced", async () => {
-    await execute(
-      database.db,
-      `insert into lease (name, holder, token, counter, duration_ms, address, renewed_at)
-      values ('scheduler', 's/2', 2, 1, 6000, '', 0)`,
-      [],
-    );
+    await execute(database.db, leaseTaken, []);
     try {
       const old = await createReleased(store, sample(), [release(0, "h1")]);
       assert.deepEqual([old.created, old.request?.counts?.pending], [true, 5]);
@@ -211,5 +212,27 @@ describe("releases with CreateRequest of a cluster's request", () => {
     const { commands } = await createReleased(store, made, [{ task: 0, sessionEpoch }]);
     assert.match(commands[0]?.configurationsDigest ?? "", /^[0-9a-f]{64}$/);
     assert.match(commands[0]?.topologyDigest ?? "", /^[0-9a-f]{64}$/);
+  });
+
+  it("should release nothing when another scheduler takes the lease while it waits for a component", async () => {
+    const { store, host, clusterId, database } = fixture;
+    const { hostId, sessionEpoch } = host("h1");
+    const stages = [[{ role: "DATANODE", hosts: [hostId], roleCommand: RoleCommand.START }]];
+    const other = await openTransaction(database.db);
+    await other.trx.send([
+      { sql: "select * from host_component where host_name = 'h1' for update", bindings: [] },
+    ]);
+    const sample = { stages, header: { clusterId } };
+    const making = createReleased(store, sample, [{ task: 0, sessionEpoch }]);
+    try {
+      await untilBlocked(database.db);
+      await execute(database.db, leaseTaken, []);
+    } finally {
+      await other.close();
+    }
+    const { request, taskIds, commands } = await making;
+    await execute(database.db, "delete from lease", []);
+    assert.deepEqual([request?.counts?.pending, request?.counts?.queued], [1, 0]);
+    assert.deepEqual([taskIds.length, commands], [1, []]);
   });
 });

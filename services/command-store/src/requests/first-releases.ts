@@ -5,10 +5,11 @@ import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { type Counts, sum } from "@howdah/state/counts";
 import { policyOf } from "@howdah/state/retry-policy";
 import { progressPercent, requestStatus, stageStatus } from "@howdah/state/roll-up";
+import type { Statement } from "../database/statement.js";
 import { type Transaction, together } from "../database/together.js";
 import { type Bindings, type ClusterDigests, selectDigestsOf } from "../store/bindings.js";
 import type { NewStanding, NewTask } from "../store/insert-request.js";
-import { selectUnlessReplaced } from "../store/scheduler-fence.js";
+import { type LeaseSeen, selectUnlessReplaced, stillLeading } from "../store/scheduler-fence.js";
 import type { TaskRow } from "../store/task-rows.js";
 import { nextTask } from "./next-task.js";
 import type { RequestDraft } from "./request-draft.js";
@@ -16,27 +17,36 @@ import type { RequestDraft } from "./request-draft.js";
 /** A request that is being stored. */
 const begun = { open: true, aborted: false, cancelRequested: false, paused: false } as const;
 
-/**
- * What becomes of the tasks of a request that are released as it is stored, in the order asked for: what RecordTransitions makes of a task that
- * is RELEASED. None when another scheduler has taken the lease: the one that asks does not know then who else wants the hosts.
- */
+/** What is released as a request is stored. */
+export interface FirstReleases {
+  /** What becomes of the tasks, in the order asked for: what RecordTransitions makes of a task that is RELEASED. */
+  readonly released: readonly TaskRow[];
+  /** What must go last before COMMIT. */
+  readonly fence: readonly Statement[];
+}
+
+const none: FirstReleases = { released: [], fence: [] };
+
+/** None when another scheduler has taken the lease: the one that asks does not know then who else wants the hosts. */
 export async function firstReleases(
   trx: Transaction,
   bindings: Bindings,
   { header, releases }: RequestDraft,
   tasks: readonly NewTask[],
   now: number,
-): Promise<TaskRow[]> {
-  if (releases.length === 0) return [];
+): Promise<FirstReleases> {
+  if (releases.length === 0) return none;
+  const token = Number(header.schedulerToken);
   const [leading, digests] = await together(trx, [
-    selectUnlessReplaced(Number(header.schedulerToken)),
+    selectUnlessReplaced(token),
     selectDigestsOf(Number(header.clusterId)),
   ]);
-  if ((leading as readonly unknown[]).length === 0) return [];
+  const [seen] = leading as readonly LeaseSeen[];
+  if (seen === undefined) return none;
   const bound = await bindings.ofClusters(trx, digests as readonly ClusterDigests[]);
   const bindingId = bound.get(Number(header.clusterId))?.bindingId ?? 0;
   const { options = create(RequestOptionsSchema) } = header;
-  return releases.flatMap(({ task: place, sessionEpoch }) => {
+  const released = releases.flatMap(({ task: place, sessionEpoch }) => {
     const row = tasks[place]?.row;
     // Nothing is sent for a manual step, so there is nothing to be had from hurrying.
     if (row === undefined || row.manual) return [];
@@ -45,6 +55,7 @@ export async function firstReleases(
     const next = nextTask(row, TaskEvent.RELEASED, begun, policy, details);
     return next.kind === "changed" ? [next.task] : [];
   });
+  return { released, fence: released.length > 0 ? [stillLeading(token, seen)] : [] };
 }
 
 /** How many tasks of each role are in each status, by stage and role, when these are released. */

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ScheduleOutcome } from "@howdah/proto/howdah/v1/schedule";
-import { execute, query } from "../database/query.js";
+import { execute } from "../database/query.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { createSample, openSession, startStore, type TestStore } from "../testing/store.js";
+import { untilBlocked } from "../testing/until-blocked.js";
 
 describe("schedules and windows", () => {
   let database: TestDatabase;
@@ -24,18 +24,6 @@ describe("schedules and windows", () => {
   });
 
   const schedulerToken = 1n;
-
-  /** Waits until a transaction of this database waits for another's. */
-  async function untilBlocked(): Promise<void> {
-    const sql = `select trx_id from information_schema.innodb_trx where trx_state = 'LOCK WAIT'
-      and trx_mysql_thread_id in (select id from information_schema.processlist where db = database())`;
-    const end = performance.now() + 10_000;
-    while ((await query(database.db, sql)).length === 0) {
-      assert.ok(performance.now() < end, "nobody waits for a lock");
-      // The server shows what it found at most ten times a second, counted from the last look.
-      await sleep(150);
-    }
-  }
 
   async function make(name: string, options = {}) {
     const { stored } = await store.client.storeSchedule({
@@ -102,7 +90,7 @@ describe("schedules and windows", () => {
     await execute(elsewhere, `insert into schedule values (0, 'slow', '', 1, 1, 0, 0, 0, 0, '')`);
     const late = store.client.storeSchedule({ schedulerToken, spec: { name: "slow" } });
     const refused = fails(late, Code.FailedPrecondition, /slow has been changed meanwhile/);
-    await untilBlocked();
+    await untilBlocked(database.db);
     await elsewhere.commit();
     await refused;
     await execute(database.db, "delete from schedule where name = 'slow'");
