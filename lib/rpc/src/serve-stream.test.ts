@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Server } from "@grpc/grpc-js";
 import {
   type ConverseRequest,
   type ConverseRequestSchema,
@@ -9,7 +10,7 @@ import {
   EchoService,
   ConverseResponseSchema as Response,
 } from "@howdah/proto/howdah/rpc/test/v1/echo";
-import { createTestLog, echoClient, until } from "./echo-fixture.js";
+import { all, createTestLog, echoClient, until } from "./echo-fixture.js";
 import { lossyProxy } from "./lossy-proxy-fixture.js";
 import type { ServedStream, StreamListener } from "./served-stream.js";
 import { createRpcServer, type RpcServerOptions } from "./server.js";
@@ -211,6 +212,41 @@ describe("a stream that is served message by message", () => {
       assert.rejects(stream.next(), (error) => ConnectError.from(error).code === Code.Unavailable),
     ]);
     assert.equal(told.reason?.code, Code.Unavailable);
+  });
+
+  it("is not opened when it comes while the server drains", async (t) => {
+    const observed = t.mock.fn();
+    const observe: Interceptor = (next) => (request) => {
+      observed();
+      return next(request);
+    };
+    // Connections take streams a moment longer than the server does; here for as long as the test needs.
+    const { tryShutdown } = Server.prototype;
+    let shutDown = () => {};
+    t.mock.method(Server.prototype, "drain", () => {});
+    const held = t.mock.method(
+      Server.prototype,
+      "tryShutdown",
+      function (this: Server, done: () => void) {
+        shutDown = () => tryShutdown.call(this, done);
+      },
+    );
+    for (const options of [{}, { observe }]) {
+      const { server, address, served } = await serve(t, options);
+      const { client, transport } = echoClient(t, address);
+      await transport.waitForReady(5_000);
+      const before = held.mock.callCount();
+      const drained = server.drain();
+      await until(() => held.mock.callCount() > before, "the server drains");
+      await assert.rejects(all(client.converse(requests(t, "first").say())), (error) => {
+        assert.equal(ConnectError.from(error).rawMessage, "echo is shutting down");
+        return true;
+      });
+      assert.equal(served.length, 0);
+      shutDown();
+      await drained;
+    }
+    assert.equal(observed.mock.callCount(), 0);
   });
 
   it("is seen by the server's interceptors, which may refuse it", async (t) => {

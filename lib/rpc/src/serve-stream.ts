@@ -103,6 +103,8 @@ class ServedCall<I extends DescMessage, O extends DescMessage>
     // grpc-js keeps the headers for as long as the stream lives.
     for (const key of Object.keys(metadata.getMap())) metadata.remove(key);
     openCalls.add(this);
+    // The server drains.
+    if (this.#isOver) return;
     if (header === undefined) {
       this.#open();
       return;
