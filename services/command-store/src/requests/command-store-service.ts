@@ -180,8 +180,9 @@ export function createCommandStoreService(
       return purgeRequests(db, { olderThanMs, dryRun, now: Date.now() }, signal);
     },
 
-    async createRequest(stream) {
-      const made = await createRequest(db, taskIds, parts.bindings, stream, Date.now);
+    async createRequest(stream, { signal }: HandlerContext) {
+      const { bindings } = parts;
+      const made = await createRequest(db, taskIds, bindings, stream, Date.now, signal);
       const { requestId, created, taskIds: ids, stored } = made;
       if (stored === undefined) {
         const { request } = await viewOf(BigInt(requestId));

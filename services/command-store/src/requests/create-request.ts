@@ -57,7 +57,7 @@ interface Stored {
  * Stores a request that comes in parts. One that fits in one chunk is one transaction, in one round trip, or two when tasks are released
  * with it. A larger one is PREPARING, and
  * seen by nobody, while its chunks are written in transactions of their own; a last small one makes it visible. What broke off half-way
- * is made anew when the same key comes again.
+ * is made anew when the same key comes again. Nothing more is committed of one with releases once the signal has aborted.
  */
 export async function createRequest(
   db: Knex,
@@ -65,6 +65,7 @@ export async function createRequest(
   bindings: Bindings,
   parts: AsyncIterable<CreateRequestRequest>,
   clock: () => number,
+  signal: AbortSignal,
 ): Promise<Created> {
   let draft: RequestDraft | undefined;
   let preparing: number | undefined;
@@ -110,7 +111,7 @@ export async function createRequest(
         const tasks = await number(draft, waiting);
         const now = clock();
         return preparing === undefined
-          ? insertWhole(db, bindings, draft, tasks, now)
+          ? insertWhole(db, bindings, draft, tasks, now, signal)
           : finish(db, draft, preparing, tasks, taskIds, now);
       }
       case undefined:
@@ -252,12 +253,15 @@ async function insertWhole(
   draft: RequestDraft,
   tasks: readonly NewTask[],
   now: number,
+  signal: AbortSignal,
 ): Promise<Created> {
   const taskIds = tasks.map(({ row }) => row.taskId);
   for (let tries = 1; tries <= 2; tries += 1) {
     try {
       const stored = await inTransaction(db, async (trx) => {
         const { released, fence } = await firstReleases(trx, bindings, draft, tasks, now);
+        // Who asked keeps the hosts for these tasks, but not for long after the call has ended.
+        if (released.length > 0) signal.throwIfAborted();
         const rows = wholeRows(draft, tasks, released, now);
         const answers = await trx.finish([...rows, ...fence]);
         const request = requestOf(answers[rows.length - 1]);

@@ -6,6 +6,7 @@ import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import { openTransaction } from "../database/open-transaction.js";
 import { execute } from "../database/query.js";
 import { createBindings } from "../store/bindings.js";
+import { findByKey } from "../store/insert-request.js";
 import { type ComponentFixture, openComponentFixture } from "../testing/component-fixture.js";
 import { openTestDatabase, type TestDatabase } from "../testing/database.js";
 import { rejects } from "../testing/rejects.js";
@@ -165,9 +166,20 @@ describe("releases with CreateRequest", () => {
       [[], made.taskIds.map(Number)],
     ] as const) {
       const parts = asynchronous([wholeOf(requestParts(own), [...releases])]);
-      const again = await createRequest(store.db, ids, createBindings(), parts, Date.now);
+      const { signal } = new AbortController();
+      const again = await createRequest(store.db, ids, createBindings(), parts, Date.now, signal);
       assert.deepEqual([again.created, again.taskIds, again.stored], [true, told, undefined]);
     }
+  });
+
+  it("should store nothing once the call has ended", async () => {
+    const late = sample({ key: "late" });
+    const parts = asynchronous([wholeOf(requestParts(late), [release(0, "h1")])]);
+    const ids = { take: async () => [900_001, 900_002, 900_003, 900_004, 900_005] };
+    const ended = AbortSignal.abort(new Error("the call has ended"));
+    const making = createRequest(store.db, ids, createBindings(), parts, Date.now, ended);
+    await assert.rejects(making, /the call has ended/);
+    assert.equal(await findByKey(database.db, "late"), undefined);
   });
 
   it("should move its tasks to the next session of their host, which gets their commands", async () => {
