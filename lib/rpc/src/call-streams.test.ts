@@ -12,6 +12,7 @@ import {
   ServerCredentials,
   type ServerDuplexStream,
   type ServiceError,
+  type sendUnaryData,
 } from "@grpc/grpc-js";
 import { Behaviour, EchoRequestSchema, EchoService } from "@howdah/proto/howdah/rpc/test/v1/echo";
 import { callStreamHeader, notTakenTrailer } from "./call-stream.js";
@@ -20,15 +21,56 @@ import { lossyProxy } from "./lossy-proxy-fixture.js";
 import { createRpcServer } from "./server.js";
 import { createRpcTransport, type RpcTransportOptions } from "./transport.js";
 
-/** A client that keeps its streams, and how many it has opened. */
+/** A client that keeps its streams, how many it has opened, and of how many it has ended the requests. */
 function keepingClient(
   t: TestContext,
   address: string,
   options: Partial<RpcTransportOptions> = {},
 ) {
-  const { mock } = t.mock.method(Channel.prototype, "createCall");
+  const { createCall } = Channel.prototype;
+  const ends: { callCount(): number }[] = [];
+  t.mock.method(Channel.prototype, "createCall", function (this: Channel, ...how: CallOptions) {
+    const call = createCall.apply(this, how);
+    ends.push(t.mock.method(call, "halfClose").mock);
+    return call;
+  });
   const made = echoClient(t, address, { keepStreams: true, ...options });
-  return { ...made, opened: () => mock.callCount() };
+  return {
+    ...made,
+    opened: () => ends.length,
+    ended: () => ends.filter((end) => end.callCount() === 1).length,
+  };
+}
+
+type CallOptions = Parameters<Channel["createCall"]>;
+
+/** Holds the timers that are set for so long, from now on, until the test lets them pass. */
+function hold(t: TestContext, ms: number) {
+  const held = new Map<NodeJS.Timeout, () => void>();
+  const { setTimeout, clearTimeout } = globalThis;
+  t.mock.method(globalThis, "setTimeout", (run: () => void, afterMs?: number) => {
+    if (afterMs !== ms) return setTimeout(run, afterMs);
+    const timer = setTimeout(() => {}, 100_000);
+    held.set(timer, run);
+    return timer;
+  });
+  t.mock.method(globalThis, "clearTimeout", (timer: NodeJS.Timeout) => {
+    held.delete(timer);
+    clearTimeout(timer);
+  });
+  return {
+    /** How many are set now. They keep no process. */
+    count() {
+      for (const timer of held.keys()) assert.equal(timer.hasRef(), false);
+      return held.size;
+    },
+    pass() {
+      for (const [timer, run] of [...held]) {
+        globalThis.clearTimeout(timer);
+        run();
+      }
+    },
+  };
 }
 
 const code = (expected: Code) => (error: unknown) => {
@@ -41,7 +83,7 @@ const echoPath = `/${EchoService.typeName}/Echo`;
 const bytes = (raw: Buffer) => raw;
 
 /** A bare server of Echo that is told each request of each stream, counted from 0. */
-async function bareServer(
+function bareServer(
   t: TestContext,
   told: (stream: ServerDuplexStream<Buffer, Buffer>, count: number) => void,
 ): Promise<string> {
@@ -56,6 +98,10 @@ async function bareServer(
     bytes,
     "bidi",
   );
+  return listen(t, server);
+}
+
+function listen(t: TestContext, server: Server): Promise<string> {
   t.after(() => server.forceShutdown());
   return new Promise((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
@@ -196,7 +242,8 @@ test("a stream that is a minute old takes no further call", async (t) => {
   assert.equal(opened(), 2);
 });
 
-test("a drain ends streams without a call at once, and the others when their call is answered", async (t) => {
+/** A server whose Echo answers "wait" when told to. */
+async function serveGate(t: TestContext) {
   const { log } = createTestLog();
   let entered = 0;
   let open = () => {};
@@ -211,10 +258,114 @@ test("a drain ends streams without a call at once, and the others when their cal
     },
   });
   const address = await server.listen("127.0.0.1:0");
+  t.after(() => server.drain());
+  return { server, address, entered: () => entered, open: () => open() };
+}
+
+test("a server that answers at the end of the requests only, as older ones do, hears of it after a second", async (t) => {
+  const server = new Server();
+  let called = 0;
+  server.register<Buffer, Buffer>(
+    echoPath,
+    (_: unknown, answer: sendUnaryData<Buffer>) => {
+      called += 1;
+      answer(null, Buffer.alloc(0));
+    },
+    bytes,
+    bytes,
+    "unary",
+  );
+  const wait = hold(t, 1_000);
+  const { client, opened } = keepingClient(t, await listen(t, server), { defaultTimeoutMs: 5_000 });
+  for (const nth of [1, 2]) {
+    const call = client.echo({});
+    await until(() => wait.count() === 1, "the call waits");
+    wait.pass();
+    assert.equal((await call).text, "");
+    assert.deepEqual([called, opened(), wait.count()], [nth, nth, 0]);
+  }
+});
+
+test("a call that takes longer than that is answered once, and its stream is not kept", async (t) => {
+  const wait = hold(t, 1_000);
+  const { address, entered, open } = await serveGate(t);
+  const { client, opened, ended } = keepingClient(t, address);
+  const call = client.echo({ text: "wait" });
+  await until(() => entered() === 1, "the call has come");
+  wait.pass();
+  assert.equal(ended(), 1);
+  // Goes over the same connection, and so is answered after that end was heard of.
+  await client.echo({});
+  open();
+  assert.equal((await call).text, "wait");
+  assert.deepEqual([opened(), entered()], [2, 2]);
+  await Promise.all([client.echo({}), client.echo({})]);
+  assert.deepEqual([opened(), entered()], [3, 4]);
+});
+
+test("a stream that was answered once stays open however long a call takes", async (t) => {
+  const wait = hold(t, 1_000);
+  const { address, entered, open } = await serveGate(t);
+  const { client, opened, ended } = keepingClient(t, address);
+  await client.echo({});
+  assert.equal(wait.count(), 0);
+  const call = client.echo({ text: "wait" });
+  await until(() => entered() === 2, "the call has come");
+  assert.equal(wait.count(), 0);
+  open();
+  await call;
+  assert.deepEqual([opened(), ended()], [1, 0]);
+});
+
+test("a call whose requests have ended can be cancelled, and no call that has ended waits", async (t) => {
+  const wait = hold(t, 1_000);
+  const { address, echo } = await serveEcho(t);
+  const { client, ended } = keepingClient(t, address);
+  const stop = new AbortController();
+  const hanging = client.echo({ behaviour: Behaviour.HANG }, { signal: stop.signal });
+  await until(() => echo.called(), "the call has come");
+  wait.pass();
+  assert.equal(ended(), 1);
+  const { signal } = echo.context();
+  stop.abort();
+  await assert.rejects(hanging, code(Code.Canceled));
+  await until(() => signal.aborted, "the handler's signal is aborted");
+  await assert.rejects(client.echo({ behaviour: Behaviour.FAIL }), code(Code.FailedPrecondition));
+  assert.equal(wait.count(), 0);
+});
+
+test("a drain answers a call whose requests have ended, and one that was not looked at is made again", async (t) => {
+  const wait = hold(t, 1_000);
+  const { server, address, entered, open } = await serveGate(t);
+  const { client, opened } = keepingClient(t, address);
+  const call = client.echo({ text: "wait" });
+  await until(() => entered() === 1, "the call has come");
+  wait.pass();
+  const drained = server.drain();
+  await until(() => server.health.get("") === false, "the drain has begun");
+  open();
+  assert.equal((await call).text, "wait");
+  await drained;
+  assert.deepEqual([opened(), entered()], [1, 1]);
+
+  const refusing = await bareServer(t, (stream, count) => {
+    if (count > 0) stream.write(Buffer.alloc(0));
+    else stream.on("end", () => refuse(stream));
+  });
+  const again = keepingClient(t, refusing);
+  const late = again.client.echo({});
+  await until(() => wait.count() === 1, "the call waits");
+  wait.pass();
+  assert.equal((await late).text, "");
+  assert.equal(again.opened(), 2);
+});
+
+test("a drain ends streams without a call at once, and the others when their call is answered", async (t) => {
+  const { server, address, entered, open } = await serveGate(t);
   const { client } = keepingClient(t, address);
   const waiting = client.echo({ text: "wait" });
   await Promise.all([client.echo({}), client.echo({})]);
-  await until(() => entered === 3, "all calls have come");
+  await until(() => entered() === 3, "all calls have come");
   const startedAt = performance.now();
   const drained = server.drain();
   await until(() => server.health.get("") === false, "the drain has begun");

@@ -11,6 +11,8 @@ import { abortError, fromStatus } from "./status.js";
 const mostIdle = 8;
 /** A stream that is older takes no further call: of several servers each gets its share again after one was away. */
 const longestMs = 60_000;
+/** What a stream's first answer may take before its requests end, since an older server makes none until then. */
+const firstAnswerMs = 1_000;
 
 /** A call is tried so often on streams whose server ended them before it. */
 const mostTries = 3;
@@ -108,7 +110,13 @@ function open(method: DescMethod, options: CallStreamOptions): CallStream {
   let hasEnded = false;
   let waiting: { resolve(answer: Buffer): void; reject(error: Error): void } | undefined;
 
+  const end = () => {
+    if (!hasEnded) call.halfClose();
+    hasEnded = true;
+  };
+  const unanswered = setTimeout(end, firstAnswerMs).unref();
   const settle = () => {
+    clearTimeout(unanswered);
     const caller = waiting;
     waiting = undefined;
     return caller;
@@ -122,10 +130,10 @@ function open(method: DescMethod, options: CallStreamOptions): CallStream {
       call.startRead();
       settle()?.resolve(answer);
     },
-    onReceiveStatus(end) {
+    onReceiveStatus(result) {
       hasEnded = true;
       options.openCalls.delete(opened);
-      settle()?.reject(errorOf(method, end));
+      settle()?.reject(errorOf(method, result));
     },
   });
   call.startRead();
@@ -157,10 +165,7 @@ function open(method: DescMethod, options: CallStreamOptions): CallStream {
         signal?.addEventListener("abort", aborted, { once: true });
         call.sendMessageWithContext({}, bytes);
       }),
-    end() {
-      if (!hasEnded) call.halfClose();
-      hasEnded = true;
-    },
+    end,
     get isOver() {
       return hasEnded || performance.now() - openedAt > longestMs;
     },

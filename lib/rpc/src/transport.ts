@@ -48,8 +48,8 @@ export interface RpcTransportOptions {
   addressOption?: string | undefined;
   /**
    * Make unary calls that bring no headers and no deadline of their own over streams that are kept: for few clients that call often. Their
-   * server must be one of `createRpcServer`. Headers and trailers of answers are not told, nor the default deadline: the call is cancelled
-   * when it passes. Default false.
+   * server should be one of `createRpcServer`: to one that does not know of such streams each call takes a second longer. Headers and
+   * trailers of answers are not told, nor the default deadline: the call is cancelled when it passes. Default false.
    */
   keepStreams?: boolean | undefined;
   /** Options of grpc-js that win over all others. */
