@@ -14,7 +14,12 @@ import {
   type ServiceError,
   type sendUnaryData,
 } from "@grpc/grpc-js";
-import { Behaviour, EchoRequestSchema, EchoService } from "@howdah/proto/howdah/rpc/test/v1/echo";
+import {
+  Behaviour,
+  EchoRequestSchema,
+  EchoResponseSchema,
+  EchoService,
+} from "@howdah/proto/howdah/rpc/test/v1/echo";
 import { callStreamHeader, notTakenTrailer } from "./call-stream.js";
 import { createTestLog, echoClient, serveEcho, until } from "./echo-fixture.js";
 import { lossyProxy } from "./lossy-proxy-fixture.js";
@@ -240,6 +245,46 @@ test("a stream that is a minute old takes no further call", async (t) => {
   clock.mock.mockImplementation(() => now + 61_000);
   await client.echo({});
   assert.equal(opened(), 2);
+});
+
+test("streams that rest are ended within two minutes, by one timer that goes on for as long as any rests", async (t) => {
+  const sweep = hold(t, 60_000);
+  const { address } = await serveEcho(t);
+  const { client, opened, ended } = keepingClient(t, address);
+  assert.equal(sweep.count(), 0);
+  const now = performance.now();
+  const clock = t.mock.method(performance, "now", () => now);
+  await Promise.all([client.echo({}), client.echo({})]);
+  clock.mock.mockImplementation(() => now + 40_000);
+  await Promise.all([client.echo({}), client.echo({}), client.echo({})]);
+  assert.equal(sweep.count(), 1);
+  assert.deepEqual([opened(), ended()], [3, 0]);
+  clock.mock.mockImplementation(() => now + 61_000);
+  sweep.pass();
+  assert.deepEqual([ended(), sweep.count()], [2, 1]);
+  clock.mock.mockImplementation(() => now + 121_000);
+  sweep.pass();
+  assert.deepEqual([ended(), sweep.count()], [3, 0]);
+  await client.echo({});
+  assert.deepEqual([opened(), sweep.count()], [4, 1]);
+});
+
+test("a stream whose request or answer is larger than 64 KiB is ended: what it has carried stays with it", async (t) => {
+  const answerOf = (length: number) => {
+    const message = create(EchoResponseSchema, { text: "x".repeat(length) });
+    return Buffer.from(toBinary(EchoResponseSchema, message));
+  };
+  let answer = answerOf(65_000);
+  const address = await bareServer(t, (stream) => stream.write(answer));
+  const { client, opened, ended } = keepingClient(t, address);
+  await client.echo({ text: "x".repeat(65_000) });
+  await client.echo({ text: "x".repeat(66_000) });
+  assert.deepEqual([opened(), ended()], [1, 1]);
+  await client.echo({});
+  assert.deepEqual([opened(), ended()], [2, 1]);
+  answer = answerOf(66_000);
+  await client.echo({});
+  assert.deepEqual([opened(), ended()], [2, 2]);
 });
 
 /** A server whose Echo answers "wait" when told to. */

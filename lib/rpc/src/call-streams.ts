@@ -11,6 +11,8 @@ import { abortError, fromStatus } from "./status.js";
 const mostIdle = 8;
 /** A stream that is older takes no further call: of several servers each gets its share again after one was away. */
 const longestMs = 60_000;
+/** A stream that carried a larger message takes no further call: grpc-js keeps its first and its last ones for as long as it lives. */
+const largestKeptBytes = 64 << 10;
 /** What a stream's first answer may take before its requests end, since an older server makes none until then. */
 const firstAnswerMs = 1_000;
 
@@ -51,6 +53,7 @@ export type CallStreamOptions = Omit<ClientCallOptions, "timeoutMs">;
 /** The streams of a channel that each carry one unary call after another. */
 export class CallStreams {
   private readonly idle = new Map<string, CallStream[]>();
+  private sweep: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: CallStreamOptions) {}
 
@@ -70,7 +73,9 @@ export class CallStreams {
       const stream = this.take(idle) ?? open(method, this.options);
       try {
         const answer = await stream.call(bytes, limits);
-        this.putBack(idle, stream);
+        const largest = Math.max(bytes.byteLength, answer.byteLength);
+        if (largest > largestKeptBytes) stream.end();
+        else this.putBack(idle, stream);
         return decode(method.output, answer);
       } catch (error) {
         // Nothing was done about it. A server says that when it shuts down, and the next stream goes to another, or to its successor.
@@ -99,8 +104,20 @@ export class CallStreams {
   }
 
   private putBack(idle: CallStream[], stream: CallStream): void {
-    if (idle.length < mostIdle && !stream.isOver) idle.push(stream);
-    else stream.end();
+    if (idle.length >= mostIdle || stream.isOver) {
+      stream.end();
+      return;
+    }
+    idle.push(stream);
+    this.sweep ??= setTimeout(() => this.endOld(), longestMs).unref();
+  }
+
+  /** Ends those that are too old, which nobody may ask for any more. */
+  private endOld(): void {
+    this.sweep = undefined;
+    for (const idle of this.idle.values()) {
+      for (const stream of idle.splice(0)) this.putBack(idle, stream);
+    }
   }
 }
 
