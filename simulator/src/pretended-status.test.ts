@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import type { JournalEntry, ResultStatus } from "@howdah/agent/journal/entry";
 import { memoryJournal } from "@howdah/agent/journal/memory-journal";
+import { tellAfterMs } from "@howdah/agent/status/tell-after";
 import { CommandSpecSchema, StatusCheckSchema } from "@howdah/proto/howdah/v1/command";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
 import { PretendedStatus } from "./pretended-status.js";
@@ -38,7 +39,7 @@ describe("PretendedStatus", () => {
         );
       });
     const heard = () => {
-      t.mock.timers.tick(200);
+      t.mock.timers.tick(tellAfterMs);
       const now = told;
       told = [];
       return now;

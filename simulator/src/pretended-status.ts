@@ -3,6 +3,7 @@ import type { JournalEntry } from "@howdah/agent/journal/entry";
 import { isJsonObject } from "@howdah/agent/json";
 import { type ComponentName, componentOf } from "@howdah/agent/status/component-of";
 import type { TellStatuses } from "@howdah/agent/status/status-checks";
+import { tellAfterMs } from "@howdah/agent/status/tell-after";
 import { ComponentStatusSchema } from "@howdah/proto/howdah/v1/agent_service";
 import type { StatusCheck } from "@howdah/proto/howdah/v1/command";
 import { ComponentState } from "@howdah/proto/howdah/v1/fleet";
@@ -14,9 +15,6 @@ const made: Readonly<Record<string, ComponentState>> = {
   ROLE_COMMAND_STOP: ComponentState.INSTALLED,
   ROLE_COMMAND_INSTALL: ComponentState.INSTALLED,
 };
-
-/** What is found within that time travels together, as an agent's does. */
-const tellAfterMs = 100;
 
 interface Component {
   readonly name: ComponentName;

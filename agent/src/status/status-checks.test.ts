@@ -193,6 +193,7 @@ test("a check that cannot be made reports nothing and is named once for each rea
   assert.match(reasons.get("SCRIPT") ?? "", /SCRIPT.sh does not exist/);
   assert.match(reasons.get("DOCUMENT") ?? "", /cannot give eee/);
   assert.match(reasons.get("NOTHING") ?? "", /does not say what to run/);
+  await until(() => told.length > 0, "the report of the one that can be made");
   assert.deepEqual(told.flat(), ["NN STARTED"]);
 });
 
@@ -230,6 +231,7 @@ test("of one component never two scripts run, whoever asks how often", async (t)
     return lines().length >= 8;
   }, "some checks");
   assert.deepEqual(lines().slice(0, 8), ["in", "out", "in", "out", "in", "out", "in", "out"]);
+  await until(() => told.length > 0, "a report");
   assert.deepEqual(told, [["NN STARTED"]]);
 });
 

@@ -11,6 +11,7 @@ import type { ComponentName } from "./component-of.js";
 import type { CheckEnd } from "./run-check.js";
 import { createSlots } from "./slots.js";
 import { createStatusLog, type StatusLog } from "./status-log.js";
+import { tellAfterMs } from "./tell-after.js";
 
 /** What checking needs. */
 export interface StatusChecksOptions extends CheckContext {
@@ -50,8 +51,6 @@ interface UnderWay {
 const mostAtOnce = 2;
 /** More components no host has; the rest of such a command is passed over. */
 const mostChecked = 1_000;
-/** What is found within that time travels together. */
-const tellAfterMs = 100;
 
 /**
  * Checks the components that the server last named: when it says so, after each command of a component, and again and again by itself,
