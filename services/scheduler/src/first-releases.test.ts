@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
+import type { LeadOptions } from "./lead.js";
 import { eventually } from "./testing/eventually.js";
 import { role, runContents } from "./testing/runs.js";
 import { fails, run, serve } from "./testing/service.js";
@@ -10,8 +11,8 @@ import { World } from "./testing/world.js";
 
 describe("submitRequest(), the first commands", () => {
   /** A scheduler that has taken over, with sessions of h1 and h2. */
-  async function connected(t: TestContext) {
-    const served = await serve(t);
+  async function connected(t: TestContext, options: Partial<LeadOptions> = {}) {
+    const served = await serve(t, options);
     const d = await served.world.dispatcher();
     for (const host of [1, 2, 3]) d.open(host, host);
     await served.client.submitRequest({ operation: run(["h3"], "true") });
@@ -102,6 +103,57 @@ describe("submitRequest(), the first commands", () => {
     d.tell(store.report(lost ?? 0n, TaskEvent.SUCCEEDED));
     await eventually("what came later", () => d.taskIds.includes(Number(later?.taskId)));
     assert.deepEqual(d.repeats, []);
+  });
+
+  it("have their hosts kept for them when their caller leaves and they are stored later", async (t) => {
+    const { client, store, d } = await connected(t);
+    let go: () => void = () => undefined;
+    store.holdCreate = new Promise((resolve) => {
+      go = resolve;
+    });
+    const leaving = new AbortController();
+    const asked = { operation: run(["h1"], "true") };
+    const left = client.submitRequest(asked, { signal: leaving.signal });
+    const calls = store.createTimeouts.length;
+    await eventually("the call", () => store.createTimeouts.length > calls);
+    leaving.abort();
+    await fails(left, Code.Canceled, /abort/);
+    store.holdCreate = undefined;
+    const { request } = await client.submitRequest({ operation: run(["h1"], "true") });
+    const [other] = store.stored(request?.requestId ?? 0n).tasks;
+    const { passes } = store;
+    await eventually("some passes", () => store.passes > passes + 3);
+    assert.equal(d.taskIds.includes(Number(other?.taskId)), false);
+    go();
+    await eventually("what was stored", () => store.releasedFirst.length === 2);
+    const [late] = store.releasedFirst.flat();
+    for (const taskId of [late, other?.taskId]) {
+      await eventually("its command", () => d.taskIds.includes(Number(taskId)));
+    }
+  });
+
+  it("leave their hosts to others when they can be stored no more", async (t) => {
+    const lateCommitMs = 300;
+    const { client, store, d } = await connected(t, { lateCommitMs });
+    store.fail = () => true;
+    const operation = run(["h1"], "true");
+    await fails(client.submitRequest({ operation }), Code.Unavailable, /away/);
+    const failed = performance.now();
+    store.fail = () => false;
+    const { request } = await client.submitRequest({ operation });
+    assert.deepEqual(store.releasedFirst, [[]]);
+    const [task] = store.stored(request?.requestId ?? 0n).tasks;
+    await eventually("its command", () => d.taskIds.includes(Number(task?.taskId)));
+    assert.ok(performance.now() - failed > lateCommitMs - 50);
+  });
+
+  it("are asked for with a deadline, since their hosts are kept until then", async (t) => {
+    const { client, store } = await connected(t);
+    await client.submitRequest({ operation: run(["h1"], "true") });
+    await client.submitRequest({ operation: run(["h1"], "true") });
+    const [first = 0, second] = store.createTimeouts.slice(-2);
+    assert.ok(first > 20_000 && first <= 30_000, `${first} ms`);
+    assert.equal(second, undefined);
   });
 
   it("are handed over when the store does not know any more what it released", async (t) => {

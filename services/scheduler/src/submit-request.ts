@@ -87,10 +87,11 @@ export async function submitRequest(
   });
   const making = beginMaking(engine, planned, asked);
   const messages = createRequestMessages(asked, making.releases);
-  const answer = await store.createRequest(messages, { signal }).catch((error: unknown) => {
+  const limits = making.releases.length > 0 ? { signal, timeoutMs: longestMs } : { signal };
+  const answer = await store.createRequest(messages, limits).catch((error: unknown) => {
     // It may be made all the same, and its hosts are kept for it until that is known.
     if (refusals.has(ConnectError.from(error).code)) making.end();
-    else engine.suspect(making.end);
+    else engine.suspectYet(making.end);
     throw error;
   });
   const { request: made, created, taskIds, commands } = answer;
@@ -111,6 +112,9 @@ export async function submitRequest(
     making.end();
   }
 }
+
+/** How long hosts are kept for what is released with a request, however long its maker would wait: for a database that hangs, hours. */
+const longestMs = 30_000;
 
 /** After these nothing was stored. */
 const refusals: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.AlreadyExists]);

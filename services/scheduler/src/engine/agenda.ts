@@ -1,5 +1,6 @@
 import { Status } from "@howdah/proto/howdah/v1/status";
 import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
+import { liveStatuses } from "@howdah/state/statuses";
 import { Batch } from "./batch.js";
 import { type FirstReleases, firstReleases } from "./first-releases.js";
 import { type HostGate, HostQueues } from "./host-queues.js";
@@ -28,7 +29,7 @@ export interface AgendaOptions {
 export interface Making {
   /** What is released with it, what is most urgent first: the place of each task among the request's, and its host's session. */
   readonly releases: readonly { readonly task: number; readonly sessionEpoch: bigint }[];
-  /** To be called when it is driven, or will not be: its hosts are free for others. */
+  /** To be called when it is driven, or will not be: its hosts are free for others. Calling it again does nothing. */
   end(): void;
 }
 
@@ -99,16 +100,15 @@ export class Agenda {
     const isCapped = this.options.maxInFlight > 0;
     const tasks = first === undefined || isCapped ? [] : firstReleases(queues, first);
     const held = new Set(tasks.map(({ hostId }) => hostId));
-    const end = queues.beingMade.begin(hostIds, held);
+    const end = queues.beingMade.begin(hostIds, held, () => {
+      for (const hostId of held) this.lookAtHost(hostId);
+    });
     return {
       releases: tasks.map(({ taskId, hostId }) => ({
         task: Number(taskId),
         sessionEpoch: queues.session(hostId)?.epoch ?? 0n,
       })),
-      end: () => {
-        end();
-        for (const hostId of held) this.lookAtHost(hostId);
-      },
+      end,
     };
   }
 
@@ -116,6 +116,7 @@ export class Agenda {
   add(run: RequestRun): void {
     this.runs.set(run.requestId, run);
     this.queues.addRun(run);
+    for (const { hostId } of run.tasksIn(liveStatuses)) this.queues.beingMade.driven(hostId);
     this.windows.add(run);
     this.lookAt(run);
     this.moveOn(run);

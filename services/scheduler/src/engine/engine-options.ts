@@ -19,6 +19,11 @@ export interface EngineTimes {
   readonly lostAfterMs?: number;
   /** How long a request is set aside when the store refuses what is asked about it; doubled while it goes on. Default 5,000. */
   readonly setAsideMs?: number;
+  /**
+   * How long after its call has failed a request may yet be stored with tasks released. Default 15,000: the store stops when the call has ended, and
+   * what it has sent to the database by then is committed within 10,000 of its beginning or not at all; the rest is for the way there.
+   */
+  readonly lateCommitMs?: number;
 }
 
 /** What the engine needs. */

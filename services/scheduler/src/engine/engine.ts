@@ -133,9 +133,14 @@ export class Engine {
     };
   }
 
-  /** A request may have been made whose maker was not told so: it is looked for soon. `looked` is called when that was done. */
+  /** A request was made whose maker does not know all of it: it is looked for soon. `looked` is called when that was done. */
   suspect(looked: () => void = () => undefined): void {
-    this.reader.suspect(looked);
+    this.reader.suspect(looked, 0);
+  }
+
+  /** Likewise one that may yet be made, as its maker does not know: `looked` is called when it has been looked for and cannot be any more. */
+  suspectYet(looked: () => void): void {
+    this.reader.suspect(looked, this.options.lateCommitMs ?? 15_000);
   }
 
   /** The epoch of a host's session; undefined while its agent is away. */

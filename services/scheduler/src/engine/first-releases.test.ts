@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Concurrency } from "@howdah/proto/howdah/v1/operation";
 import { Status } from "@howdah/proto/howdah/v1/status";
-import { change, newRun, role, runContents } from "../testing/runs.js";
+import { change, newRun, type Place, role, runContents } from "../testing/runs.js";
 import { Agenda } from "./agenda.js";
 import { waitsOf } from "./explain-wait.js";
 import type { RunContents } from "./run-contents.js";
@@ -144,6 +144,27 @@ describe("Agenda.make()", () => {
     assert.match(waitsOf(agenda, target, waiting)[0]?.text ?? "", /that is just being stored/);
     making.end();
     assert.deepEqual(released(), [70n]);
+  });
+
+  it("keeps its hosts no longer once it is driven, whoever found it", () => {
+    const agenda = withHosts();
+    const stages = [[role("X")]];
+    const places: Place[] = [
+      [1, 0, 0, 1],
+      [2, 0, 0, 2],
+    ];
+    const making = begin(agenda, runContents({ stages, places }));
+    const beside = newRun({ requestId: 5n, stages, places: [[50, 0, 0, 1]] });
+    agenda.add(beside);
+    assert.equal(agenda.queues.beingMade.holding, true);
+    agenda.add(newRun({ requestId: 6n, stages, places, statuses: { 1: Status.QUEUED } }));
+    assert.equal(agenda.queues.beingMade.holding, false);
+    assert.deepEqual(first(agenda, runContents({ stages, places: [[1, 0, 0, 3]] })), [1]);
+    const next = agenda.make(new Set([1n]), undefined);
+    making.end();
+    assert.equal(agenda.queues.beingMade.wants(1n), true);
+    next.end();
+    assert.equal(agenda.queues.beingMade.wants(1n), false);
   });
 
   it("has no request run alone meanwhile, nor while those commands run", () => {

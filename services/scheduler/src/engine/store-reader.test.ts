@@ -59,8 +59,8 @@ describe("StoreReader.keepReading()", () => {
   });
 
   it("makes the next one when a request may have been made unseen", async (t) => {
-    const { reader, pausesUntil } = read(t, new Map(), () => reader.suspect());
-    reader.suspect();
+    const { reader, pausesUntil } = read(t, new Map(), () => reader.suspect(() => {}, 0));
+    reader.suspect(() => {}, 0);
     const pauses = await pausesUntil(5);
     assert.ok(pauses <= 8, `5 passes in ${pauses} pauses`);
   });
@@ -69,8 +69,23 @@ describe("StoreReader.keepReading()", () => {
     const { reader, pausesUntil } = read(t, new Map(), () => {
       throw new ConnectError("away", Code.Unavailable);
     });
-    reader.suspect();
+    reader.suspect(() => {}, 0);
     const pauses = await pausesUntil(5);
     assert.ok(pauses <= 8, `5 passes in ${pauses} pauses`);
+  });
+
+  it("looks for what may yet be made until it cannot be any more", async (t) => {
+    const { reader, pausesUntil } = read(t, new Map());
+    const begun = performance.now();
+    const looked: number[] = [];
+    for (const withinMs of [0, 200]) {
+      reader.suspect(() => looked.push(withinMs), withinMs);
+    }
+    await eventually("the first", () => looked.length === 1);
+    assert.deepEqual(looked, [0]);
+    const pauses = await pausesUntil(5);
+    assert.ok(pauses <= 8, `5 passes in ${pauses} pauses`);
+    await eventually("both", () => looked.length === 2);
+    assert.ok(performance.now() - begun >= 200);
   });
 });

@@ -29,6 +29,13 @@ export interface StoreReaderOptions {
   readonly everyMs: number;
 }
 
+/** A request that may have been made unseen. */
+interface Suspicion {
+  readonly looked: () => void;
+  /** Until when it may be made, on this process's monotonic clock. */
+  readonly until: number;
+}
+
 const readsAtOnce = 8;
 /** Of how many passes one is made while nothing is driven, less one. */
 const leftOutWhenIdle = 2;
@@ -53,8 +60,8 @@ export class StoreReader {
   /** Requests whose standing is being read, and whether it must be once more. */
   private readonly looking = new Map<RequestRun, boolean>();
   private readonly readAt = new WeakMap<RequestRun, number>();
-  /** Called after the next pass, which is made though nothing is driven. */
-  private readonly suspicions: (() => void)[] = [];
+  /** As long as there are any, passes are made though nothing is driven. */
+  private suspicions: Suspicion[] = [];
 
   constructor(private readonly options: StoreReaderOptions) {}
 
@@ -109,10 +116,11 @@ export class StoreReader {
 
   /**
    * A request may have been made whose maker was not told so: it is looked for with the next pass, though nothing is driven.
-   * @param looked called when a pass that began after this has looked
+   * @param looked called when a pass has looked that began when it could not be made any more
+   * @param withinMs how long from now it may yet be made
    */
-  suspect(looked: () => void = () => undefined): void {
-    this.suspicions.push(looked);
+  suspect(looked: () => void, withinMs: number): void {
+    this.suspicions.push({ looked, until: performance.now() + withinMs });
   }
 
   /**
@@ -131,10 +139,16 @@ export class StoreReader {
         continue;
       }
       leftOut = 0;
-      const suspicions = this.suspicions.splice(0);
-      if (await this.tryPass()) for (const looked of suspicions) looked();
-      else this.suspicions.unshift(...suspicions);
+      const begun = performance.now();
+      if (await this.tryPass()) this.lookedSince(begun);
     }
+  }
+
+  /** A pass has looked that began then. */
+  private lookedSince(begun: number): void {
+    const { suspicions } = this;
+    this.suspicions = suspicions.filter(({ until }) => until > begun);
+    for (const { looked, until } of suspicions) if (until <= begun) looked();
   }
 
   /** Whether a pass reached the store for all that it had to read. */

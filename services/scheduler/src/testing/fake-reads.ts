@@ -13,6 +13,8 @@ type ReadCalls = Pick<
 /** Whose requests are read. */
 export interface RequestContent {
   readonly requests: ReadonlyMap<bigint, Stored>;
+  /** How often it was asked what is unfinished. */
+  passes: number;
   /** Called before a request's tasks are listed. */
   readonly beforeTasks: (requestId: bigint) => Promise<void> | undefined;
 }
@@ -51,6 +53,7 @@ export function fakeReads(content: RequestContent, check: () => void): ReadCalls
     },
     listUnfinished: () => {
       check();
+      content.passes += 1;
       const open = [...requests.values()].filter(({ tasks }) =>
         tasks.some(({ status }) => !isDone(status)),
       );

@@ -59,6 +59,7 @@ export class FakeStore implements FleetContent, RequestContent {
   readonly schedules = new FakeSchedules();
   readonly lostHosts = new FakeLostHosts();
   readonly requests = new Map<bigint, Stored>();
+  passes = 0;
   /** Every call of RecordTransitions, whatever became of it. */
   readonly recorded: RecordTransitionsRequest[] = [];
   hosts: Host[] = [];
@@ -83,8 +84,11 @@ export class FakeStore implements FleetContent, RequestContent {
   /** While set, RecordTransitions waits for it before it commits, and then for the other before it answers. */
   hold: Promise<void> | undefined;
   holdAnswers: Promise<void> | undefined;
-  /** While set, CreateRequest waits for it after it committed. */
+  /** While set, CreateRequest waits for it before it commits, and then for the other before it answers. */
+  holdCreate: Promise<void> | undefined;
   holdCreated: Promise<void> | undefined;
+  /** How long each call of it might take. */
+  readonly createTimeouts: (number | undefined)[] = [];
   /** While true, calls of CreateRequest meet their own commit, and do not say what it made of the tasks. */
   meetsOwnCommit = false;
   /** While true, they commit and then fail. */
@@ -192,6 +196,7 @@ export class FakeStore implements FleetContent, RequestContent {
 
   private async create(messages: AsyncIterable<CreateRequestRequest>) {
     const { header, stages, specs, commands, releases } = await readRequest(messages);
+    await this.holdCreate;
     const there = this.find(header.idempotencyKey, header.contentDigest);
     if (there !== undefined) return { request: there, created: false, taskIds: [] };
     const requestId = BigInt(this.requests.size + 1);
@@ -243,8 +248,9 @@ export class FakeStore implements FleetContent, RequestContent {
       ...this.schedules.calls(check),
       ...fakeReads(this, check),
       recordLostHosts: this.lostHosts.record(check),
-      createRequest: (messages) => {
+      createRequest: async (messages, context) => {
         check();
+        this.createTimeouts.push(context.timeoutMs());
         if (this.fail("createRequest")) throw new ConnectError("away", Code.Unavailable);
         return this.create(messages);
       },

@@ -14,6 +14,7 @@ import {
 import { RoleCommand } from "@howdah/proto/howdah/v1/status";
 import { createRpcServer } from "@howdah/rpc/server";
 import { connectService } from "@howdah/service/connect-service";
+import type { LeadOptions } from "../lead.js";
 import { createRequestService } from "../request-service.js";
 import { StackCache } from "../stack-cache.js";
 import type { Leading } from "../submit-request.js";
@@ -62,8 +63,11 @@ export function host(id: number, hostName: string, lost = false) {
   });
 }
 
-/** A scheduler's service on a port of its own, over a store with the cluster `c1` on h1, h2 and h3. */
-export async function serve(t: TestContext, { standby = false } = {}) {
+/** A scheduler's service on a port of its own, over a store with the cluster `c1` on h1, h2 and h3. It leads unless `standby`. */
+export async function serve(
+  t: TestContext,
+  { standby = false, ...options }: Partial<LeadOptions> & { standby?: boolean } = {},
+) {
   const world = await World.start(t);
   const { store } = world;
   store.hosts = [host(1, "h1"), host(2, "h2"), host(3, "h3")];
@@ -81,7 +85,7 @@ export async function serve(t: TestContext, { standby = false } = {}) {
     }),
   ];
   let leading: Leading | undefined;
-  if (!standby) leading = { engine: (await world.scheduler()).engine, token: 1n };
+  if (!standby) leading = { engine: (await world.scheduler(1n, options)).engine, token: 1n };
   const clients = world.clients();
   const server = createRpcServer({ name: "scheduler", log: world.log, drainGraceMs: 100 });
   const service = createRequestService({
