@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, Socket } from "node:net";
 import { describe, it } from "node:test";
-import { openTestDatabase } from "../testing/database.js";
-import { parseDatabaseUrl } from "./database.js";
+import { openTestDatabase, silent } from "../testing/database.js";
+import { openDatabase, parseDatabaseUrl } from "./database.js";
 import { reasonOf } from "./database-errors.js";
 import { executePrepared } from "./prepared.js";
 import { execute } from "./query.js";
@@ -39,6 +41,23 @@ describe("parseDatabaseUrl()", () => {
         (error: Error) =>
           /^HOWDAH_DATABASE_URL: /.test(error.message) && !error.message.includes("hidden"),
       );
+    }
+  });
+});
+
+describe("openDatabase()", () => {
+  it("should have the system look after connections on which nothing comes", async (t) => {
+    const keepAlive = t.mock.method(Socket.prototype, "setKeepAlive");
+    const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const db = openDatabase({ url: `mysql://ann@127.0.0.1:${port}/howdah`, log: silent });
+    try {
+      await assert.rejects(db.raw("select 1"));
+      assert.deepEqual(keepAlive.mock.calls[0]?.arguments, [true, 10_000]);
+    } finally {
+      await db.destroy();
+      server.close();
     }
   });
 });

@@ -84,6 +84,11 @@ export function openDatabase({ url, pool = 10, log }: DatabaseOptions): Knex {
       // For `together`, which spares round trips. No statement is put together from what somebody sent.
       multipleStatements: true,
       connectTimeout: 5_000,
+      // A machine that vanished says nothing: of one that had taken all that was sent the system knows about 20 s later, instead of two
+      // hours, and the transaction runs again. (Node asks every second then, ten times, whatever the system's settings.) What was sent and
+      // not taken is sent again for as long as the system does, on Linux about 15 minutes by default: keepalive does not shorten that.
+      enableKeepAlive: true,
+      keepAliveInitialDelay: 10_000,
     },
     pool: {
       min: 0,
