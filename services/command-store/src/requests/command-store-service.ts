@@ -191,10 +191,18 @@ export function createCommandStoreService(
       const { draft, released } = stored;
       keepInMind(parts, requestId, draft);
       taskRequests.keep(released);
-      const commands = await assembleCommands(db, parts, released);
+      const commands = await assembleCommands(db, parts, released).catch((error: unknown) => {
+        log.warn(
+          { err: error, request: requestId },
+          "cannot read the commands of a request that was made",
+        );
+        return undefined;
+      });
       const queued = released.length;
       const counts = { [Status.PENDING]: ids.length - queued, [Status.QUEUED]: queued };
       const request = toRequestMessage(stored.request, counts, Date.now());
+      // It was made, whatever became of reading: without ids its maker looks how its tasks are.
+      if (commands === undefined) return { request, created };
       return { request, created, taskIds: ids.map(BigInt), commands };
     },
 

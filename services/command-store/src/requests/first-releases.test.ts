@@ -172,6 +172,21 @@ describe("releases with CreateRequest", () => {
     }
   });
 
+  it("should answer that a request was made whose commands cannot be read", async () => {
+    // As a connection does that breaks then.
+    const breaks = ({ sql }: { sql: string }) => {
+      if (sql.includes("from execution_command")) throw new Error("the connection broke");
+    };
+    store.db.on("query", breaks);
+    try {
+      const made = await createReleased(store, sample(), [release(0, "h1")]);
+      assert.deepEqual([made.created, made.taskIds, made.commands], [true, [], []]);
+      assert.equal(made.request?.counts?.queued, 1);
+    } finally {
+      store.db.removeListener("query", breaks);
+    }
+  });
+
   it("should store nothing once the call has ended", async () => {
     const late = sample({ key: "late" });
     const parts = asynchronous([wholeOf(requestParts(late), [release(0, "h1")])]);
