@@ -1,6 +1,6 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { callIdKey } from "./call-id.js";
-import { logKey } from "./log-interceptor.js";
+import { logKey, methodName } from "./log-interceptor.js";
 import { abortError } from "./status.js";
 import { watchEnd } from "./stream-end.js";
 
@@ -19,9 +19,10 @@ export function errorInterceptor(mapError?: MapError): Interceptor {
       if (request.signal.aborted && isAbort(error)) return abortError(request.signal);
       const mapped = mapError?.(error);
       if (mapped !== undefined) return mapped;
-      request.contextValues.get(logKey).error({ err: error }, "internal error");
-      const id = request.contextValues.get(callIdKey);
-      return new ConnectError(`internal error (call ${id})`, Code.Internal);
+      const call = request.contextValues.get(callIdKey);
+      const method = methodName(request);
+      request.contextValues.get(logKey).error({ call, method, err: error }, "internal error");
+      return new ConnectError(`internal error (call ${call})`, Code.Internal);
     };
     try {
       const response = await next(request);

@@ -1,10 +1,17 @@
-import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  createContextKey,
+  type Interceptor,
+  type StreamRequest,
+  type UnaryRequest,
+} from "@connectrpc/connect";
 import { type Logger, pino } from "pino";
 import { callIdKey, callIdOf } from "./call-id.js";
 import { type Peer, peerKey } from "./peer.js";
 import { watchEnd } from "./stream-end.js";
 
-/** The logger of a call: every line carries its id (`call`) and `method`. Silent where no interceptor set it. */
+/** What logs about a call, whose id (`call`) and `method` every line names. Silent where no interceptor set it. A child of its own would cost each call more than its line. */
 export const logKey = createContextKey<Logger>(pino({ level: "silent" }), { description: "log" });
 
 /** Codes that say that the server, not its caller, has a problem. */
@@ -19,14 +26,13 @@ export function logInterceptor(log: Logger): Interceptor {
   return (next) => async (request) => {
     const startedAt = performance.now();
     const call = callIdOf(request.header);
-    const method = `${request.service.typeName}/${request.method.name}`;
-    const child = log.child({ call, method });
-    request.contextValues.set(callIdKey, call).set(logKey, child);
+    const method = methodName(request);
+    request.contextValues.set(callIdKey, call).set(logKey, log);
 
     const ended = (failure?: { error: unknown }) => {
       const error =
         failure ?? (request.signal.aborted ? { error: request.signal.reason } : undefined);
-      logEnd(child, {}, startedAt, request.contextValues.get(peerKey), error);
+      logEnd(log, { call, method }, startedAt, request.contextValues.get(peerKey), error);
       return failure?.error;
     };
 
@@ -39,6 +45,11 @@ export function logInterceptor(log: Logger): Interceptor {
       throw ended({ error });
     }
   };
+}
+
+/** A method as logs name it: `howdah.v1.FleetService/GetHost`. */
+export function methodName({ service, method }: UnaryRequest | StreamRequest): string {
+  return `${service.typeName}/${method.name}`;
 }
 
 /** Writes the line of a call that has ended; without a failure it went well. */

@@ -2,6 +2,7 @@ import { createServer as createHttp, type RequestListener } from "node:http";
 import { createServer as createHttps } from "node:https";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { formatAddress, parseListenAddress } from "@howdah/rpc/listen-address";
+import { methodName } from "@howdah/rpc/log-interceptor";
 import { watchEnd } from "@howdah/rpc/stream-end";
 import { readServerTls, type TlsFiles } from "@howdah/rpc/tls";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
@@ -65,7 +66,7 @@ export function createObserver(registry: Registry): Interceptor {
     registers: [registry],
   });
   return (next) => async (request) => {
-    const method = `${request.service.typeName}/${request.method.name}`;
+    const method = methodName(request);
     const startedAt = performance.now();
     open.inc({ method });
     const ended = (failure?: { error: unknown }) => {
