@@ -6,7 +6,7 @@ import { TaskEvent } from "@howdah/proto/howdah/v1/task_change";
 import type { LeadOptions } from "./lead.js";
 import { eventually } from "./testing/eventually.js";
 import { role, runContents } from "./testing/runs.js";
-import { fails, run, serve } from "./testing/service.js";
+import { fails, run, serve, start } from "./testing/service.js";
 import { World } from "./testing/world.js";
 
 describe("submitRequest(), the first commands", () => {
@@ -79,6 +79,23 @@ describe("submitRequest(), the first commands", () => {
     d.tell(store.report(first ?? 0n, TaskEvent.SUCCEEDED));
     const ids = [...store.requests.values()].slice(-2).flatMap(({ tasks }) => tasks);
     await eventually("both", () => ids.every(({ taskId }) => d.taskIds.includes(Number(taskId))));
+  });
+
+  it("go to both of two requests that are made at once on other hosts of one cluster", async (t) => {
+    const { client, store } = await connected(t);
+    store.holdCreated = new Promise((resolve) => {
+      t.after(() => resolve());
+    });
+    for (const [at, name] of ["h1", "h2"].entries()) {
+      const component = name === "h1" ? "DB_SERVER" : "DB_CLIENT_HOST";
+      const operation = start({ components: [component], hosts: { names: [name] } });
+      client.submitRequest({ operation }).catch(() => undefined);
+      await eventually("its commit", () => store.releasedFirst.length > at);
+    }
+    assert.deepEqual(
+      store.releasedFirst.map(({ length }) => length),
+      [1, 1],
+    );
   });
 
   it("are handed over when the answer is lost, and their hosts are kept for them until then", async (t) => {

@@ -7,7 +7,7 @@ export interface PlannedRequest {
   readonly context: string;
   /** 0 without a cluster. */
   readonly clusterId: bigint;
-  /** The ids of all hosts in the plan, by name. */
+  /** The ids of all hosts in the plan, by name, and maybe of others of its cluster. */
   readonly hostIds: ReadonlyMap<string, bigint>;
   /** What the plan's unchanged components are, such as `STARTED already`. */
   readonly unchangedAre: string;

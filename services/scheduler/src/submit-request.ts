@@ -121,8 +121,8 @@ const refusals: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.AlreadyE
 
 /** Has the engine say what is released as the request is stored. */
 function beginMaking(engine: Engine, planned: PlannedRequest, asked: NewRequest): Making {
-  const { mostReleases: most } = asked;
-  const hostIds = new Set(planned.hostIds.values());
+  const { mostReleases: most, tasks } = asked;
+  const hostIds = new Set(tasks.map(({ hostId }) => hostId));
   return engine.make(hostIds, most === 0 ? undefined : { draft: draftOf(planned, asked), most });
 }
 
