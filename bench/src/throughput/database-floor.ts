@@ -1,5 +1,10 @@
+import { sqlRows } from "@howdah/command-store/database/sql-rows";
 import { untouched } from "@howdah/command-store/requests/next-task";
-import { insertCommandsSql, insertTasksSql } from "@howdah/command-store/store/insert-request";
+import {
+  insertCommandsSql,
+  insertTasksSql,
+  taskRow,
+} from "@howdah/command-store/store/insert-request";
 import type { TaskRow } from "@howdah/command-store/store/task-rows";
 import { taskUpdate } from "@howdah/command-store/store/write-tasks";
 import { RoleCommand, Status } from "@howdah/proto/howdah/v1/status";
@@ -69,12 +74,10 @@ async function runBatch(connection: Connection, firstId: number): Promise<void> 
   const ids = Array.from({ length: batch }, (_, n) => firstId + n);
   const now = Date.now();
   await connection.query("begin");
-  await connection.query(insertTasksSql(batch), [
-    ...ids.map((id) => [id, requestId, 0, 0, (id % hosts) + 1, "RUN", 6, null, 0, 0, 1, 1]),
-  ]);
-  await connection.query(insertCommandsSql, [ids.map((id) => [id, noCommand])]);
-  await connection.query("commit");
   const pending = ids.map((id) => newTask(id, requestId));
+  await connection.query(insertTasksSql, [sqlRows(pending.map((row) => taskRow(requestId, row)))]);
+  await connection.query(insertCommandsSql, [sqlRows(ids.map((id) => [id, noCommand]))]);
+  await connection.query("commit");
   const released = pending.map((task): TaskRow => {
     const { hostId } = task;
     return {

@@ -12,7 +12,8 @@ import type { Counts } from "@howdah/state/counts";
 import { onFailureOf } from "@howdah/state/failure-budget";
 import type { TaskStatus } from "@howdah/state/statuses";
 import { bytes, execute, query } from "../database/query.js";
-import { type Binding, newId, type SqlText, type Statement } from "../database/statement.js";
+import { type RowValue, sqlRows } from "../database/sql-rows.js";
+import { newId, type SqlText, type Statement } from "../database/statement.js";
 import type { Database, Transaction } from "../database/together.js";
 import { counterColumns } from "./counter-columns.js";
 import type { TaskRow } from "./task-rows.js";
@@ -92,55 +93,52 @@ export function requestRows(
   return [request, ofStages];
 }
 
-const taskColumns = `task_id, request_id, stage_id, role_index, host_id, role, role_command, component_command, batch,
-    manual, status, attempt, cancel_requested, session_epoch, binding_id, change_version, queue_time, start_time, end_time`;
+/** Inserts tasks: rows as `taskRow` makes them. */
+export const insertTasksSql = `insert into host_role_command (task_id, request_id, stage_id, role_index, host_id, role, role_command,
+    component_command, batch, manual, status, attempt, cancel_requested, session_epoch, binding_id, change_version, queue_time,
+    start_time, end_time, open_host_id) values ?`;
 
-/** Inserts so many tasks: a list each, from the task's id to its attempt. */
-export function insertTasksSql(tasks: number): string {
-  return `insert into host_role_command (${taskColumns})
-  values ${Array.from({ length: tasks }, () => "(?, 0, 0, 0, 1, 0, 0, 0)").join(", ")}`;
+/** A task of a request as a row: PENDING, or QUEUED. A request's first version is 1. */
+export function taskRow(requestId: number | SqlText, row: TaskRow): RowValue[] {
+  return [
+    row.taskId,
+    requestId,
+    row.stageId,
+    row.roleIndex,
+    row.hostId,
+    row.role,
+    row.roleCommand,
+    row.componentCommand,
+    row.batch,
+    row.manual ? 1 : 0,
+    row.status,
+    row.attempt,
+    0,
+    row.sessionEpoch,
+    row.bindingId,
+    1,
+    row.queueTime,
+    0,
+    0,
+    row.status === Status.PENDING ? null : row.hostId,
+  ];
 }
 
-/** Inserts so many tasks that are released: a list each as above, then its session, its binding, when it was released, and its host once more. */
-function insertReleasedSql(tasks: number): string {
-  return `insert into host_role_command (${taskColumns}, open_host_id)
-  values ${Array.from({ length: tasks }, () => "(?, 0, ?, ?, 1, ?, 0, 0, ?)").join(", ")}`;
-}
-
-/** Inserts the commands of tasks: a list of rows. */
+/** Inserts the commands of tasks: rows of a task's id and its bytes. */
 export const insertCommandsSql = "insert into execution_command (task_id, command) values ?";
 
 /** Inserts tasks of a request, PENDING or QUEUED, and the command of each. */
 export function taskRows(requestId: number | SqlText, tasks: readonly NewTask[]): Statement[] {
   if (tasks.length === 0) return [];
-  const pending: Binding[] = [];
-  const released: Binding[] = [];
-  for (const { row } of tasks) {
-    const columns = [
-      row.taskId,
-      requestId,
-      row.stageId,
-      row.roleIndex,
-      row.hostId,
-      row.role,
-      row.roleCommand,
-      row.componentCommand,
-      row.batch,
-      row.manual ? 1 : 0,
-      row.status,
-      row.attempt,
-    ];
-    if (row.status === Status.PENDING) pending.push(columns);
-    else released.push(columns, row.sessionEpoch, row.bindingId, row.queueTime, row.hostId);
-  }
-  const commands = tasks.map(({ row: { taskId }, command }) => [
-    taskId,
-    command === undefined ? noBytes : bytes(toBinary(CommandSpecSchema, command)),
-  ]);
-  const queued = tasks.length - pending.length;
+  const rows = sqlRows(tasks.map(({ row }) => taskRow(requestId, row)));
+  const commands = sqlRows(
+    tasks.map(({ row: { taskId }, command }) => [
+      taskId,
+      command === undefined ? noBytes : bytes(toBinary(CommandSpecSchema, command)),
+    ]),
+  );
   return [
-    ...(pending.length > 0 ? [{ sql: insertTasksSql(pending.length), bindings: pending }] : []),
-    ...(queued > 0 ? [{ sql: insertReleasedSql(queued), bindings: released }] : []),
+    { sql: insertTasksSql, bindings: [rows] },
     { sql: insertCommandsSql, bindings: [commands] },
   ];
 }
