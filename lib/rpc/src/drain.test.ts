@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { EchoService } from "@howdah/proto/howdah/rpc/test/v1/echo";
-import { createTestLog, echoClient, serveEcho, until } from "./echo-fixture.js";
+import { all, createTestLog, echoClient, holdShutdown, serveEcho, until } from "./echo-fixture.js";
 import { createRpcServer } from "./server.js";
 
 /** A server whose Echo answers when told to, whatever its signal says. */
@@ -93,4 +93,23 @@ test("a drain without a call, without a listen, and twice", async () => {
   await Promise.all([server.drain(), server.drain()]);
   const { log } = createTestLog();
   await createRpcServer({ name: "idle", log }).drain();
+});
+
+test("the handler of a stream that comes during a drain is not called", async (t) => {
+  const shutdown = holdShutdown(t);
+  const { server, address, echo } = await serveEcho(t);
+  const { client, transport } = echoClient(t, address);
+  await transport.waitForReady(5_000);
+  const drained = server.drain();
+  await shutdown.begun();
+  async function* said() {
+    yield { text: "late" };
+  }
+  await assert.rejects(all(client.converse(said())), (error) => {
+    assert.equal(ConnectError.from(error).rawMessage, "echo is shutting down");
+    return true;
+  });
+  assert.equal(echo.called(), false);
+  shutdown.goOn();
+  await drained;
 });

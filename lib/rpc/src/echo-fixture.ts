@@ -9,6 +9,7 @@ import {
   type HandlerContext,
   type ServiceImpl,
 } from "@connectrpc/connect";
+import { Server } from "@grpc/grpc-js";
 import { Behaviour, EchoRequestSchema, EchoService } from "@howdah/proto/howdah/rpc/test/v1/echo";
 import { pino } from "pino";
 import { callIdKey } from "./call-id.js";
@@ -159,4 +160,29 @@ export async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
 /** An iterable of the given messages. */
 export async function* each<T>(...messages: T[]): AsyncGenerator<T> {
   yield* messages;
+}
+
+/**
+ * Holds the shutdown of grpc-js's servers until the test ends. Connections take streams a moment longer than the server does; here for as
+ * long as the test needs.
+ */
+export function holdShutdown(t: TestContext): {
+  /** A drain has come to it. */
+  begun(): Promise<unknown>;
+  /** Lets it go on; the next one is held again. */
+  goOn(): void;
+} {
+  const { tryShutdown } = Server.prototype;
+  let shutDown: (() => void) | undefined;
+  t.mock.method(Server.prototype, "drain", () => {});
+  t.mock.method(Server.prototype, "tryShutdown", function (this: Server, done: () => void) {
+    shutDown = () => tryShutdown.call(this, done);
+  });
+  const goOn = () => {
+    shutDown?.();
+    shutDown = undefined;
+  };
+  // A test that fails in between would wait for its server for ever.
+  t.after(goOn);
+  return { begun: () => until(() => shutDown !== undefined, "the server drains"), goOn };
 }

@@ -45,6 +45,8 @@ function serveStream(
     options.openCalls.add(open);
     let headerSent = false;
     try {
+      // It came while the server drains.
+      running.signal.throwIfAborted();
       const response = await invokeStream(spec, running, requests, options.interceptors);
       const sendHeader = () => {
         if (!headerSent) call.sendMetadata(toMetadata(response.header));

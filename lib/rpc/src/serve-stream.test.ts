@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { Server } from "@grpc/grpc-js";
 import {
   type ConverseRequest,
   type ConverseRequestSchema,
@@ -10,7 +9,7 @@ import {
   EchoService,
   ConverseResponseSchema as Response,
 } from "@howdah/proto/howdah/rpc/test/v1/echo";
-import { all, createTestLog, echoClient, until } from "./echo-fixture.js";
+import { all, createTestLog, echoClient, holdShutdown, until } from "./echo-fixture.js";
 import { lossyProxy } from "./lossy-proxy-fixture.js";
 import type { ServedStream, StreamListener } from "./served-stream.js";
 import { createRpcServer, type RpcServerOptions } from "./server.js";
@@ -220,30 +219,19 @@ describe("a stream that is served message by message", () => {
       observed();
       return next(request);
     };
-    // Connections take streams a moment longer than the server does; here for as long as the test needs.
-    const { tryShutdown } = Server.prototype;
-    let shutDown = () => {};
-    t.mock.method(Server.prototype, "drain", () => {});
-    const held = t.mock.method(
-      Server.prototype,
-      "tryShutdown",
-      function (this: Server, done: () => void) {
-        shutDown = () => tryShutdown.call(this, done);
-      },
-    );
+    const shutdown = holdShutdown(t);
     for (const options of [{}, { observe }]) {
       const { server, address, served } = await serve(t, options);
       const { client, transport } = echoClient(t, address);
       await transport.waitForReady(5_000);
-      const before = held.mock.callCount();
       const drained = server.drain();
-      await until(() => held.mock.callCount() > before, "the server drains");
+      await shutdown.begun();
       await assert.rejects(all(client.converse(requests(t, "first").say())), (error) => {
         assert.equal(ConnectError.from(error).rawMessage, "echo is shutting down");
         return true;
       });
       assert.equal(served.length, 0);
-      shutDown();
+      shutdown.goOn();
       await drained;
     }
     assert.equal(observed.mock.callCount(), 0);
