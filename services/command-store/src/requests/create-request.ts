@@ -55,9 +55,9 @@ interface Stored {
 
 /**
  * Stores a request that comes in parts. One that fits in one chunk is one transaction, in one round trip, or two when tasks are released
- * with it. A larger one is PREPARING, and
- * seen by nobody, while its chunks are written in transactions of their own; a last small one makes it visible. What broke off half-way
- * is made anew when the same key comes again. Nothing more is committed of one with releases once the signal has aborted.
+ * with it. A larger one is PREPARING, and seen by nobody, while its chunks are written in transactions of their own; a last small one makes
+ * it visible. What broke off half-way is made anew when the same key comes again. Nothing more is committed of one with releases once the
+ * signal has aborted.
  */
 export async function createRequest(
   db: Knex,

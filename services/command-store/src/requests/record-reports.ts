@@ -103,13 +103,8 @@ function requestsOf(
   reports: readonly TaskReport[],
   { requests, tasks }: LockedRequests,
 ): Map<number, RequestRow> {
-  const moved = reports.map(({ taskId }) => tasks.get(Number(taskId))?.requestId ?? 0);
-  return new Map(
-    ascending(moved).flatMap((id) => {
-      const request = requests.get(id);
-      return request === undefined ? [] : [[id, request]];
-    }),
-  );
+  const moved = new Set(reports.map(({ taskId }) => tasks.get(Number(taskId))?.requestId));
+  return new Map([...requests].filter(([id]) => moved.has(id)));
 }
 
 function isCorrection(before: TaskRow, after: TaskRow): boolean {

@@ -7,6 +7,7 @@ import { inTransaction } from "../database/transaction.js";
 import { createChangeSet } from "../requests/task-changes.js";
 import { writeChanges } from "../requests/write-changes.js";
 import { type Fixture, openFixture } from "../testing/fixture.js";
+import { untilBlocked } from "../testing/until-blocked.js";
 import { lockRequests } from "./request-rows.js";
 
 describe("lockRequests()", () => {
@@ -46,8 +47,7 @@ describe("lockRequests()", () => {
             isLocked = true;
           }),
         );
-        // Long enough for it to come to the lock: without one it would have gone on.
-        for (let looks = 0; looks < 20; looks += 1) await db.raw("do sleep(0.01)");
+        await untilBlocked(db);
         assert.equal(isLocked, false);
       }),
     );

@@ -54,7 +54,7 @@ export async function lockRequests(
   requestIds: readonly number[],
   taskIds: readonly number[],
 ): Promise<LockedRequests> {
-  const { clusters: _, ...locked } = await lockAndRead(trx, requestIds, taskIds, []);
+  const { clusters: _, ...locked } = await lockAndRead(trx, { requestIds, taskIds });
   return locked;
 }
 
@@ -73,36 +73,37 @@ export async function lockOwnedRequests(
   token: number,
   taskIds: readonly number[],
 ): Promise<OwnedRequests> {
-  const clusters = [selectClusterDigests(requestIds)];
-  const locked = await lockAndRead(trx, requestIds, taskIds, clusters);
-  const { requests } = locked;
-  for (const request of requests.values()) {
-    if (request.ownerToken > token) requests.delete(request.requestId);
-    else requests.set(request.requestId, { ...request, ownerToken: token });
-  }
-  const { tasks } = locked;
-  for (const { taskId, requestId } of tasks.values()) {
-    if (!requests.has(requestId)) tasks.delete(taskId);
-  }
-  return locked;
+  return lockAndRead(trx, { requestIds, taskIds, token });
 }
 
+/** `token`: of the scheduler that takes them over; without it they stay their owners', and no documents are read. */
 async function lockAndRead(
   trx: Transaction,
-  requestIds: readonly number[],
-  taskIds: readonly number[],
-  clusters: readonly Statement[],
+  {
+    requestIds,
+    taskIds,
+    token,
+  }: {
+    readonly requestIds: readonly number[];
+    readonly taskIds: readonly number[];
+    readonly token?: number;
+  },
 ): Promise<OwnedRequests> {
   if (requestIds.length === 0)
     return { requests: new Map(), stages: [], tasks: new Map(), clusters: [] };
-  const ids = [...requestIds].sort((a, b) => a - b);
+  const clusters = token === undefined ? [] : [selectClusterDigests(requestIds)];
   const tasks = taskIds.length === 0 ? [] : [selectTasks(taskIds)];
   const [rows, stageRows, ...others] = await together(trx, [
-    ...[lockedRequests(ids), selectStageCounts(ids)],
+    ...[lockedRequests(requestIds), selectStageCounts(requestIds)],
     ...[...clusters, ...tasks],
   ]);
   const clusterRows = clusters.length === 0 ? [] : others.shift();
-  const requests = requestsOf(rows);
+  const requests = new Map(
+    [...requestsOf(rows)].flatMap(([id, request]): [number, RequestRow][] => {
+      if (token === undefined) return [[id, request]];
+      return request.ownerToken > token ? [] : [[id, { ...request, ownerToken: token }]];
+    }),
+  );
   const found = [...tasksOf(others.shift())].filter(([, task]) => requests.has(task.requestId));
   return {
     requests,

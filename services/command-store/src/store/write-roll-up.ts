@@ -4,7 +4,7 @@ import { jsonRows } from "../database/json-rows.js";
 import type { Answer, Statement } from "../database/statement.js";
 import { counterList, type RawCounts, toCounts } from "./counter-columns.js";
 import type { RequestRow } from "./request-rows.js";
-import type { RoleMove } from "./write-task-changes.js";
+import { type RoleMove, roleName } from "./write-task-changes.js";
 
 /** A stage and the counts of its roles. */
 export interface StageCounts {
@@ -61,23 +61,18 @@ export function movedStages(
   stages: readonly StageCounts[],
   moves: readonly RoleMove[],
 ): StageCounts[] {
-  const deltas = new Map(moves.map((move) => [roleName(move, move), move.deltas]));
+  const deltas = new Map(
+    moves.map((move) => [roleName(move.requestId, move.stageId, move.roleIndex), move.deltas]),
+  );
   return stages.map((stage) => ({
     ...stage,
     roles: stage.roles.map((role) => {
-      const moved = deltas.get(roleName(stage, role));
+      const moved = deltas.get(roleName(stage.requestId, stage.stageId, role.roleIndex));
       return moved === undefined
         ? role
         : { ...role, counts: sum([role.counts, Object.fromEntries(moved)]) };
     }),
   }));
-}
-
-function roleName(
-  { requestId, stageId }: Pick<StageCounts, "requestId" | "stageId">,
-  { roleIndex }: Pick<RoleCounts, "roleIndex">,
-): string {
-  return `${requestId}/${stageId}/${roleIndex}`;
 }
 
 const updateStages = `update ${jsonRows("v", {

@@ -25,13 +25,18 @@ export interface RoleMove {
   readonly deltas: ReadonlyMap<TaskStatus, number>;
 }
 
+/** A name for a role of a stage, for maps. */
+export function roleName(requestId: number, stageId: number, roleIndex: number): string {
+  return `${requestId}/${stageId}/${roleIndex}`;
+}
+
 /** How the counters of roles move with their tasks, by request, stage and role. */
 export function roleMoves(changes: readonly ChangedTask[]): RoleMove[] {
   const roles = new Map<string, RoleMove & { readonly deltas: Map<TaskStatus, number> }>();
   for (const { before, after } of changes) {
     if (before.status === after.status) continue;
     const { requestId, stageId, roleIndex } = before;
-    const name = `${requestId}/${stageId}/${roleIndex}`;
+    const name = roleName(requestId, stageId, roleIndex);
     const role = roles.get(name) ?? { requestId, stageId, roleIndex, deltas: new Map() };
     roles.set(name, role);
     add(role.deltas, before.status, -1);
