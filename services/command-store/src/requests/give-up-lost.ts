@@ -34,7 +34,7 @@ export async function giveUpLost(
   };
   const seen = open.filter(isLost);
   if (seen.length === 0) return [];
-  const requestIds = [...new Set(seen.map(({ requestId }) => requestId))].sort((a, b) => a - b);
+  const requestIds = [...new Set(seen.map(({ requestId }) => requestId))];
   // Read again: until their requests were locked the tasks may have moved on.
   const taskIds = seen.map(({ taskId }) => taskId);
   const locked = await lockRequests(trx, requestIds, taskIds);

@@ -45,7 +45,7 @@ export async function recordTransitions(
 ): Promise<RequestTransitionsResult[]> {
   const token = Number(schedulerToken);
   const parts = await inTransaction(db, async (trx) => {
-    const requestIds = requests.map(({ requestId }) => Number(requestId)).sort((a, b) => a - b);
+    const requestIds = requests.map(({ requestId }) => Number(requestId));
     // Under the lock of their requests nobody else changes the tasks.
     const locked = await lockOwnedRequests(trx, requestIds, token, taskIdsOf(requests));
     const bindingIds = await bindingsOf(trx, commandParts, requests, locked);

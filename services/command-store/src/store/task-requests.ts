@@ -4,7 +4,7 @@ import { type Database, together } from "../database/together.js";
 
 /** Whose tasks are: what is to be locked before they change. A task's request never changes, so this process reads each once while it keeps it in mind. */
 export interface TaskRequests {
-  /** The requests of tasks, ascending; tasks that do not exist have none. */
+  /** The requests of tasks; tasks that do not exist have none. */
   of(db: Database, taskIds: readonly number[]): Promise<number[]>;
   /** As `of`, read anew: for tasks that are not where they were. */
   again(db: Database, taskIds: readonly number[]): Promise<number[]>;
@@ -34,7 +34,7 @@ export function createTaskRequests(): TaskRequests {
       keep(rows as readonly TaskKey[]);
       for (const { requestId } of rows as readonly TaskKey[]) found.add(requestId);
     }
-    return [...found].sort((a, b) => a - b);
+    return [...found];
   }
 
   return {
